@@ -1,0 +1,143 @@
+"""How every service takes messages from Kafka: at least once, one message at a time, nothing lost.
+
+A handler raises TransientError: the same message is tried again in place, with growing delays. PermanentError: the message goes to its
+dead-letter topic with the reason, and is acknowledged once the broker has it. Anything else is a defect: the process ends without an
+acknowledgement, and the message comes again. FastStream's policies other than MANUAL commit before the work or skip what fails.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+from faststream import AckPolicy
+from faststream.kafka import KafkaBroker, KafkaMessage
+
+from shared.errors import PermanentError, TransientError
+from shared.observability import span
+from shared.topics import dead_letters_of
+
+log = structlog.get_logger()
+ERROR_HEADERS = ("error-code", "error-message", "error-field", "original-topic", "original-partition", "original-offset")
+
+
+@dataclass(frozen=True)
+class Incoming:
+    """A message as it lies in Kafka."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes
+    headers: tuple[tuple[str, bytes], ...]
+
+    def header(self, name: str) -> str:
+        """The header's text; empty where it is missing."""
+        return next((value.decode("utf-8", "replace") for key, value in self.headers if key == name), "")
+
+    @property
+    def message_id(self) -> str:
+        """What the inbox claims: the sender's message id, else the message's place in Kafka."""
+        return self.header("message-id") or f"{self.topic}/{self.partition}/{self.offset}"
+
+
+Handler = Callable[[Incoming], Awaitable[None]]
+
+
+def retry_delay_seconds(attempt: int) -> float:
+    """How long to wait before trying a passing error again: 0.2 s doubling to 5 s. `attempt` counts from 1."""
+    return float(min(5.0, 0.2 * 2 ** min(attempt - 1, 10)))
+
+
+class DeadLetters:
+    """Keeps what can't be handled: the original bytes, key and headers, and the reason."""
+
+    def __init__(self, producer: AIOKafkaProducer) -> None:
+        self._producer = producer
+
+    async def keep(self, message: Incoming, error: PermanentError) -> None:
+        await self.keep_all([(message, error)])
+
+    async def keep_all(self, refused: Sequence[tuple[Incoming, PermanentError]]) -> None:
+        """Returns once the broker has all of them. Raises TransientError where Kafka is away."""
+        try:
+            sent = [
+                await self._producer.send(
+                    dead_letters_of(m.topic), value=m.value, key=m.key, headers=[*m.headers, *_reason(m, error)]
+                )
+                for m, error in refused
+            ]  # fmt: skip
+            await asyncio.gather(*sent)
+        except KafkaError as error:
+            raise TransientError(f"Kafka: {type(error).__name__}", "Kafka") from error
+
+
+def _reason(message: Incoming, error: PermanentError) -> list[tuple[str, bytes]]:
+    values = (error.code, error.message, error.field, message.topic, str(message.partition), str(message.offset))
+    return [(name, value.encode()[:1000]) for name, value in zip(ERROR_HEADERS, values, strict=True)]
+
+
+def incoming(record: Any) -> Incoming:
+    """An aiokafka ConsumerRecord as an Incoming."""
+    return Incoming(record.topic, record.partition, record.offset, record.key, record.value or b"", tuple(record.headers))
+
+
+async def persist(work: Callable[[], Awaitable[None]], **context: Any) -> None:
+    """Do `work` until no passing error stops it."""
+    attempt = 0
+    while True:
+        try:
+            return await work()
+        except TransientError as error:
+            attempt += 1
+            log.warning("waits_for_dependency", dependency=error.dependency, attempt=attempt, reason=str(error), **context)
+            await asyncio.sleep(retry_delay_seconds(attempt))
+
+
+def subscribe(
+    broker: KafkaBroker,
+    topic: str,
+    group: str,
+    handle: Handler,
+    dead_letters: DeadLetters,
+    fail: Callable[[BaseException], None],
+    **options: Any,
+) -> None:
+    """Register `handle` for a topic. `fail` ends the process (Service.fail)."""
+
+    async def work(message: Incoming) -> None:
+        try:
+            with span(f"{topic} receive", {"traceparent": message.header("traceparent")}):
+                await handle(message)
+        except PermanentError as error:
+            log.error("dead_letter", topic=topic, partition=message.partition, offset=message.offset, code=error.code)
+            await dead_letters.keep(message, error)
+
+    async def consume(message: KafkaMessage) -> None:
+        received = incoming(message.raw_message)
+        try:
+            await persist(lambda: work(received), topic=topic, partition=received.partition, offset=received.offset)
+        except Exception as error:
+            fail(error)
+            await asyncio.Event().wait()  # take nothing more: the process is ending
+        await message.ack()
+
+    subscriber = broker.subscriber(
+        topic,
+        group_id=group,
+        ack_policy=AckPolicy.MANUAL,
+        auto_offset_reset="earliest",
+        decoder=_raw,
+        max_poll_interval_ms=1_800_000,
+        **options,
+    )
+    subscriber(consume)
+
+
+async def _raw(message: Any) -> Any:
+    """No decoding by FastStream: handlers read the record itself, and a body that is not JSON must not fail before they see it."""
+    return message.body

@@ -1,0 +1,66 @@
+"""PostgreSQL connections: one pool a service, transactions that belong to one organisation, errors sorted into passing and lasting."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import asyncpg
+
+from shared.errors import TransientError
+
+Connection = Any  # an asyncpg connection, pooled or not (asyncpg ships no types)
+
+# Classes of SQLSTATE that pass by themselves: connection trouble, out of resources, operator intervention (restart), serialization and deadlock.
+_PASSING_CLASSES = ("08", "53", "57P", "40001", "40P01", "55P03")
+DISPATCHER = "waybill_dispatcher"
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether the same statement can succeed later, unchanged."""
+    if isinstance(error, asyncpg.PostgresError):
+        state = getattr(error, "sqlstate", None) or ""
+        return state.startswith(_PASSING_CLASSES)
+    return isinstance(error, asyncpg.InterfaceError | OSError | TimeoutError)
+
+
+@contextmanager
+def sorted_errors() -> Any:
+    """Turns what passes by itself into TransientError; anything else goes through as it is."""
+    try:
+        yield
+    except Exception as error:
+        if is_passing(error):
+            raise TransientError(f"PostgreSQL: {type(error).__name__}", "PostgreSQL") from error
+        raise
+
+
+def create_pool(dsn: str, service: str, size: int = 8) -> asyncpg.Pool:
+    """A pool that connects on first use (so a service starts while PostgreSQL is down); `await pool` opens it. No connection is kept idle at start."""
+    return asyncpg.create_pool(
+        dsn, min_size=0, max_size=size, timeout=2, command_timeout=60, max_inactive_connection_lifetime=300,
+        server_settings={"application_name": f"waybill-{service}", "timezone": "UTC"},
+    )  # fmt: skip
+
+
+@asynccontextmanager
+async def tenant(pool: asyncpg.Pool, org_id: str, isolation: str = "read_committed") -> AsyncIterator[Connection]:
+    """A transaction that sees and writes one organisation's rows only (row-level security on `app.org_id`)."""
+    with sorted_errors():
+        async with pool.acquire(timeout=5) as connection, connection.transaction(isolation=isolation):
+            await connection.execute("SELECT set_config('app.org_id', $1, true)", org_id)
+            yield connection
+
+
+@asynccontextmanager
+async def across_tenants(pool: asyncpg.Pool) -> AsyncIterator[Connection]:
+    """A transaction across organisations, as the role that reaches only the tables granted to it by name."""
+    with sorted_errors():
+        async with pool.acquire(timeout=5) as connection, connection.transaction():
+            await connection.execute(f"SET LOCAL ROLE {DISPATCHER}")
+            yield connection
+
+
+async def ping(pool: asyncpg.Pool) -> None:
+    """Raises TransientError where PostgreSQL does not answer."""
+    with sorted_errors():
+        await pool.fetchval("SELECT 1", timeout=2)

@@ -1,0 +1,175 @@
+"""What every HTTP service shares: the error contract, strict JSON bodies, refused unknown parameters, API keys."""
+
+import hashlib
+import hmac
+import re
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+
+from shared import strictjson
+from shared.database import sorted_errors
+from shared.errors import ApiError, Detail, TransientError, forbidden, invalid_request, not_found, too_large, unauthorized, unavailable
+from shared.observability import span
+
+log = structlog.get_logger()
+BODY_BYTES_MAX = 1 << 20
+SCOPES = (
+    "leads:read", "leads:write", "records:write", "exports:read", "exports:write", "exports:download", "schedules:write",
+    "webhooks:write", "sftp:write", "settings:write", "audit:read", "admin",
+)  # fmt: skip
+
+
+# ---- keys
+
+
+@dataclass(frozen=True)
+class Principal:
+    """Who asks: one organisation's API key and what it may do. `admin` may do everything in its organisation."""
+
+    org_id: str
+    key_id: str
+    scopes: frozenset[str]
+
+    def require(self, scope: str) -> None:
+        if scope not in self.scopes and "admin" not in self.scopes:
+            raise forbidden(scope)
+
+
+_KEY = re.compile(r"Bearer sk_live_([0-9A-Za-z]{4,40})_([0-9A-Za-z_-]{16,100})")
+
+
+def new_key() -> tuple[str, str, bytes]:
+    """A fresh API key: (id, the key to show once, the hash to keep)."""
+    key_id, secret = secrets.token_hex(8), secrets.token_hex(20)
+    return key_id, f"sk_live_{key_id}_{secret}", hash_secret(secret)
+
+
+def hash_secret(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode()).digest()
+
+
+class Authenticator:
+    """Finds the principal of a request; the same answer and work for a key that is wrong, unknown, revoked or expired."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+
+    async def principal(self, request: Request) -> Principal:
+        match = _KEY.fullmatch(request.headers.get("authorization", ""))
+        if match is None:
+            raise unauthorized()
+        with sorted_errors():
+            row = await self._pool.fetchrow("SELECT org_id, hash, scopes FROM tenancy.find_key($1)", match[1], timeout=2)
+        expected = row["hash"] if row else bytes(32)
+        if not hmac.compare_digest(hash_secret(match[2]), expected) or row is None:
+            raise unauthorized()
+        structlog.contextvars.bind_contextvars(org_id=row["org_id"], key_id=match[1])
+        return Principal(row["org_id"], match[1], frozenset(row["scopes"]))
+
+    def requires(self, *scopes: str) -> Callable[[Request], Awaitable[Principal]]:
+        """A FastAPI dependency: the principal, who has all of `scopes`."""
+
+        async def dependency(request: Request) -> Principal:
+            principal = await self.principal(request)
+            for scope in scopes:
+                principal.require(scope)
+            return principal
+
+        return dependency
+
+
+# ---- requests
+
+
+async def read_body(request: Request, bytes_max: int = BODY_BYTES_MAX) -> bytes:
+    """The body, read as a stream and refused with 413 as soon as it is too large."""
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > bytes_max:
+        raise too_large(f"The body is larger than {bytes_max} bytes.")
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > bytes_max:
+            raise too_large(f"The body is larger than {bytes_max} bytes.")
+    return bytes(body)
+
+
+async def read_json(request: Request, bytes_max: int = BODY_BYTES_MAX) -> Any:
+    """A JSON body. 415 for another content type, 400 that names the field for what the contract refuses."""
+    content_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    if content_type != "application/json":
+        raise ApiError(415, "unsupported_media_type", "The body must be application/json.")
+    try:
+        return strictjson.loads(await read_body(request, bytes_max))
+    except strictjson.JsonProblem as problem:
+        raise invalid_request(Detail(problem.field, problem.message)) from problem
+
+
+def refuse_unknown_parameters(request: Request, known: set[str]) -> None:
+    """400 that names each query parameter that is unknown or given twice."""
+    names = [name for name, _ in request.query_params.multi_items()]
+    wrong = [Detail(n, "unknown query parameter") for n in dict.fromkeys(names) if n not in known]
+    wrong += [Detail(n, "given more than once") for n in dict.fromkeys(names) if n in known and names.count(n) > 1]
+    if wrong:
+        raise invalid_request(*wrong)
+
+
+# ---- answers
+
+
+def answer(error: ApiError) -> JSONResponse:
+    return JSONResponse(error.body(), error.status, headers=error.headers)
+
+
+def create_api(title: str) -> FastAPI:
+    """A FastAPI app whose every error has the contract's shape; routers are added by the service's api.py."""
+    app = FastAPI(title=title, docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+    handlers: dict[Any, Callable[[Request, Any], Awaitable[Response]]] = {
+        ApiError: _api_error, TransientError: _transient, HTTPException: _http_exception, RequestValidationError: _validation, Exception: _defect,
+    }  # fmt: skip
+    for kind, handler in handlers.items():
+        app.add_exception_handler(kind, handler)
+    app.middleware("http")(_traced)
+    return app
+
+
+async def _traced(request: Request, call: Callable[[Request], Awaitable[Response]]) -> Response:
+    structlog.contextvars.clear_contextvars()
+    with span(f"{request.method} {request.url.path}", {k: v for k, v in request.headers.items() if k == "traceparent"}):
+        return await call(request)
+
+
+async def _api_error(_: Request, error: ApiError) -> Response:
+    return answer(error)
+
+
+async def _transient(_: Request, error: TransientError) -> Response:
+    return answer(unavailable(error.dependency or "A dependency", error.retry_after_seconds))
+
+
+async def _http_exception(request: Request, error: HTTPException) -> Response:
+    if error.status_code == 404:
+        return answer(not_found(f"'{request.url.path}'"))
+    if error.status_code == 405:
+        allowed = (error.headers or {}).get("Allow", "")
+        return answer(ApiError(405, "method_not_allowed", f"'{request.method}' is not allowed here.", headers={"Allow": allowed}))
+    return answer(ApiError(error.status_code, "invalid_request", str(error.detail)))
+
+
+async def _validation(_: Request, error: RequestValidationError) -> Response:
+    details = [Detail(".".join(str(p) for p in e["loc"][1:]), e["msg"]) for e in error.errors()]
+    return answer(invalid_request(*details))
+
+
+async def _defect(request: Request, error: Exception) -> Response:
+    log.error("defect", path=request.url.path, kind=type(error).__name__, exc_info=error)
+    return answer(ApiError(500, "internal", "Something went wrong on our side; it has been logged."))

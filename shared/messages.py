@@ -1,0 +1,158 @@
+"""The internal messages. Each class has its Avro schema in schemas/messages/<ClassName>.avsc and an example beside it.
+
+Commands are imperative (`FormatChunk`), events past tense (`ChunkFormatted`). A field added later needs a default in both places, so
+that an older reader and an older message still work (`python -m tools.check_schemas` holds this).
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Message:
+    """Base of all messages; a subclass is flat data that Avro can carry."""
+
+    def to_record(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class FormatChunk(Message):
+    """export_request → formatter: format the rows in (lower, upper] in every format of the plan spec.
+
+    `spec` is `PlanSpec` as JSON. `lower` is null for the first chunk, `upper` null for a chunk of an empty export. `part_keys` fixes
+    where each format's part goes, so that doing it again overwrites the same object with the same bytes.
+    """
+
+    export_id: str
+    org_id: str
+    number: int
+    snapshot: str
+    spec: str
+    lower: list[str] | None
+    upper: list[str] | None
+    rows: int
+    part_keys: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One chunk's bytes in one format, as the formatter wrote them. `bytes` and `sha256` are of the stored (compressed) bytes."""
+
+    format: str
+    key: str
+    rows: int
+    bytes: int
+    sha256: str
+    first_key: str = ""
+    last_key: str = ""
+
+
+@dataclass(frozen=True)
+class ChunkFormatted(Message):
+    """formatter → export_request: the parts of a chunk are in the store."""
+
+    export_id: str
+    org_id: str
+    number: int
+    rows: int
+    parts: list[Part]
+    milliseconds: int = 0
+
+
+@dataclass(frozen=True)
+class ChunkFailed(Message):
+    """formatter → export_request: this chunk can't be formatted; the export ends as failed with this code."""
+
+    export_id: str
+    org_id: str
+    number: int
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
+class AssemblyPart:
+    """A part in its place in a file; `number` counts from 1 within the file."""
+
+    number: int
+    key: str
+    rows: int
+    bytes: int
+    sha256: str
+    first_key: str = ""
+    last_key: str = ""
+
+
+@dataclass(frozen=True)
+class AssembleFile(Message):
+    """export_request → delivery: the next run of parts of a file, contiguous with the one before; `last` closes the file.
+
+    A file is head + part (separator part)* + tail, or `empty` when it has no row: these four come compressed where the file is.
+    `files_total` and `manifest` (JSON without `files`) are set where `last` is: delivery writes the manifest when all files are whole.
+    """
+
+    export_id: str
+    org_id: str
+    format: str
+    file_number: int
+    name: str
+    media_type: str
+    key: str
+    head: bytes
+    separator: bytes
+    tail: bytes
+    empty: bytes
+    parts: list[AssemblyPart]
+    last: bool
+    express: bool
+    files_total: int = 0
+    manifest_key: str = ""
+    manifest: str = ""
+    expires_at: str = ""
+
+
+@dataclass(frozen=True)
+class DiscardExport(Message):
+    """export_request → delivery: remove the parts of an export, and its files too where `files` (cancelled, deleted, expired, failed)."""
+
+    export_id: str
+    org_id: str
+    files: bool
+
+
+@dataclass(frozen=True)
+class PublishedFile:
+    """A file as published: what `sha256sum` and `wc -c` say of it."""
+
+    format: str
+    number: int
+    name: str
+    media_type: str
+    rows: int
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class ExportPublished(Message):
+    """delivery → export_request: every file of the export is whole in the store, and its manifest was written last."""
+
+    export_id: str
+    org_id: str
+    files: list[PublishedFile]
+
+
+@dataclass(frozen=True)
+class PublishFailed(Message):
+    """delivery → export_request: the files can't be published; the export ends as failed with this code."""
+
+    export_id: str
+    org_id: str
+    code: str
+    message: str
+
+
+MESSAGES: dict[str, type[Message]] = {
+    cls.__name__: cls for cls in (FormatChunk, ChunkFormatted, ChunkFailed, AssembleFile, DiscardExport, ExportPublished, PublishFailed)
+}

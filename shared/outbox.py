@@ -1,0 +1,108 @@
+"""Publish inside the transaction: rows of an outbox table become Kafka messages after the commit, in order, at least once.
+
+A row is deleted once the broker has it, so no cursor can pass over a slow transaction's row. Messages of one key keep their order where
+their transactions are ordered (rows of one export are written under its row lock). One process relays at a time (advisory lock).
+"""
+
+import asyncio
+import contextlib
+import json
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import asyncpg
+import structlog
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from shared.codec import encode
+from shared.database import Connection, sorted_errors
+from shared.errors import TransientError
+from shared.ids import new_id
+from shared.messages import Message
+from shared.observability import current_traceparent
+
+log = structlog.get_logger()
+RELAY_ROWS_MAX = 500
+POLL_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """A message for a topic. `partition` null: by the key's hash."""
+
+    topic: str
+    key: str | None
+    value: bytes | None
+    headers: dict[str, str] = field(default_factory=dict)
+    partition: int | None = None
+
+
+def internal(topic: str, key: str, message: Message, message_id: str | None = None, partition: int | None = None) -> Outgoing:
+    """An internal message in Avro with the headers that every internal message carries."""
+    return Outgoing(topic, key, encode(message), internal_headers(message_id), partition)
+
+
+def internal_headers(message_id: str | None = None) -> dict[str, str]:
+    headers = {"message-id": message_id or new_id("msg"), "content-type": "application/avro"}
+    if trace := current_traceparent():
+        headers["traceparent"] = trace
+    return headers
+
+
+class Outbox:
+    """The outbox table of one schema, and the loop that empties it."""
+
+    def __init__(self, pool: asyncpg.Pool, producer: AIOKafkaProducer, schema: str) -> None:
+        self._pool, self._producer, self._schema = pool, producer, schema
+        self._lock = zlib.crc32(schema.encode())
+        self._wake = asyncio.Event()
+
+    async def add(self, connection: Connection, messages: Sequence[Outgoing]) -> None:
+        """Put messages into the caller's transaction. Call `wake` after its commit."""
+        await connection.executemany(
+            f"INSERT INTO {self._schema}.outbox (topic, key, value, headers, partition) VALUES ($1, $2, $3, $4, $5)",
+            [(m.topic, m.key.encode() if m.key is not None else None, m.value, json.dumps(m.headers), m.partition) for m in messages],
+        )
+
+    def wake(self) -> None:
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Relay for ever; a dependency that is away is waited for."""
+        while True:
+            try:
+                relayed = await self._relay()
+            except (TransientError, KafkaError) as error:
+                log.warning("outbox_waits", schema=self._schema, reason=type(error).__name__)
+                await asyncio.sleep(POLL_SECONDS)
+                continue
+            if relayed < RELAY_ROWS_MAX:
+                await self._wait()
+
+    async def _wait(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
+        self._wake.clear()
+
+    async def _relay(self) -> int:
+        """Publish the oldest rows and delete them; returns how many."""
+        with sorted_errors():
+            async with self._pool.acquire(timeout=5) as connection, connection.transaction():
+                await connection.execute("SELECT pg_advisory_xact_lock($1)", self._lock)
+                rows = await connection.fetch(f"SELECT * FROM {self._schema}.outbox ORDER BY seq LIMIT {RELAY_ROWS_MAX}")
+                if rows:
+                    await self._publish(rows)
+                    await connection.execute(f"DELETE FROM {self._schema}.outbox WHERE seq = ANY($1)", [r["seq"] for r in rows])
+        return len(rows)
+
+    async def _publish(self, rows: Sequence[asyncpg.Record]) -> None:
+        acknowledged = [
+            await self._producer.send(
+                row["topic"], value=row["value"], key=row["key"], partition=row["partition"],
+                headers=[(name, value.encode()) for name, value in json.loads(row["headers"]).items()],
+            )
+            for row in rows
+        ]  # fmt: skip
+        await asyncio.gather(*acknowledged)

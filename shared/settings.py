@@ -1,0 +1,28 @@
+"""Settings that every service has; each service's settings.py adds its own. Names are environment variables with the prefix WAYBILL_."""
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class CommonSettings(BaseSettings):
+    """Read from the environment; a wrong or missing value ends the start with one line that names it."""
+
+    model_config = SettingsConfigDict(env_prefix="WAYBILL_", hide_input_in_errors=True, extra="ignore")
+
+    kafka: str = Field("127.0.0.1:9092", description="Kafka bootstrap servers, host:port[,host:port]")
+    public_url: str = Field("http://127.0.0.1:8080", description="base URL under which callers reach the gateway")
+    log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
+    otlp_endpoint: str = Field("", description="where spans go (OTLP over HTTP); empty: nowhere")
+
+
+class StoreSettings(BaseSettings):
+    """Where parts and files are kept: `file:///path`, or `s3` with the four settings below."""
+
+    model_config = SettingsConfigDict(env_prefix="WAYBILL_", hide_input_in_errors=True, extra="ignore")
+
+    store: str = Field("s3", description="s3, or file:///absolute/path")
+    s3_endpoint: str = Field("", description="URL of the S3-compatible store; empty: AWS")
+    s3_region: str = Field("us-east-1", description="region of the bucket")
+    s3_bucket: str = Field("waybill", description="bucket, which exists")
+    s3_access_key: str = ""
+    s3_secret_key: str = Field("", repr=False)

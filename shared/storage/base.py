@@ -1,0 +1,65 @@
+"""The port that every store implements; one contract suite runs over all of them (tests/contract/storage)."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from shared.errors import WaybillError
+
+
+class NotThere(WaybillError):
+    """No object has this key."""
+
+
+@dataclass(frozen=True)
+class ObjectInfo:
+    """What the store knows of an object. `etag` changes when the bytes do."""
+
+    key: str
+    bytes: int
+    etag: str
+
+
+class ObjectSink(Protocol):
+    """An object being written. It is there, whole, after `complete`, and never before; `abort` leaves nothing."""
+
+    def write(self, data: bytes | memoryview) -> object: ...
+    def complete(self) -> None: ...
+    def abort(self) -> None: ...
+
+
+class FileWriter(Protocol):
+    """A file being assembled in order. `append_object` takes bytes of `data` that already lie in the store under `key`: a store that can compose
+    doesn't move them again. The file is there, whole, after `complete`."""
+
+    def append(self, data: bytes | memoryview) -> None: ...
+    def append_object(self, key: str, data: bytes | memoryview) -> None: ...
+    def complete(self) -> None: ...
+    def abort(self) -> None: ...
+
+
+class ObjectStore(Protocol):
+    """Keys are `/`-separated relative paths. Every call raises TransientError where the store is away, PermanentError (`store_refused`,
+    `store_full`) where it refuses, NotThere for a missing key."""
+
+    def create(self, key: str, media_type: str = "application/octet-stream") -> ObjectSink: ...
+    def assemble(self, key: str, media_type: str) -> FileWriter: ...
+    def put(self, key: str, data: bytes, media_type: str = "application/octet-stream") -> None: ...
+    def info(self, key: str) -> ObjectInfo: ...
+    def read(self, key: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        """The bytes [start, end) in pieces of about a MiB."""
+        ...
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]: ...
+    def delete(self, keys: Sequence[str]) -> None:
+        """Missing keys are no error."""
+        ...
+
+    def delete_prefix(self, prefix: str) -> int: ...
+    def signed_url(self, key: str, seconds: int, file_name: str, media_type: str) -> str | None:
+        """A link that needs no key, or None where the store has no such links."""
+        ...
+
+    def check(self) -> None:
+        """Raises TransientError or PermanentError where the store can't be used."""
+        ...
