@@ -187,3 +187,12 @@ def kafka_check(producer: AIOKafkaProducer) -> Check:
             raise TransientError(f"Kafka: {type(error).__name__}", "Kafka") from error
 
     return check
+
+
+def in_thread(work: Callable[[], object]) -> Check:
+    """A blocking call as a check or a step of start and stop, done in a worker thread."""
+
+    async def step() -> None:
+        await asyncio.to_thread(work)
+
+    return step

@@ -1,0 +1,44 @@
+"""The formatter's composition root: the only place that makes its clients."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
+
+from services.formatter.engine import FormatEngine
+from services.formatter.handlers import ChunkHandler
+from services.formatter.settings import Settings
+from services.formatter.store import ExportStates
+from shared.consumer import DeadLetters, subscribe
+from shared.database import create_pool, ping
+from shared.http import create_api
+from shared.observability import configure
+from shared.runtime import Service, create_broker, create_producer, in_thread, kafka_check
+from shared.storage import open_store
+from shared.topics import EXPORT_CHUNKS, EXPORT_CHUNKS_EXPRESS
+
+LANES = {EXPORT_CHUNKS: "bulk", EXPORT_CHUNKS_EXPRESS: "express"}
+
+
+async def build() -> Service:
+    settings = Settings()
+    configure("formatter", settings.log_level, settings.otlp_endpoint)
+    pool = create_pool(settings.formatter_database_url, "formatter", size=2)
+    await pool
+    store = open_store(settings)
+    producer = create_producer(settings.kafka, "waybill-formatter")
+    broker = create_broker(settings.kafka, "waybill-formatter")
+    threads = ThreadPoolExecutor(len(LANES), thread_name_prefix="format")
+    states = ExportStates(pool)
+    service = Service("formatter", create_api("Waybill formatter"), settings.formatter_http, broker, producer)
+    for topic, lane in LANES.items():
+        engine = FormatEngine(settings.formatter_database_url, memory_mb=settings.formatter_memory_mb)
+        handler = ChunkHandler(lane, engine, store, producer, threads, states.wanted)
+        subscribe(
+            broker, topic, f"formatter-{lane}", handler, DeadLetters(producer), service.fail,
+            partition_assignment_strategy=(RoundRobinPartitionAssignor,),
+        )  # fmt: skip
+        service.on_start.append(in_thread(engine.warm_up))
+        service.on_stop.append(in_thread(engine.close))
+    service.checks = {"postgres": lambda: ping(pool), "kafka": kafka_check(producer), "store": in_thread(store.check)}
+    service.on_stop += [pool.close, in_thread(threads.shutdown)]
+    return service

@@ -1,0 +1,90 @@
+"""One chunk in, one part a format out, one event. No inbox: part names and bytes are fixed by the plan, so doing it again changes nothing."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor
+
+import structlog
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+from prometheus_client import Counter, Histogram
+
+from services.formatter.engine import FormatEngine, PartResult
+from shared.codec import decode, encode
+from shared.consumer import Incoming
+from shared.datasets.plan import PlanSpec
+from shared.errors import PermanentError, TransientError
+from shared.messages import ChunkFailed, ChunkFormatted, FormatChunk, Message, Part
+from shared.outbox import internal_headers
+from shared.storage import ObjectSink, ObjectStore
+from shared.topics import EXPORT_PARTS
+
+log = structlog.get_logger()
+SECONDS = Histogram("waybill_formatter_chunk_seconds", "Time to format a chunk", ["dataset", "lane"])
+ROWS = Counter("waybill_formatter_rows_total", "Rows formatted", ["dataset"])
+BYTES = Counter("waybill_formatter_part_bytes_total", "Bytes of parts written, compressed where they are", ["format"])
+
+
+class ChunkHandler:
+    """Formats the chunks of one lane. `wanted` says whether an export still runs: the chunks of an ended one are dropped."""
+
+    def __init__(
+        self, lane: str, engine: FormatEngine, store: ObjectStore, producer: AIOKafkaProducer, threads: Executor,
+        wanted: Callable[[str, str], Awaitable[bool]],
+    ) -> None:  # fmt: skip
+        self._lane, self._engine, self._store, self._producer, self._threads, self._wanted = lane, engine, store, producer, threads, wanted
+
+    async def __call__(self, message: Incoming) -> None:
+        chunk = decode(message.value)
+        if not isinstance(chunk, FormatChunk):
+            raise PermanentError("undecodable", f"{type(chunk).__name__} does not belong here.")
+        if not await self._wanted(chunk.org_id, chunk.export_id):
+            return
+        started = time.monotonic()
+        try:
+            spec = PlanSpec.model_validate_json(chunk.spec)
+            results = await asyncio.get_running_loop().run_in_executor(self._threads, self._format, chunk, spec)
+        except PermanentError as error:
+            await self._tell(ChunkFailed(chunk.export_id, chunk.org_id, chunk.number, error.code, error.message), "failed")
+            raise
+        seconds = time.monotonic() - started
+        SECONDS.labels(spec.dataset, self._lane).observe(seconds)
+        await self._tell(formatted(chunk, results, round(seconds * 1000)), "formatted")
+
+    def _format(self, chunk: FormatChunk, spec: PlanSpec) -> dict[str, PartResult]:
+        """Stream the chunk into one object a format. Blocks: runs in a worker thread."""
+        sinks: dict[str, ObjectSink] = {}
+        try:
+            for name, key in chunk.part_keys.items():
+                sinks[name] = self._store.create(key)
+            results = self._engine.format_chunk(spec, chunk.org_id, chunk.snapshot, chunk.lower, chunk.upper, sinks)
+            for sink in sinks.values():
+                sink.complete()
+        except BaseException:
+            for sink in sinks.values():
+                sink.abort()
+            raise
+        for name, result in results.items():
+            BYTES.labels(name).inc(result.bytes)
+        ROWS.labels(spec.dataset).inc(next(iter(results.values())).rows if results else 0)
+        return results
+
+    async def _tell(self, event: ChunkFormatted | ChunkFailed, what: str) -> None:
+        await publish(self._producer, event.export_id, event, f"{event.export_id}/{event.number}/{what}")
+
+
+def formatted(chunk: FormatChunk, results: dict[str, PartResult], milliseconds: int) -> ChunkFormatted:
+    parts = [
+        Part(name, chunk.part_keys[name], r.rows, r.bytes, r.sha256, r.first_key, r.last_key) for name, r in results.items()
+    ]  # fmt: skip
+    return ChunkFormatted(chunk.export_id, chunk.org_id, chunk.number, parts[0].rows if parts else 0, parts, milliseconds)
+
+
+async def publish(producer: AIOKafkaProducer, key: str, event: Message, message_id: str) -> None:
+    """Send an event and wait for the broker; its message id is fixed, so that a repeat is seen as one."""
+    headers = [(name, value.encode()) for name, value in internal_headers(message_id).items()]
+    try:
+        await producer.send_and_wait(EXPORT_PARTS, encode(event), key=key.encode(), headers=headers)
+    except KafkaError as error:
+        raise TransientError(f"Kafka: {type(error).__name__}", "Kafka") from error

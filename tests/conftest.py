@@ -1,0 +1,92 @@
+"""The real parts that tests run on. `make test` starts a stack of its own and names its environment file in WAYBILL_ENV_FILE."""
+
+import os
+import secrets
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import pytest
+from psycopg import sql
+
+ROOT = Path(__file__).resolve().parent.parent
+MIGRATIONS = ROOT / "deploy" / "migrations" / "sql"
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A running stack, as its environment file describes it."""
+
+    env: dict[str, str]
+
+    @property
+    def url(self) -> str:
+        return self.env["WAYBILL_URL"]
+
+    @property
+    def api_key(self) -> str:
+        return self.env["WAYBILL_API_KEY"]
+
+    @property
+    def kafka(self) -> str:
+        return self.env["WAYBILL_KAFKA"]
+
+    @property
+    def database_url(self) -> str:
+        """PostgreSQL as superuser."""
+        return self.env["WAYBILL_DATABASE_URL"]
+
+
+@dataclass(frozen=True)
+class Database:
+    """A migrated database of a test module's own, in the stack's PostgreSQL."""
+
+    url: str  # superuser
+
+    def as_service(self, service: str) -> str:
+        """A URL for asyncpg whose sessions are `waybill_<service>`, so that row-level security and grants are real."""
+        return f"{self.url}?role=waybill_{service}"
+
+    def libpq(self, service: str) -> str:
+        """The same for libpq (DuckDB, psycopg, psql)."""
+        return f"{self.url}?options=-c%20role%3Dwaybill_{service}"
+
+
+def read_environment(path: Path) -> dict[str, str]:
+    """Shell syntax, one NAME=value a line."""
+    pairs = [word.partition("=") for line in path.read_text("utf-8").splitlines() for word in shlex.split(line, comments=True)]
+    return {name: value for name, separator, value in pairs if separator}
+
+
+@pytest.fixture(scope="session")
+def stack() -> Stack:
+    path = Path(os.environ.get("WAYBILL_ENV_FILE", ROOT / ".local-test" / "waybill.env"))
+    if path.exists():
+        return Stack(read_environment(path) | {k: v for k, v in os.environ.items() if k.startswith("WAYBILL_")})
+    if "WAYBILL_DATABASE_URL" in os.environ:
+        return Stack(dict(os.environ))
+    pytest.fail(f"No stack: {path} is missing. `make test` starts one; or set WAYBILL_ENV_FILE.")
+
+
+@pytest.fixture(scope="module")
+def database(stack: Stack) -> Iterator[Database]:
+    name = f"test_{secrets.token_hex(4)}"
+    with psycopg.connect(stack.database_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    url = urlunsplit(urlsplit(stack.database_url)._replace(path=f"/{name}", query=""))
+    try:
+        migrate(url)
+        yield Database(url)
+    finally:
+        with psycopg.connect(stack.database_url, autocommit=True) as connection:
+            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def migrate(url: str) -> None:
+    """The migrations' SQL as it is; that the migration tool applies the same files has a test of its own."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        for path in sorted(MIGRATIONS.glob("*.sql")):
+            connection.execute(path.read_text("utf-8").encode())

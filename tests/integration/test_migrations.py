@@ -1,0 +1,42 @@
+"""The migrations leave tenants apart, whoever forgets to say who they are."""
+
+import asyncpg
+import psycopg
+
+from tests.conftest import Database
+
+
+def test_every_table_with_customers_data_forces_row_level_security(database: Database) -> None:
+    with psycopg.connect(database.url) as connection:
+        rows = connection.execute(
+            """SELECT n.nspname || '.' || c.relname, c.relrowsecurity AND c.relforcerowsecurity, pg_get_userbyid(c.relowner)
+               FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+               WHERE c.relkind = 'r' AND n.nspname IN ('ingest', 'tenancy', 'exports', 'delivery')"""
+        ).fetchall()
+    queues = {f"{schema}.{table}" for schema in ("ingest", "exports", "delivery") for table in ("inbox", "outbox")}
+    assert len(rows) > 20
+    assert [name for name, forced, _ in rows if not forced and name not in queues] == []
+    assert {owner for *_, owner in rows} == {"waybill_owner"}
+
+
+async def test_a_service_sees_only_the_organisation_it_names(database: Database) -> None:
+    connection = await asyncpg.connect(database.as_service("ingest"))
+    try:
+        for org in ("org_a", "org_b"):
+            async with connection.transaction():
+                await connection.execute("SELECT set_config('app.org_id', $1, true)", org)
+                await connection.execute("INSERT INTO ingest.teams (org_id, id, name) VALUES ($1, 'team_1', 'T')", org)
+        assert await connection.fetchval("SELECT count(*) FROM ingest.teams") == 0
+        async with connection.transaction():
+            await connection.execute("SELECT set_config('app.org_id', 'org_a', true)")
+            assert [r["org_id"] for r in await connection.fetch("SELECT org_id FROM ingest.teams")] == ["org_a"]
+        refused = None
+        try:
+            async with connection.transaction():
+                await connection.execute("SELECT set_config('app.org_id', 'org_a', true)")
+                await connection.execute("INSERT INTO ingest.teams (org_id, id, name) VALUES ('org_b', 'team_2', 'T')")
+        except asyncpg.InsufficientPrivilegeError as error:
+            refused = error
+        assert refused is not None
+    finally:
+        await connection.close()
