@@ -1,0 +1,1 @@
+"""How Waybill is set up and run: migrations, the local stack."""

@@ -1,0 +1,121 @@
+"""Caddy in front: one base URL, whatever service answers. It routes, limits, and says in the contract's shape when nobody answers."""
+
+import json
+from pathlib import Path
+
+from deploy.local.ports import HOST, Ports
+from deploy.local.program import Program, answers
+from deploy.local.state import State
+
+BODY_BYTES_MAX = 64 * 1024 * 1024
+RETRY_AFTER_SECONDS = 2
+
+# The first that matches answers; whatever matches none is export_request's.
+ROUTES: dict[str, tuple[str, ...]] = {
+    "ingest": (
+        "/v1/records", "/v1/leads", "/v1/leads/*", "/v1/contacts", "/v1/contacts/*", "/v1/erasures", "/v1/erasures/*",
+    ),
+    "delivery": (
+        "/v1/exports/*/files/*", "/v1/exports/*/manifest", "/v1/downloads/*", "/v1/destinations", "/v1/destinations/*",
+        "/v1/webhook-endpoints", "/v1/webhook-endpoints/*", "/v1/sftp-users", "/v1/sftp-users/*",
+    ),
+}  # fmt: skip
+# Each service's own, on its own address.
+NOT_ROUTED = ("/health", "/health/*", "/metrics", "/metrics/*")
+
+
+def _error(code: str, message: str) -> str:
+    body = {"error": {"code": code, "message": message, "details": [], "doc_url": f"/docs#error-{code}"}}
+    return "`" + json.dumps(body, separators=(",", ":")) + "`"
+
+
+def _respond(status: int, code: str, message: str) -> str:
+    return f"header Content-Type application/json\n\t\trespond {_error(code, message)} {status}"
+
+
+def _proxy(ports: Ports, service: str) -> str:
+    # Dialling again for a moment makes a service's restart invisible; only what was never sent is sent again.
+    return f"""reverse_proxy {ports.address(service)} {{
+\t\t\tflush_interval -1
+\t\t\tlb_try_duration 3s
+\t\t\tlb_try_interval 100ms
+\t\t\ttransport http {{
+\t\t\t\tdial_timeout 1s
+\t\t\t\tresponse_header_timeout 5m
+\t\t\t\tkeepalive 60s
+\t\t\t}}
+\t\t}}"""
+
+
+def render(home: Path, ports: Ports) -> str:
+    """The Caddyfile."""
+    routed = "\n".join(
+        f"\t@{service} path {' '.join(paths)}\n\thandle @{service} {{\n\t\t{_proxy(ports, service)}\n\t}}"
+        for service, paths in ROUTES.items()
+    )
+    return f"""{{
+\tadmin off
+\tauto_https off
+\tpersist_config off
+\tdefault_bind {HOST}
+\tstorage file_system {home}/data
+\tlog {{
+\t\tlevel WARN
+\t\tformat json
+\t}}
+\tservers {{
+\t\tprotocols h1
+\t\ttimeouts {{
+\t\t\tread_header 10s
+\t\t\tread_body 5m
+\t\t\tidle 2m
+\t\t}}
+\t}}
+}}
+
+:{ports["gateway"]} {{
+\trequest_body {{
+\t\tmax_size {BODY_BYTES_MAX}
+\t}}
+\t@inside path {" ".join(NOT_ROUTED)}
+\thandle @inside {{
+\t\t{_respond(404, "not_found", "there is nothing here; health and metrics are on each service's own address")}
+\t}}
+{routed}
+\thandle {{
+\t\t{_proxy(ports, "export_request")}
+\t}}
+
+\thandle_errors 413 {{
+\t\t{_respond(413, "too_large", f"the body is larger than {BODY_BYTES_MAX} bytes (64 MiB)")}
+\t}}
+\thandle_errors 502 503 504 {{
+\t\theader Retry-After {RETRY_AFTER_SECONDS}
+\t\t{_respond(503, "unavailable", "the service behind this path does not answer; try again")}
+\t}}
+\thandle_errors 500 501 505 {{
+\t\theader Retry-After {RETRY_AFTER_SECONDS}
+\t\t{_respond(503, "unavailable", "the gateway can't pass this request on; try again")}
+\t}}
+\thandle_errors {{
+\t\t{_respond(400, "invalid_request", "the request can't be read")}
+\t}}
+}}
+"""
+
+
+def program(state: State, ports: Ports, binary: Path) -> Program:
+    """Caddy as a process."""
+    home = state.directory / "gateway"
+    home.mkdir(exist_ok=True)
+    text = render(home, ports)
+    (home / "Caddyfile").write_text(text, "utf-8")
+    return Program(
+        name="gateway",
+        command=[str(binary), "run", "--config", str(home / "Caddyfile"), "--adapter", "caddyfile"],
+        environment={"HOME": str(home), "PATH": "/usr/bin:/bin"},
+        ports=("gateway",),
+        ready=lambda: answers(f"http://{ports.address('gateway')}/health", any_status=True),
+        directory=home,
+        fingerprint=text,
+    )

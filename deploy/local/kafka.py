@@ -1,0 +1,94 @@
+"""Apache Kafka: one KRaft node from Maven's jars."""
+
+import shutil
+import subprocess
+import uuid
+from base64 import urlsafe_b64encode
+from pathlib import Path
+
+from deploy.local.errors import StackError
+from deploy.local.ports import HOST, Ports
+from deploy.local.program import Program
+from deploy.local.progress import step
+from deploy.local.state import State
+from deploy.local.topics import ready
+
+HERE = Path(__file__).parent
+JARS = HERE / "target" / "kafka"
+MESSAGE_BYTES_MAX = 2 * 1024 * 1024
+
+
+def render(data: Path, ports: Ports) -> str:
+    """server.properties: small, quick to start, nothing made by accident, the topics' 2 MiB messages let through."""
+    settings = {
+        "process.roles": "broker,controller",
+        "node.id": 1,
+        "controller.quorum.voters": f"1@{ports.address('kafka_controller')}",
+        "controller.listener.names": "CONTROLLER",
+        "listeners": f"PLAINTEXT://{ports.address('kafka')},CONTROLLER://{ports.address('kafka_controller')}",
+        "advertised.listeners": f"PLAINTEXT://{ports.address('kafka')}",
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "inter.broker.listener.name": "PLAINTEXT",
+        "log.dirs": data,
+        "auto.create.topics.enable": "false",
+        "message.max.bytes": MESSAGE_BYTES_MAX,
+        "replica.fetch.max.bytes": MESSAGE_BYTES_MAX,
+        "offsets.topic.replication.factor": 1,
+        "offsets.topic.num.partitions": 8,
+        "transaction.state.log.replication.factor": 1,
+        "transaction.state.log.min.isr": 1,
+        "share.coordinator.state.topic.replication.factor": 1,
+        "share.coordinator.state.topic.min.isr": 1,
+        "group.initial.rebalance.delay.ms": 0,
+        "num.network.threads": 2,
+        "num.io.threads": 4,
+        "background.threads": 2,
+        "num.recovery.threads.per.data.dir": 2,
+        "log.segment.bytes": 128 * 1024 * 1024,
+        "log.cleaner.dedupe.buffer.size": 16 * 1024 * 1024,
+    }
+    return "".join(f"{name}={value}\n" for name, value in settings.items())
+
+
+def java() -> str:
+    found = shutil.which("java")
+    if not found:
+        raise StackError("Java is missing: install a Java runtime, 17 or newer (Debian: apt-get install openjdk-17-jre-headless)")
+    return found
+
+
+def _classpath() -> str:
+    return f"{JARS}/*"
+
+
+def program(state: State, ports: Ports) -> Program:
+    """Kafka as a process; formats its data directory at the first call."""
+    home = state.directory / "kafka"
+    data = home / "data"
+    home.mkdir(exist_ok=True)
+    properties = home / "server.properties"
+    text = render(data, ports)
+    properties.write_text(text, "utf-8")
+    if not (data / "meta.properties").exists():
+        with step("formatting Kafka's storage"):
+            _format(properties, data)
+    options = ["-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:+ExitOnOutOfMemoryError"]
+    log = f"-Dlog4j2.configurationFile={HERE / 'log4j2.properties'}"
+    return Program(
+        name="kafka",
+        command=[java(), *options, log, "-cp", _classpath(), "kafka.Kafka", str(properties)],
+        ports=("kafka", "kafka_controller"),
+        ready=lambda: ready(f"{HOST}:{ports['kafka']}"),
+        directory=home,
+        fingerprint=text,
+    )
+
+
+def _format(properties: Path, data: Path) -> None:
+    shutil.rmtree(data, ignore_errors=True)  # a first start that was cut off
+    identity = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    command = [java(), f"-Dlog4j2.configurationFile={HERE / 'log4j2.properties'}", "-XX:TieredStopAtLevel=1", "-cp", _classpath()]
+    command += ["kafka.tools.StorageTool", "format", "-t", identity, "-c", str(properties)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise StackError("Kafka's storage can't be formatted", (done.stdout + done.stderr).strip())

@@ -1,0 +1,220 @@
+"""Bring the stack up and down, in order, waiting on conditions."""
+
+import fcntl
+import json
+import os
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+from deploy.local import gateway, kafka, postgres, s3, services, topics
+from deploy.local.errors import StackError
+from deploy.local.keeper import Keeper
+from deploy.local.ports import Ports, require_free, resolve
+from deploy.local.processes import pid_of, stop_orphans
+from deploy.local.program import Program
+from deploy.local.progress import say, step
+from deploy.local.state import ROOT, State, write_private
+from deploy.migrations import migrate
+
+DEPENDENCIES = ("kafka", "postgres", "s3", "gateway")
+# Stopped in this order: who needs others goes first.
+STOP_ORDER: tuple[tuple[str, ...], ...] = (tuple(services.INSTANCES), ("gateway",), ("kafka", "s3"), ("postgres",))
+READY_SECONDS = 120
+DEATHS_MAX = 4  # a process that ended this often while we waited for it won't come
+LOG_LINES = 15
+
+
+@contextmanager
+def _alone(state: State) -> Iterator[None]:
+    """One command at a time in a state directory; the next one waits."""
+    with open(state.run / "lock", "w") as lock:
+        with step("waiting for another command on this stack"):
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _binary(name: str) -> Path:
+    found = Path(sys.executable).parent / name
+    if not found.exists():
+        raise StackError(f"{found} is missing: run make up, which sets up .venv")
+    return found
+
+
+def _builders(state: State, ports: Ports, secrets: dict[str, str]) -> dict[str, Callable[[], Program]]:
+    s3_keys = secrets["s3_access_key"], secrets["s3_secret_key"]
+    python = Path(sys.executable)
+    makers: dict[str, Callable[[], Program]] = {
+        "kafka": lambda: kafka.program(state, ports),
+        "postgres": lambda: postgres.program(state, ports, secrets["postgres_password"]),
+        "s3": lambda: s3.program(state, ports, _binary("weed"), *s3_keys),
+        "gateway": lambda: gateway.program(state, ports, _binary("caddy")),
+    }
+    return makers | {
+        name: (lambda instance=name: services.program(state, ports, python, secrets, instance))  # type: ignore[misc]
+        for name in services.INSTANCES
+    }
+
+
+def up(state: State, only: list[str]) -> None:
+    """Start what doesn't run (all, or the processes named), prepare database, topics and bucket, wait until everything is ready.
+
+    Raises StackError with the one line that says what is in the way.
+    """
+    ports = resolve(os.environ)
+    state.prepare()
+    with _alone(state):
+        secrets = state.load_secrets()
+        keeper = Keeper(state)
+        if not keeper.is_running():
+            stop_orphans(state)
+        names = only or [*DEPENDENCIES, *services.present()]
+        builders = _builders(state, ports, secrets)
+        with ThreadPoolExecutor() as pool:
+            programs = list(pool.map(lambda name: builders[name](), names))
+        _hand_over(state, keeper, ports, programs, keep_others=bool(only))
+        _start(state, keeper, [program for program in programs if program.name in DEPENDENCIES])
+        _prepare(ports, secrets, names)
+        if "postgres" in names:
+            _first_organisation(state, ports, secrets)
+        write_private(state.env_file, environment_file(state, ports, state.load_secrets()))
+        _start(state, keeper, [program for program in programs if program.name not in DEPENDENCIES])
+
+
+def _hand_over(state: State, keeper: Keeper, ports: Ports, programs: list[Program], *, keep_others: bool) -> None:
+    """Give the supervisor what each process is started with, once the ports that are new to us are known to be free."""
+    running = {name for name, word in keeper.states().items() if word == "RUNNING"}
+    old = {path.stem: path.read_text("utf-8") for path in state.run.glob("*.json")}
+    ours = {port for name in running for port in json.loads(old.get(name, '{"ports": []}'))["ports"]}
+    require_free(ports, [name for program in programs for name in program.ports if ports[name] not in ours])
+    new = {p.name: p.specification(state.pids / p.name, [ports[name] for name in p.ports]) for p in programs}
+    for name in old.keys() - new.keys():
+        if not keep_others:
+            (state.run / f"{name}.json").unlink()
+    for name, text in new.items():
+        write_private(state.run / f"{name}.json", text)
+    keeper.configure((old if keep_others else {}) | new)
+
+
+def _start(state: State, keeper: Keeper, programs: Iterable[Program]) -> None:
+    programs = list(programs)
+    for program in programs:
+        keeper.start(program.name)
+    for program in programs:
+        with step(f"starting {program.name}"):
+            _wait(state, keeper, program)
+
+
+def _tail(path: Path) -> str:
+    try:
+        return "\n".join(path.read_text("utf-8", errors="replace").splitlines()[-LOG_LINES:])
+    except FileNotFoundError:
+        return ""
+
+
+def _wait(state: State, keeper: Keeper, program: Program) -> None:
+    """Wait until a process is ready. Raises StackError with its log's end when it keeps ending, or isn't ready in time."""
+    deadline = time.monotonic() + READY_SECONDS
+    log = state.log / f"{program.name}.log"
+    pids: set[int | None] = set()
+    while True:
+        pids.add(pid_of(state, program.name))
+        word = keeper.states().get(program.name)
+        why = program.ready() if word == "RUNNING" or word == "STARTING" else f"it is {word}"
+        if why is None:
+            return
+        if word == "FATAL" or len(pids) > DEATHS_MAX:
+            raise StackError(f"{program.name} keeps ending; its log, {log}, says why", _tail(log))
+        if time.monotonic() > deadline:
+            raise StackError(f"{program.name} is not ready after {READY_SECONDS} s: {why}; its log is {log}", _tail(log))
+        time.sleep(0.1)
+
+
+def _prepare(ports: Ports, secrets: dict[str, str], names: list[str]) -> None:
+    """Database and roles, topics, bucket: all idempotent."""
+    if "postgres" in names:
+        with step("migrating the database"):
+            postgres.create_database(ports, secrets["postgres_password"])
+            passwords = {service: secrets[f"{service}_password"] for service in services.SERVICES}
+            applied = migrate(postgres.url(ports, postgres.SUPERUSER, secrets["postgres_password"]), passwords)
+        if applied:
+            say(f"migrated the database: {', '.join(applied)}")
+    if "kafka" in names:
+        with step("making topics"):
+            topics.apply(ports.address("kafka"), say)
+    if "s3" in names:
+        with step("making the bucket"):
+            s3.create_bucket(ports, secrets["s3_access_key"], secrets["s3_secret_key"])
+
+
+def _first_organisation(state: State, ports: Ports, secrets: dict[str, str]) -> None:
+    """The organisation org_demo and its admin key, at the first start only: a key is shown once."""
+    if "api_key" in secrets or not (ROOT / "services" / "export_request" / "bootstrap.py").exists():
+        return
+    command = [sys.executable, "-m", "services.export_request.bootstrap", "--org", "org_demo", "--name", "Demo"]
+    environment = services.environment_of("export_request", ports, secrets, os.environ)
+    environment["WAYBILL_DATABASE_URL"] = postgres.url(ports, postgres.SUPERUSER, secrets["postgres_password"])
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment)
+    try:
+        state.save_secret("api_key", json.loads(done.stdout.strip().splitlines()[-1])["api_key"])
+    except (ValueError, KeyError, IndexError, TypeError) as error:
+        raise StackError("the organisation org_demo could not be made", (done.stdout + done.stderr).strip()) from error
+
+
+def environment_file(state: State, ports: Ports, secrets: dict[str, str]) -> str:
+    """waybill.env: where everything is, for any client, in shell syntax."""
+    values = {
+        "WAYBILL_URL": f"http://{ports.address('gateway')}",
+        "WAYBILL_API_KEY": secrets.get("api_key", ""),
+        "WAYBILL_KAFKA": ports.address("kafka"),
+        "WAYBILL_DATABASE_URL": postgres.url(ports, postgres.SUPERUSER, secrets["postgres_password"]),
+        "WAYBILL_S3_ENDPOINT": f"http://{ports.address('s3')}",
+        "WAYBILL_S3_ACCESS_KEY": secrets["s3_access_key"],
+        "WAYBILL_S3_SECRET_KEY": secrets["s3_secret_key"],
+        "WAYBILL_S3_BUCKET": s3.BUCKET,
+        "WAYBILL_SFTP": ports.address("sftp"),
+        "WAYBILL_PIDS": str(state.pids),
+        **services.addresses(ports),
+    }
+    return "".join(f"{name}={shlex.quote(value)}\n" for name, value in values.items())
+
+
+def start(state: State, names: list[str]) -> None:
+    """Start processes that an earlier `up` has set up; returns when they run, ready or not."""
+    keeper = Keeper(state)
+    if not keeper.is_running():
+        raise StackError("nothing runs; make up starts it")
+    for name in names:
+        keeper.start(name)
+
+
+def stop(state: State, names: Iterable[str]) -> None:
+    """Stop processes and wait until they have ended; their supervisor kills those that take too long."""
+    keeper = Keeper(state)
+    names = set(names) & keeper.states().keys()
+    for name in names:
+        keeper.stop(name)
+    while any(keeper.states().get(name) in ("RUNNING", "STARTING", "STOPPING", "BACKOFF") for name in names):
+        time.sleep(0.05)
+
+
+def down(state: State) -> None:
+    """Stop everything, in order; the data is kept. Nothing of ours runs when it returns."""
+    if not state.run.exists():
+        return
+    with _alone(state):
+        keeper = Keeper(state)
+        for names in STOP_ORDER:
+            with step(f"stopping {', '.join(names)}"):
+                stop(state, names)
+        keeper.shutdown()
+        while keeper.is_running():
+            time.sleep(0.05)
+        stop_orphans(state)
+        for path in state.pids.iterdir():
+            path.unlink()

@@ -1,0 +1,60 @@
+"""Processes by pid, without a supervisor: find those of ours that it left behind, and end them."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+from deploy.local.errors import StackError
+from deploy.local.state import State
+
+
+def pid_of(state: State, name: str) -> int | None:
+    """The pid in a process's pid file."""
+    try:
+        return int((state.pids / name).read_text("ascii"))
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def _command_of(pid: int) -> str:
+    """The command line of a live process; empty when there is none."""
+    if Path("/proc/self").exists():
+        try:
+            return Path(f"/proc/{pid}/cmdline").read_text(errors="replace").replace("\0", " ").strip()
+        except OSError:
+            return ""
+    return subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True).stdout.strip()
+
+
+def orphans(state: State) -> dict[str, int]:
+    """Our processes that are alive: the pid file names them, and the command line is the one that we start them with."""
+    found: dict[str, int] = {}
+    for path in state.run.glob("*.json"):
+        pid = pid_of(state, path.stem)
+        wanted = " ".join(json.loads(path.read_text("utf-8"))["command"])
+        if pid and _command_of(pid) == wanted:
+            found[path.stem] = pid
+    return found
+
+
+def stop_orphans(state: State) -> None:
+    """End what a killed supervisor left behind; raises StackError for what survives even SIGKILL."""
+    left = orphans(state)
+    specs = {name: json.loads((state.run / f"{name}.json").read_text("utf-8")) for name in left}
+    for name, pid in left.items():
+        os.kill(pid, signal.Signals[f"SIG{specs[name]['stop_signal']}"])
+    deadline = time.monotonic() + max((spec["stop_seconds"] for spec in specs.values()), default=0)
+    while left and time.monotonic() < deadline:
+        time.sleep(0.1)
+        left = orphans(state)
+    for pid in left.values():
+        os.kill(pid, signal.SIGKILL)
+    deadline = time.monotonic() + 5
+    while left and time.monotonic() < deadline:
+        time.sleep(0.1)
+        left = orphans(state)
+    if left:
+        raise StackError(f"can't be stopped: {', '.join(f'{name} (pid {pid})' for name, pid in left.items())}")

@@ -1,0 +1,87 @@
+"""Waybill's own services: what they are told by environment variables, and when they are ready."""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from deploy.local import postgres, s3
+from deploy.local.ports import Ports
+from deploy.local.program import Program, answers
+from deploy.local.state import ROOT, SERVICES, State
+
+INSTANCES = {name: name for name in SERVICES if name != "formatter"} | {"formatter-1": "formatter", "formatter-2": "formatter"}
+# What the caller's environment may say to services beside WAYBILL_*, which is passed on where the stack doesn't set it.
+PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "SSL_CERT_FILE")
+# The client's side of waybill.env: someone who has sourced it must not change the services by that.
+CLIENTS_OWN = ("WAYBILL_URL", "WAYBILL_API_KEY", "WAYBILL_PIDS", "WAYBILL_DATABASE_URL")
+
+
+def present(root: Path = ROOT) -> list[str]:
+    """The instances whose service has code here."""
+    return [name for name, service in INSTANCES.items() if (root / "services" / service / "__main__.py").exists()]
+
+
+def addresses(ports: Ports) -> dict[str, str]:
+    """WAYBILL_<SERVICE>_HTTP of each service; the formatter's is the first one's, and WAYBILL_FORMATTER_2_HTTP the second's."""
+    names = {f"WAYBILL_{service.upper()}_HTTP": service if service != "formatter" else "formatter-1" for service in SERVICES}
+    names |= {"WAYBILL_FORMATTER_2_HTTP": "formatter-2"}
+    return {variable: ports.address(name) for variable, name in names.items()}
+
+
+def store(ports: Ports, secrets: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, str]:
+    """Where files go: S3, or the directory of WAYBILL_STORE=file:///path."""
+    return {
+        "WAYBILL_STORE": environment.get("WAYBILL_STORE") or "s3",
+        "WAYBILL_S3_ENDPOINT": f"http://{ports.address('s3')}",
+        "WAYBILL_S3_ACCESS_KEY": secrets["s3_access_key"],
+        "WAYBILL_S3_SECRET_KEY": secrets["s3_secret_key"],
+        "WAYBILL_S3_BUCKET": s3.BUCKET,
+        "WAYBILL_S3_REGION": s3.REGION,
+    }
+
+
+def environment_of(instance: str, ports: Ports, secrets: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, str]:
+    """All variables that one service instance is started with: only its own database role, and every service's address."""
+    service = INSTANCES[instance]
+    passed = {
+        name: value
+        for name, value in environment.items()
+        if name in PASSED_ON or (name.startswith(("WAYBILL_", "OTEL_")) and name not in CLIENTS_OWN and not name.endswith("_DATABASE_URL"))
+    }
+    own = {
+        "PYTHONUNBUFFERED": "1",
+        "WAYBILL_INSTANCE": instance,
+        "WAYBILL_KAFKA": ports.address("kafka"),
+        f"WAYBILL_{service.upper()}_DATABASE_URL": postgres.url(ports, f"waybill_{service}", secrets[f"{service}_password"]),
+        f"WAYBILL_{service.upper()}_HTTP": ports.address(instance),
+        "WAYBILL_PUBLIC_URL": f"http://{ports.address('gateway')}",
+        "WAYBILL_SECRET_KEY": secrets["secret_key"],
+        "WAYBILL_SFTP": ports.address("sftp"),
+    }
+    return passed | addresses(ports) | store(ports, secrets, environment) | own
+
+
+def _code_fingerprint(service: str, root: Path) -> str:
+    """Changes when a file that the service runs from does, so that `make up` after a pull runs the new code."""
+    digest = hashlib.sha256()
+    for directory in (root / "services" / service, root / "shared", root / "schemas", root / "requirements.lock"):
+        for path in sorted(directory.rglob("*")) if directory.is_dir() else [directory]:
+            if path.is_file() and "__pycache__" not in path.parts:
+                status = path.stat()
+                digest.update(f"{path} {status.st_size} {status.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
+
+
+def program(state: State, ports: Ports, python: Path, secrets: Mapping[str, str], instance: str) -> Program:
+    """One service instance as a process."""
+    service = INSTANCES[instance]
+    return Program(
+        name=instance,
+        command=[str(python), "-m", f"services.{service}"],
+        environment=environment_of(instance, ports, secrets, os.environ),
+        ports=(instance,),
+        ready=lambda: answers(f"http://{ports.address(instance)}/health/ready"),
+        directory=ROOT,
+        fingerprint=_code_fingerprint(service, ROOT),
+    )
