@@ -144,5 +144,5 @@ def _ready(superuser_url: str) -> str | None:
 def create_database(ports: Ports, password: str) -> None:
     """Make the database where it is missing."""
     with psycopg.connect(url(ports, SUPERUSER, password, "postgres"), autocommit=True) as connection:
-        if not connection.execute("SELECT FROM pg_database WHERE datname = %s", [DATABASE]).fetchone():
+        if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone():
             connection.execute(f"CREATE DATABASE {DATABASE}")
