@@ -1,7 +1,8 @@
 """The port that every store implements; one contract suite runs over all of them (tests/contract/storage)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from shared.errors import WaybillError
@@ -29,11 +30,20 @@ class ObjectSink(Protocol):
 
 
 class FileWriter(Protocol):
-    """A file being assembled in order. `append_object` takes bytes of `data` that already lie in the store under `key`: a store that can compose
-    doesn't move them again. The file is there, whole, after `complete`."""
+    """A file being assembled in order. The file is there, whole, after `complete`, and never before; `abort` leaves nothing.
+
+    After any error the writer can only be aborted.
+    """
 
     def append(self, data: bytes | memoryview) -> None: ...
-    def append_object(self, key: str, data: bytes | memoryview) -> None: ...
+    def append_object(self, key: str, size: int, pieces: Iterable[bytes | memoryview]) -> None:
+        """Append the `size` bytes that lie in the store under `key`; `pieces` yields the same bytes.
+
+        All of `pieces` is pulled before anything is composed, so an iterator that raises (a wrong checksum) keeps the bytes out. A store
+        that can compose moves no more than it must; at most about 16 MiB of `pieces` are kept.
+        """
+        ...
+
     def complete(self) -> None: ...
     def abort(self) -> None: ...
 
@@ -42,20 +52,33 @@ class ObjectStore(Protocol):
     """Keys are `/`-separated relative paths. Every call raises TransientError where the store is away, PermanentError (`store_refused`,
     `store_full`) where it refuses, NotThere for a missing key."""
 
-    def create(self, key: str, media_type: str = "application/octet-stream") -> ObjectSink: ...
+    def create(self, key: str, media_type: str = "application/octet-stream") -> ObjectSink:
+        """A part: it may be lost where the machine loses power at once after `complete`."""
+        ...
+
     def assemble(self, key: str, media_type: str) -> FileWriter: ...
     def put(self, key: str, data: bytes, media_type: str = "application/octet-stream") -> None: ...
     def info(self, key: str) -> ObjectInfo: ...
     def read(self, key: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
-        """The bytes [start, end) in pieces of about a MiB."""
+        """The bytes [start, end) in pieces of at most a MiB; all of one version of the object. NotThere comes with the first piece."""
         ...
 
-    def list(self, prefix: str) -> Iterator[ObjectInfo]: ...
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        """What starts with `prefix` (any leading part of a key), in the order of the keys' bytes."""
+        ...
+
     def delete(self, keys: Sequence[str]) -> None:
         """Missing keys are no error."""
         ...
 
-    def delete_prefix(self, prefix: str) -> int: ...
+    def delete_prefix(self, prefix: str) -> int:
+        """How many were deleted. The empty prefix is refused."""
+        ...
+
+    def abort_stale(self, before: datetime) -> int:
+        """Forget uploads that were begun before this instant and never completed; returns how many."""
+        ...
+
     def signed_url(self, key: str, seconds: int, file_name: str, media_type: str) -> str | None:
         """A link that needs no key, or None where the store has no such links."""
         ...
