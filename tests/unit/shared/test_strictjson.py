@@ -1,0 +1,60 @@
+"""Strict JSON: what it takes is what json takes, what it refuses is refused by name."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.strictjson import JsonProblem, loads
+
+clean = st.text(alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=20)
+values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | clean,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(clean, inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(values)
+def test_it_reads_what_json_writes(value: Any) -> None:
+    assert loads(json.dumps(value), nesting_max=64) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "field"),
+    [
+        ('{"a": 1, "a": 2}', "a"),
+        ('{"a": [{"b": 1}, {"c": {"d": 1, "d": 2}}]}', "a.1.c.d"),
+        ('{"a": {"b": "x\\u0000"}}', "a.b"),
+        ('["\\ud800"]', "0"),
+        ('{"n": 9007199254740993}', "n"),
+        ('{"n": 1e999}', "n"),
+        ('{"a": NaN}', ""),
+        ('{"a": ', ""),
+        ("", ""),
+        ("[" * 10_000 + "]" * 10_000, ""),
+    ],
+)
+def test_it_refuses_by_name(text: str, field: str) -> None:
+    with pytest.raises(JsonProblem) as problem:
+        loads(text)
+    assert problem.value.field == field
+
+
+def test_nesting_is_bounded_with_its_path() -> None:
+    assert loads("[" * 32 + "]" * 32)
+    with pytest.raises(JsonProblem) as problem:
+        loads("[" * 33 + "]" * 33)
+    assert problem.value.field == ".".join(["0"] * 32)
+
+
+def test_bytes_that_are_not_utf8_say_where() -> None:
+    with pytest.raises(JsonProblem) as problem:
+        loads(b'{"a": "\xff"}')
+    assert "byte 7" in problem.value.message
+
+
+def test_a_surrogate_pair_is_a_character() -> None:
+    assert loads('"\\ud83d\\ude00"') == "😀"
