@@ -8,8 +8,8 @@ from typing import Any
 import psycopg
 import pytest
 import zstandard
-from shared.datasets import registry
 
+from shared.datasets import registry
 from tests.conftest import Stack
 from tests.e2e.conftest import EXAMPLES, Organisation
 
