@@ -1,0 +1,166 @@
+"""`waybill exports`: ask for exports, watch them, bring their files home."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cli.errors import CliError, UsageError
+from cli.frame import Run, command, group
+
+app = group("Exports: create, list, show, watch, download, cancel.")
+
+ExportId = Annotated[str, typer.Argument(metavar="ID", help="The export's id, exp_01….")]
+Folder = Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the files go.")]
+Force = Annotated[bool, typer.Option("--force", help="Replaces a file of that name that has other bytes.")]
+
+
+@command(app, "create", "waybill exports create --dataset messages --format csv --from 2026-03-01 --to 2026-04-01 --download .")
+def create(
+    run: Run,
+    dataset: Annotated[str | None, typer.Option("--dataset", help="leads, conversations, messages, …")] = None,
+    formats: Annotated[list[str] | None, typer.Option("--format", help="csv, json, jsonl, …; repeated: several files of one scan.")] = None,
+    from_: Annotated[str | None, typer.Option("--from", metavar="TIME", help="First day or instant, inclusive.")] = None,
+    to: Annotated[str | None, typer.Option("--to", metavar="TIME", help="End, exclusive.")] = None,
+    filters: Annotated[
+        list[str] | None, typer.Option("--filter", help="A JSON object, or key=value (repeated: any of; tags.all=…).")
+    ] = None,
+    columns: Annotated[list[str] | None, typer.Option("--columns", help="Columns in order, with commas or repeated.")] = None,
+    timezone: Annotated[str | None, typer.Option("--timezone", help="IANA name; default: the organisation's.")] = None,
+    compression: Annotated[str | None, typer.Option("--compression", help="none, gzip or zstd.")] = None,
+    spreadsheet_safe: Annotated[bool | None, typer.Option("--spreadsheet-safe/--no-spreadsheet-safe", help="Formula guard (csv).")] = None,
+    max_rows_per_file: Annotated[int | None, typer.Option("--max-rows-per-file", min=1, help="Splits into numbered files.")] = None,
+    expires_in: Annotated[int | None, typer.Option("--expires-in", metavar="SECONDS", min=1, help="How long the files stay.")] = None,
+    labels: Annotated[list[str] | None, typer.Option("--label", metavar="KEY=VALUE", help="May be repeated.")] = None,
+    body: Annotated[
+        str | None, typer.Option("--body", metavar="FILE", help="The whole body as JSON (- is stdin); flags go over it.")
+    ] = None,
+    idempotency_key: Annotated[
+        str | None, typer.Option("--idempotency-key", help="The same key and body: the same export. Default: a new one.")
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Waits for the end; exit code 1 where it isn't completed.")] = False,
+    download: Annotated[Path | None, typer.Option("--download", metavar="DIR", help="Waits, then downloads into DIR.")] = None,
+    force: Force = False,
+) -> None:
+    """Asks for an export."""
+    import uuid
+
+    from cli.api import api as connect
+    from cli.core.bodies import body_of, filter_of, labels_of, split_list
+    from cli.exports.showing import announce, bring, end, read_body
+    from cli.exports.watching import follow
+
+    flags: dict[str, Any] = {
+        "dataset": dataset, "from": from_, "to": to, "filter": filter_of(filters or []), "columns": split_list(columns or []), "timezone": timezone,
+        "compression": compression, "spreadsheet_safe": spreadsheet_safe, "max_rows_per_file": max_rows_per_file,
+        "expires_in_seconds": expires_in, "labels": labels_of(labels or []),
+    }  # fmt: skip
+    asked = body_of(read_body(body), flags, split_list(formats or []))
+    # A key of our own makes the call safe to repeat when the answer is lost.
+    key = idempotency_key or f"cli-{uuid.uuid4()}"
+    with connect(run) as api:
+        export = api.json("POST", "/v1/exports", json=asked, headers={"Idempotency-Key": key}, idempotent=True)
+        if not isinstance(export, dict) or "id" not in export:
+            raise CliError("The answer to POST /v1/exports can't be read; is WAYBILL_URL right?", "unexpected_answer")
+        if not wait and download is None:
+            announce(run.out, export)
+            return
+        run.out.note(f"{export['id']} accepted")
+        export = follow(api, run.out, export["id"])
+        paths = bring(api, run.out, export, download, force=force) if download is not None and export.get("status") == "completed" else []
+        end(run.out, export, paths)
+
+
+@command(app, "list", "waybill exports list --status completed --dataset messages --all")
+def list_(
+    run: Run,
+    status: Annotated[list[str] | None, typer.Option("--status", help="May be repeated: any of.")] = None,
+    dataset: Annotated[list[str] | None, typer.Option("--dataset", help="May be repeated: any of.")] = None,
+    schedule_id: Annotated[str | None, typer.Option("--schedule-id", help="Made by this schedule.")] = None,
+    label: Annotated[list[str] | None, typer.Option("--label", metavar="KEY=VALUE", help="Carrying this label.")] = None,
+    created_after: Annotated[str | None, typer.Option("--created-after", metavar="TIME", help="Asked for after.")] = None,
+    created_before: Annotated[str | None, typer.Option("--created-before", metavar="TIME", help="Asked for before.")] = None,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Rows a page.")] = None,
+    cursor: Annotated[str | None, typer.Option("--cursor", help="Goes on where a page ended.")] = None,
+    all_: Annotated[bool, typer.Option("--all", help="Follows the pages to the end.")] = False,
+) -> None:
+    """Lists exports, newest first."""
+    from cli.api import api as connect
+    from cli.exports.showing import list_exports
+
+    params = (
+        [("status", each) for each in status or []]
+        + [("dataset", each) for each in dataset or []]
+        + [("label", each) for each in label or []]
+    )
+    single = {
+        "schedule_id": schedule_id,
+        "created_after": created_after,
+        "created_before": created_before,
+        "limit": limit,
+        "cursor": cursor,
+    }
+    params += [(name, str(value)) for name, value in single.items() if value is not None]
+    with connect(run) as api:
+        list_exports(api, run.out, params, follow=all_)
+
+
+@command(app, "show", "waybill exports show exp_01JQ…")
+def show(run: Run, export_id: ExportId) -> None:
+    """Shows one export: its state, its files, why it failed."""
+    from cli.api import api as connect
+    from cli.exports.showing import describe
+    from cli.exports.watching import path_of
+
+    with connect(run) as api:
+        describe(run.out, api.json("GET", path_of(export_id)))
+
+
+@command(app, "watch", "waybill exports watch exp_01JQ…")
+def watch(run: Run, export_id: ExportId) -> None:
+    """Watches an export to its end. Exit code 1 where it isn't completed."""
+    from cli.api import api as connect
+    from cli.exports.showing import end
+    from cli.exports.watching import follow
+
+    with connect(run) as api:
+        end(run.out, follow(api, run.out, export_id), [])
+
+
+@command(app, "download", "waybill exports download exp_01JQ… --out exports/")
+def download(run: Run, export_id: ExportId, out: Folder = Path("."), force: Force = False) -> None:
+    """Downloads the files of a completed export, checks bytes and sha256; one that broke off goes on where it was."""
+    from cli.api import api as connect
+    from cli.exports.showing import bring, end
+    from cli.exports.watching import path_of
+
+    with connect(run) as api:
+        export = api.json("GET", path_of(export_id))
+        if export.get("status") != "completed":
+            raise CliError(
+                f"{export_id} is {export.get('status')}: there is nothing to download" + (" yet." if not export.get("error") else ".")
+            )
+        end(run.out, export, bring(api, run.out, export, out, force=force))
+
+
+@command(app, "cancel", "waybill exports cancel exp_01JQ…")
+def cancel(
+    run: Run,
+    export_id: ExportId,
+    delete: Annotated[bool, typer.Option("--delete", help="Also an ended one: its files go, and it is forgotten.")] = False,
+) -> None:
+    """Cancels a running export. One that has ended is left alone, unless --delete."""
+    from cli.api import api as connect
+    from cli.core.states import has_ended
+    from cli.exports.watching import path_of
+
+    with connect(run) as api:
+        export = api.json("GET", path_of(export_id))
+        if has_ended(export) and not delete:
+            raise UsageError(f"{export_id} has ended ({export.get('status')}); --delete removes it and its files.")
+        answer = api.call("DELETE", path_of(export_id))
+    state = "deleted" if answer.status_code == 204 else "cancelling"
+    if run.out.json_mode:
+        run.out.document({"id": export_id, "state": state})
+    else:
+        run.out.note(f"{export_id} {'is deleted, its files too' if state == 'deleted' else 'ends cancelled; its parts are removed'}.")

@@ -1,0 +1,91 @@
+"""Kafka: is it there, are the topics as their files say, who lags behind, what lies dead."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from cli.core.findings import Finding, GroupLag, Verdict, lag_findings, missing_topics
+from cli.dlq.reading import GROUP, consumer_of, dead_letter_topics, partitions_of
+from cli.errors import CliError
+from cli.kafka import reachable
+from cli.settings import Settings
+
+START = "Start it (`make up`), or set WAYBILL_KAFKA to where it is."
+
+
+async def kafka(settings: Settings) -> list[Finding]:
+    brokers = settings.get("WAYBILL_KAFKA")
+    if brokers is None:
+        return [Finding("kafka", Verdict.wrong, "WAYBILL_KAFKA isn't set", START)]
+    try:
+        await reachable(brokers)
+    except CliError as error:
+        return [Finding("kafka", Verdict.wrong, str(error).removesuffix(" is it running? `waybill doctor` says more.").rstrip(";"), START)]
+    admin = AIOKafkaAdminClient(bootstrap_servers=brokers, request_timeout_ms=5000)
+    try:
+        await admin.start()
+        found = [Finding("kafka", Verdict.ok, f"answers at {brokers}")]
+        found += await _topics(admin)
+        found += await _groups(admin, brokers)
+        found += await _dead_letters(brokers)
+        return found
+    except (KafkaError, CliError) as error:
+        return [Finding("kafka", Verdict.wrong, f"{brokers} doesn't answer as Kafka does: {error or type(error).__name__}", START)]
+    finally:
+        await admin.close()
+
+
+async def _topics(admin: AIOKafkaAdminClient) -> list[Finding]:
+    from shared.topics import all_topics
+
+    wanted = {name: topic.partitions for name, topic in all_topics().items()}
+    here = [name for name in await admin.list_topics() if name in wanted]
+    found = {row["topic"]: len(row["partitions"]) for row in await admin.describe_topics(here)} if here else {}
+    if wrong := missing_topics(wanted, found):
+        return [Finding("topics", Verdict.wrong, "; ".join(wrong), "`make up` makes them; elsewhere create them as schemas/topics/ says.")]
+    return [Finding("topics", Verdict.ok, f"{len(wanted)} there")]
+
+
+async def _groups(admin: AIOKafkaAdminClient, brokers: str) -> list[Finding]:
+    names = sorted(row[0] for row in await admin.list_consumer_groups() if not row[0].startswith(GROUP))
+    if not names:
+        return [Finding("consumer groups", Verdict.note, "none yet", "Services join when they start.")]
+    members = await _members(admin, names)
+    lags: list[GroupLag] = []
+    async with consumer_of(brokers) as consumer:
+        for name in names:
+            held = {place: kept.offset for place, kept in (await admin.list_consumer_group_offsets(name)).items() if kept.offset >= 0}
+            ends = await consumer.end_offsets(list(held)) if held else {}
+            by_topic: dict[str, int] = {}
+            for place, offset in held.items():
+                by_topic[place.topic] = by_topic.get(place.topic, 0) + max(0, ends[place] - offset)
+            lags += [GroupLag(name, topic, lag, members.get(name, 0)) for topic, lag in by_topic.items()]
+    return lag_findings(lags)
+
+
+async def _members(admin: AIOKafkaAdminClient, names: list[str]) -> Mapping[str, int]:
+    counted: dict[str, int] = {}
+    answers: list[Any] = await admin.describe_consumer_groups(names)
+    for answer in answers:
+        for group in answer.groups:
+            counted[group[1]] = len(group[5])
+    return counted
+
+
+async def _dead_letters(brokers: str) -> list[Finding]:
+    found = []
+    async with consumer_of(brokers) as consumer:
+        for topic in await dead_letter_topics(consumer):
+            waiting = sum(each.waiting for each in await partitions_of(brokers, consumer, topic))
+            if waiting:
+                found.append(
+                    Finding(
+                        topic,
+                        Verdict.note,
+                        f"{waiting:,} dead letters wait",
+                        f"`waybill dlq show {topic}`, then `waybill dlq replay {topic}`.",
+                    )
+                )
+    return found or [Finding("dead letters", Verdict.ok, "none wait")]

@@ -1,0 +1,40 @@
+"""Entry point of the `waybill` command. Imports little: what a command needs is imported when it runs."""
+
+import importlib.metadata
+from typing import Annotated
+
+import typer
+
+from cli.commands import dlq, doctor, exports, keys, migrate, orgs, records, sample
+from cli.frame import group
+
+app = group("Exports of conversation and CRM data as files that people and machines can trust.")
+app.add_typer(orgs.app, name="orgs")
+app.add_typer(keys.app, name="keys")
+app.add_typer(records.app, name="records")
+app.add_typer(exports.app, name="exports")
+app.add_typer(dlq.app, name="dlq")
+for single in (sample, migrate, doctor):
+    single.register(app)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        try:
+            typer.echo(importlib.metadata.version("waybill"))
+        except importlib.metadata.PackageNotFoundError:
+            typer.echo("unknown (not installed as a package)")
+        raise typer.Exit
+
+
+@app.callback()
+def main(version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Shows the version.")] = False) -> None:
+    """Exports of conversation and CRM data as files that people and machines can trust.
+
+    Settings come from flags, --env-file, the environment (WAYBILL_URL, WAYBILL_API_KEY, …) or .local/waybill.env, in this order.
+    Exit codes: 0 done, 1 failed, 2 called wrongly.
+    """
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,1 @@
+"""Sending records, over HTTP and over Kafka."""

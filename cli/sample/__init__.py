@@ -1,0 +1,1 @@
+"""Realistic records of every type, the same bytes for the same seed."""
