@@ -6,6 +6,7 @@ from pathlib import Path
 from deploy.local.ports import HOST, Ports
 from deploy.local.program import Program, answers
 from deploy.local.state import State
+from shared.errors import DOC_URL
 
 BODY_BYTES_MAX = 64 * 1024 * 1024
 RETRY_AFTER_SECONDS = 2
@@ -25,7 +26,7 @@ NOT_ROUTED = ("/health", "/health/*", "/metrics", "/metrics/*")
 
 
 def _error(code: str, message: str) -> str:
-    body = {"error": {"code": code, "message": message, "details": [], "doc_url": f"/docs#error-{code}"}}
+    body = {"error": {"code": code, "message": message, "details": [], "doc_url": f"{DOC_URL}#{code}"}}
     return "`" + json.dumps(body, separators=(",", ":")) + "`"
 
 

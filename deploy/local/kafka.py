@@ -44,6 +44,9 @@ def render(data: Path, ports: Ports) -> str:
         "num.io.threads": 4,
         "background.threads": 2,
         "num.recovery.threads.per.data.dir": 2,
+        # A killed broker comes back only once its former self is fenced.
+        "broker.session.timeout.ms": 2000,
+        "broker.heartbeat.interval.ms": 500,
         "log.segment.bytes": 128 * 1024 * 1024,
         "log.cleaner.dedupe.buffer.size": 16 * 1024 * 1024,
     }

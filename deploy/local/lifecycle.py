@@ -19,8 +19,7 @@ from deploy.local.ports import Ports, require_free, resolve
 from deploy.local.processes import pid_of, stop_orphans
 from deploy.local.program import Program
 from deploy.local.progress import say, step
-from deploy.local.state import ROOT, State, write_private
-from deploy.migrations import migrate
+from deploy.local.state import ROOT, SERVICES, State, write_private
 
 DEPENDENCIES = ("kafka", "postgres", "s3", "gateway")
 # Stopped in this order: who needs others goes first.
@@ -55,10 +54,7 @@ def _builders(state: State, ports: Ports, secrets: dict[str, str]) -> dict[str, 
         "s3": lambda: s3.program(state, ports, _binary("weed"), *s3_keys),
         "gateway": lambda: gateway.program(state, ports, _binary("caddy")),
     }
-    return makers | {
-        name: (lambda instance=name: services.program(state, ports, python, secrets, instance))  # type: ignore[misc]
-        for name in services.INSTANCES
-    }
+    return makers | {name: (lambda instance=name: services.program(state, ports, python, secrets, instance)) for name in services.INSTANCES}
 
 
 def up(state: State, only: list[str]) -> None:
@@ -138,9 +134,11 @@ def _wait(state: State, keeper: Keeper, program: Program) -> None:
 def _prepare(ports: Ports, secrets: dict[str, str], names: list[str]) -> None:
     """Database and roles, topics, bucket: all idempotent."""
     if "postgres" in names:
+        from deploy.migrations import migrate  # its tool takes most of a second to import: only for those who migrate
+
         with step("migrating the database"):
             postgres.create_database(ports, secrets["postgres_password"])
-            passwords = {service: secrets[f"{service}_password"] for service in services.SERVICES}
+            passwords = {service: secrets[f"{service}_password"] for service in SERVICES}
             applied = migrate(postgres.url(ports, postgres.SUPERUSER, secrets["postgres_password"]), passwords)
         if applied:
             say(f"migrated the database: {', '.join(applied)}")

@@ -29,6 +29,7 @@ def options(home: Path, ports: Ports) -> list[str]:
         "master.port.grpc": ports["s3_master_grpc"],
         "master.volumeSizeLimitMB": 1024,
         "master.telemetry": "false",
+        "master.electionTimeout": "1s",  # one master has nobody to wait for
         "volume.port": ports["s3_volume"],
         "volume.port.grpc": ports["s3_volume_grpc"],
         "volume.max": 0,  # as many as the disk holds
@@ -60,6 +61,7 @@ def program(state: State, ports: Ports, binary: Path, access_key: str, secret_ke
         ready=lambda: answers(f"http://{ports.address('s3')}/healthz"),
         directory=home,
         fingerprint=text,
+        stop_seconds=2,  # its filer waits 15 s for subscribers in its own process; what was acknowledged survives SIGKILL
     )
 
 

@@ -37,7 +37,8 @@ def migrate(database_url: str, passwords: Mapping[str, str] | None = None) -> li
     config = Config()
     config.set_main_option("script_location", str(HERE))
     config.attributes["url"] = sqlalchemy_url(database_url)
-    config.attributes["applied"] = applied = []
+    applied: list[str] = []
+    config.attributes["applied"] = applied
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", [LOCK_KEY])
         command.upgrade(config, "head")

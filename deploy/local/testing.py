@@ -1,0 +1,77 @@
+"""`make test`: every test on a stack of its own, in its own directory and on its own ports, so that a running one isn't disturbed.
+
+Leaves nothing running; ends with pytest's lines and pytest's exit code.
+"""
+
+import contextlib
+import io
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+
+from deploy.local import lifecycle, stack
+from deploy.local.errors import StackError
+from deploy.local.ports import free_base
+from deploy.local.progress import step
+from deploy.local.state import ROOT, State
+
+STATE = State(ROOT / ".local-test")
+# Debian packages by the command that they bring: clients that we did not write.
+CLIENTS = {"kcat": "kcat", "soffice": "libreoffice-calc-nogui"}
+
+
+def missing_packages() -> list[str]:
+    return [package for command, package in CLIENTS.items() if not shutil.which(command)]
+
+
+def install_clients() -> None:
+    """Install what is missing where we may; raises StackError with the line that does it where we may not."""
+    packages = missing_packages()
+    if not packages:
+        return
+    line = f"apt-get install -y --no-install-recommends {' '.join(packages)}"
+    if os.geteuid() or not shutil.which("apt-get"):
+        raise StackError(f"the tests need {' and '.join(packages)}; install with: sudo {line}")
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    with step(f"installing {', '.join(packages)}"):
+        for command in (["apt-get", "update", "-qq"], [*line.split(), "-qq"]):
+            done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    if missing_packages():
+        raise StackError(f"the tests need {' and '.join(packages)}; this failed: {line}", (done.stdout + done.stderr).strip()[-2000:])
+
+
+def environment_for_tests(environment: Mapping[str, str], base: int) -> dict[str, str]:
+    """The caller's environment without its settings for a stack, so that only the ports of the tests' own one are left."""
+    kept = {name: value for name, value in environment.items() if not name.startswith("WAYBILL_")}
+    return kept | {"WAYBILL_PORT_BASE": str(base), "WAYBILL_ENV_FILE": str(STATE.env_file)}
+
+
+def main() -> int:
+    code = 1
+    try:
+        install_clients()
+        stack.clean(STATE)
+        wanted = os.environ.get("WAYBILL_TEST_PORT_BASE")
+        base = int(wanted) if wanted else free_base()
+        environment = environment_for_tests(os.environ, base)
+        os.environ.clear()
+        os.environ.update(environment)
+        try:
+            lifecycle.up(STATE, [])
+            code = subprocess.run([sys.executable, "-m", "pytest", *sys.argv[1:]], cwd=ROOT).returncode
+        finally:
+            with contextlib.redirect_stdout(io.StringIO()):  # the closing lines are pytest's
+                lifecycle.down(STATE)
+    except StackError as error:
+        if error.log:
+            print(error.log, file=sys.stderr)
+        print(f"error: {error}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
