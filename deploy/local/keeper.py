@@ -101,8 +101,11 @@ class Keeper:
         return {info["name"]: info["statename"] for info in self._call().getAllProcessInfo()}
 
     def start(self, name: str) -> None:
-        """Start one process if it doesn't run; returns at once."""
-        if self.states().get(name) not in ("RUNNING", "STARTING", "BACKOFF"):
+        """Start one process if it doesn't run, at once also where a pause between its restarts is on; doesn't wait for it."""
+        word = self.states().get(name)
+        if word == "BACKOFF":
+            self._call().stopProcess(name)
+        if word not in ("RUNNING", "STARTING"):
             self._call().startProcess(name, False)
 
     def stop(self, name: str) -> None:

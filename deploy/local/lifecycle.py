@@ -25,7 +25,7 @@ DEPENDENCIES = ("kafka", "postgres", "s3", "gateway")
 # Stopped in this order: who needs others goes first.
 STOP_ORDER: tuple[tuple[str, ...], ...] = (tuple(services.INSTANCES), ("gateway",), ("kafka", "s3"), ("postgres",))
 READY_SECONDS = 120
-DEATHS_MAX = 4  # a process that ended this often while we waited for it won't come
+DEATHS_MAX = 3  # a process that ended this often while we waited for it won't come
 LOG_LINES = 15
 
 
