@@ -15,6 +15,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
+from faststream.kafka.message import KafkaAckableMessage
 
 from shared.errors import PermanentError, TransientError
 from shared.observability import span
@@ -37,7 +38,7 @@ class Incoming:
 
     def header(self, name: str) -> str:
         """The header's text; empty where it is missing."""
-        return next((value.decode("utf-8", "replace") for key, value in self.headers if key == name), "")
+        return next(((value or b"").decode("utf-8", "replace") for key, value in self.headers if key == name), "")
 
     @property
     def message_id(self) -> str:
@@ -126,16 +127,26 @@ def subscribe(
             await asyncio.Event().wait()  # take nothing more: the process is ending
         await message.ack()
 
-    subscriber = broker.subscriber(
+    async def parse(record: Any) -> KafkaMessage:
+        return raw_message(record, subscriber.consumer)
+
+    subscriber: Any = broker.subscriber(
         topic,
         group_id=group,
         ack_policy=AckPolicy.MANUAL,
         auto_offset_reset="earliest",
+        parser=parse,
         decoder=_raw,
         max_poll_interval_ms=1_800_000,
         **options,
     )
     subscriber(consume)
+
+
+def raw_message(record: Any, consumer: Any) -> KafkaMessage:
+    """FastStream's message around a record, or a batch of them, without a look inside: its own parser decodes the headers as UTF-8, and a
+    message whose headers are something else would be skipped before the handler sees it."""
+    return KafkaAckableMessage(body=b"", headers={}, raw_message=record, consumer=consumer)
 
 
 async def _raw(message: Any) -> Any:

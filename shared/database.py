@@ -1,6 +1,6 @@
 """PostgreSQL connections: one pool a service, transactions that belong to one organisation, errors sorted into passing and lasting."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
@@ -34,19 +34,24 @@ def sorted_errors() -> Any:
         raise
 
 
-def create_pool(dsn: str, service: str, size: int = 8) -> asyncpg.Pool:
-    """A pool that connects on first use (so a service starts while PostgreSQL is down); `await pool` opens it. No connection is kept idle at start."""
+def create_pool(
+    dsn: str, service: str, size: int = 8, prepare: Callable[[Connection], Awaitable[None]] | None = None, **settings: str
+) -> asyncpg.Pool:
+    """A pool that connects on first use (so a service starts while PostgreSQL is down); `await pool` opens it. No connection is kept idle at start.
+
+    `prepare` is run on each new connection; `settings` are server settings of all connections.
+    """
     return asyncpg.create_pool(
-        dsn, min_size=0, max_size=size, timeout=2, command_timeout=60, max_inactive_connection_lifetime=300,
-        server_settings={"application_name": f"waybill-{service}", "timezone": "UTC"},
+        dsn, min_size=0, max_size=size, timeout=2, command_timeout=60, max_inactive_connection_lifetime=300, init=prepare,
+        server_settings={"application_name": f"waybill-{service}", "timezone": "UTC", **settings},
     )  # fmt: skip
 
 
 @asynccontextmanager
-async def tenant(pool: asyncpg.Pool, org_id: str, isolation: str = "read_committed") -> AsyncIterator[Connection]:
+async def tenant(pool: asyncpg.Pool, org_id: str, isolation: str = "read_committed", readonly: bool = False) -> AsyncIterator[Connection]:
     """A transaction that sees and writes one organisation's rows only (row-level security on `app.org_id`)."""
     with sorted_errors():
-        async with pool.acquire(timeout=5) as connection, connection.transaction(isolation=isolation):
+        async with pool.acquire(timeout=5) as connection, connection.transaction(isolation=isolation, readonly=readonly):
             await connection.execute("SELECT set_config('app.org_id', $1, true)", org_id)
             yield connection
 

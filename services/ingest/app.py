@@ -1,0 +1,30 @@
+"""Ingest's composition root: the only place that makes clients."""
+
+from services.ingest.api import router
+from services.ingest.handlers import Lane, subscribe_records
+from services.ingest.settings import Settings
+from services.ingest.store import Store, prepare
+from shared.consumer import DeadLetters
+from shared.database import create_pool, ping
+from shared.http import Authenticator, create_api
+from shared.observability import configure
+from shared.runtime import Service, create_broker, create_producer, kafka_check
+
+
+async def build() -> Service:
+    settings = Settings()
+    configure("ingest", settings.log_level, settings.otlp_endpoint)
+    # A plan made while a table was small must not scan it when it has grown.
+    pool = create_pool(settings.ingest_database_url, "ingest", 8, prepare, enable_seqscan="off")
+    await pool
+    producer = create_producer(settings.kafka, "waybill-ingest")
+    broker = create_broker(settings.kafka, "waybill-ingest")
+    store = Store(pool)
+    http = create_api("Waybill ingest")
+    http.include_router(router(store, Authenticator(pool)))
+    service = Service("ingest", http, settings.ingest_http, broker, producer)
+    lane = Lane(store, DeadLetters(producer), service.fail)
+    subscribe_records(broker, lane, settings.ingest_records_max, service.fail)
+    service.checks = {"postgresql": lambda: ping(pool), "kafka": kafka_check(producer)}
+    service.on_stop = [lane.settle, pool.close]
+    return service

@@ -1,0 +1,58 @@
+-- What ingest asks of PostgreSQL. {table}, {staging}, {columns} and {type} are filled in for each record type by store.py from
+-- core/rows.py; to run one in psql, write the type's own (messages, staging_messages, conversation_id, created_at, …).
+
+-- name: lock_shared#
+-- Before the transaction takes its snapshot: writers do not exclude one another …
+LOCK TABLE ingest.tombstones IN ROW EXCLUSIVE MODE;
+
+-- name: lock_alone#
+-- … unless one leaves a tombstone for an id of which nothing is held: there is no row on which it and an insert could meet.
+LOCK TABLE ingest.tombstones IN EXCLUSIVE MODE;
+
+-- name: enter_organisation$
+SELECT set_config('app.org_id', :org_id, true);
+
+-- name: is_organisation$
+SELECT EXISTS (SELECT FROM tenancy.organisations WHERE org_id = :org_id);
+
+-- name: create_staging#
+-- COPY can't write into a table with row-level security; a temporary one has none. Emptied by every commit.
+CREATE TEMP TABLE {staging} ON COMMIT DELETE ROWS AS SELECT org_id, id, version, {columns} FROM ingest.{table} WITH NO DATA;
+
+-- name: held
+-- The current row, or the tombstone, of each id that has one.
+SELECT id, version, ctid, NULL::boolean AS erased FROM ingest.{table} WHERE org_id = $1 AND id = ANY ($2::text[]) AND ended IS NULL
+UNION ALL
+SELECT id, version, NULL, erased FROM ingest.tombstones WHERE org_id = $1 AND type = '{type}' AND id = ANY ($2::text[]);
+
+-- name: drop_unchanged
+-- A record without a version that repeats what is held is no new version.
+DELETE FROM {staging} s USING ingest.{table} h
+WHERE s.org_id = $1 AND h.org_id = $1 AND h.ctid = ANY ($2::tid[]) AND h.id = s.id
+  AND (h.version, {held_columns}) IS NOT DISTINCT FROM (s.version, {staging_columns})
+RETURNING h.ctid;
+
+-- name: end_versions!
+-- A version that this very transaction added was never seen by anyone: it goes instead (remove_own_versions).
+UPDATE ingest.{table} SET ended = pg_current_xact_id()
+WHERE org_id = $1 AND ctid = ANY ($2::tid[]) AND added <> pg_current_xact_id();
+
+-- name: remove_own_versions!
+DELETE FROM ingest.{table} WHERE org_id = $1 AND ctid = ANY ($2::tid[]) AND added = pg_current_xact_id();
+
+-- name: add_versions!
+INSERT INTO ingest.{table} (org_id, id, version, {columns}) SELECT org_id, id, version, {columns} FROM {staging} WHERE org_id = $1;
+
+-- name: erase_versions!
+DELETE FROM ingest.{table} WHERE org_id = $1 AND id = ANY ($2::text[]);
+
+-- name: erase_scores!
+DELETE FROM ingest.lead_scores WHERE org_id = $1 AND id = ANY ($2::text[]);
+
+-- name: keep_tombstones!
+INSERT INTO ingest.tombstones (org_id, type, id, version, erased)
+SELECT $1, '{type}', t.id, t.version, t.erased FROM unnest($2::text[], $3::bigint[], $4::boolean[]) t (id, version, erased)
+ON CONFLICT (org_id, type, id) DO UPDATE SET version = excluded.version, erased = excluded.erased;
+
+-- name: remove_tombstones!
+DELETE FROM ingest.tombstones WHERE org_id = $1 AND type = '{type}' AND id = ANY ($2::text[]);
