@@ -139,10 +139,10 @@ class S3Writer:
     def append(self, data: bytes | memoryview) -> None:
         view = memoryview(data).cast("B")
         while view:
-            taken = view[: max(1, max(PIECE_BYTES, self._least()) - len(self._buffer))]
+            taken = view[: max(1, self._least() - len(self._buffer))]
             self._buffer += taken
             view = view[len(taken) :]
-            if len(self._buffer) >= max(PIECE_BYTES, self._least()):
+            if len(self._buffer) >= self._least():
                 self._flush()
 
     def append_object(self, key: str, size: int, pieces: Iterable[bytes | memoryview]) -> None:

@@ -3,24 +3,31 @@
 CREATE SCHEMA delivery AUTHORIZATION waybill_owner;
 SET ROLE waybill_owner;
 
--- A file on its way: the commands so far (parts by number), whether the last part is known, and who works on it until when.
+-- A file on its way: how its bytes are laid out, whether the last part is known, and which process works on it until when.
+-- `entry` is the file as the manifest will show it (JSON), known once the file is whole.
 CREATE TABLE delivery.assemblies (
-    export_id text COLLATE "C" NOT NULL, format text NOT NULL, file_number integer NOT NULL, org_id text COLLATE "C" NOT NULL,
+    export_id text COLLATE "C" NOT NULL, format text COLLATE "C" NOT NULL, file_number integer NOT NULL, org_id text COLLATE "C" NOT NULL,
     name text NOT NULL, media_type text NOT NULL, key text NOT NULL, express boolean NOT NULL,
     head bytea NOT NULL, separator bytea NOT NULL, tail bytea NOT NULL, empty bytea NOT NULL,
     parts_total integer, state text NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'assembled')),
-    rows bigint, bytes bigint, sha256 text, lease_until timestamptz, created_at timestamptz NOT NULL DEFAULT now(),
+    rows bigint, bytes bigint, sha256 text, entry text,
+    lease_by text, lease_until timestamptz, traceparent text, created_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (export_id, format, file_number));
-CREATE INDEX assemblies_open ON delivery.assemblies (created_at) WHERE state = 'open';
+CREATE INDEX assemblies_open ON delivery.assemblies (express, created_at) WHERE state = 'open';
 CREATE TABLE delivery.assembly_parts (
-    export_id text COLLATE "C" NOT NULL, format text NOT NULL, file_number integer NOT NULL, number integer NOT NULL, org_id text COLLATE "C" NOT NULL,
-    key text NOT NULL, rows bigint NOT NULL, bytes bigint NOT NULL, sha256 text NOT NULL, first_key text NOT NULL, last_key text NOT NULL,
+    export_id text COLLATE "C" NOT NULL, format text COLLATE "C" NOT NULL, file_number integer NOT NULL, number integer NOT NULL,
+    org_id text COLLATE "C" NOT NULL, key text NOT NULL, rows bigint NOT NULL, bytes bigint NOT NULL, sha256 text NOT NULL,
+    first_key text NOT NULL, last_key text NOT NULL,
     PRIMARY KEY (export_id, format, file_number, number));
 
--- An export as published: its files are in assemblies; the manifest is written last.
+-- What becomes of an export's files: published (the manifest is written last), failed, or to be discarded. Its row is the lock under which
+-- files are counted. `discard`: 'parts' once published, 'files' for all there is; the row stays a while, so that late commands find it.
 CREATE TABLE delivery.publications (
-    export_id text COLLATE "C" PRIMARY KEY, org_id text COLLATE "C" NOT NULL, files_total integer NOT NULL,
-    manifest_key text NOT NULL, manifest text NOT NULL, published_at timestamptz, expires_at timestamptz, discarded_at timestamptz);
+    export_id text COLLATE "C" PRIMARY KEY, org_id text COLLATE "C" NOT NULL, files_total integer, manifest_key text,
+    manifest_base text, manifest text, published_at timestamptz, expires_at timestamptz, failed_code text,
+    discard text CHECK (discard IN ('parts', 'files')), discard_asked_at timestamptz, discarded_at timestamptz);
+CREATE INDEX publications_to_discard ON delivery.publications (discard_asked_at) WHERE discard IS NOT NULL AND discarded_at IS NULL;
+CREATE INDEX publications_discarded ON delivery.publications (discarded_at) WHERE discard = 'files';
 
 DO $$
 DECLARE t text;

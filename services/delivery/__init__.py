@@ -1,0 +1,1 @@
+"""Assembles, publishes and serves the files of exports."""

@@ -1,0 +1,170 @@
+"""Downloads: files, manifests, and links that need no key."""
+
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from typing import Annotated
+
+import structlog
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import RedirectResponse, Response, StreamingResponse
+
+from services.delivery.core import links, ranges
+from services.delivery.core.access import Access, Standing, decide
+from services.delivery.metrics import DOWNLOADED
+from services.delivery.store import DeliveryStore, Found
+from services.delivery.threads import Threads
+from shared.errors import ApiError, Detail, gone, invalid_request, not_found
+from shared.http import Authenticator, Principal, refuse_unknown_parameters
+from shared.storage import NotThere, ObjectStore
+from shared.storage.names import content_disposition
+
+log = structlog.get_logger()
+NAME_CHARACTERS_MAX = 255
+# Stored bytes go out as they are (`no-transform`): a checksum that a proxy's compression changed would be worth nothing.
+FIXED_HEADERS = {"Accept-Ranges": "bytes", "X-Content-Type-Options": "nosniff", "Cache-Control": "private, no-cache, no-transform"}
+
+
+class Downloads:
+    """Finds published files and streams them with flat memory."""
+
+    def __init__(
+        self, store: DeliveryStore, objects: ObjectStore, threads: Threads, secret_key: str, public_url: str,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:  # fmt: skip
+        self._store, self._objects, self._threads = store, objects, threads
+        self._secret_key, self._public_url, self._now = secret_key, public_url.rstrip("/"), now
+
+    async def find(self, org_id: str, export_id: str, name: str) -> Found:
+        """Raises ApiError 404 and 410."""
+        what = f"File '{name[:NAME_CHARACTERS_MAX]}'"
+        if not (_plausible(export_id) and _plausible(name)):
+            raise not_found("The file")
+        found = await self._store.find_file(org_id, export_id, name)
+        self._admit(found.standing if found else None, what)
+        if found is None or found.key is None:
+            raise not_found(what)
+        return found
+
+    async def manifest(self, org_id: str, export_id: str) -> str:
+        """Raises ApiError 404 and 410."""
+        if not _plausible(export_id):
+            raise not_found("The manifest")
+        found = await self._store.find_manifest(org_id, export_id)
+        self._admit(found[0] if found else None, "The manifest")
+        if found is None or not found[1]:
+            raise not_found("The manifest")
+        return found[1]
+
+    def _admit(self, standing: Standing | None, what: str) -> None:
+        access = decide(standing, self._now())
+        if access is Access.EXPIRED:
+            raise gone(f"{what} has expired.")
+        if access is Access.MISSING:
+            raise not_found(what)
+
+    async def link(self, org_id: str, export_id: str, name: str, found: Found) -> str:
+        """A link to the file that needs no key and is good for five minutes."""
+        url = await self._threads.run(self._objects.signed_url, found.key, links.LINK_SECONDS, name, found.media_type)
+        if url is not None:
+            return url
+        claim = links.Claim(org_id, export_id, name, int(self._now().timestamp()) + links.LINK_SECONDS)
+        return f"{self._public_url}/v1/downloads/{links.sign(self._secret_key, claim)}"
+
+    def claim(self, token: str) -> links.Claim:
+        """Raises ApiError 403 for a token that wasn't made here, 410 after its time."""
+        try:
+            claim = links.verify(self._secret_key, token)
+        except links.BadLink:
+            raise ApiError(403, "forbidden", "This link is not valid.") from None
+        if self._now().timestamp() >= claim.expires:
+            raise gone("This link has expired; ask for a new one.")
+        return claim
+
+    async def serve(self, request: Request, name: str, found: Found) -> Response:
+        etag, modified = f'"{found.sha256}"', found.published_at or self._now()
+        headers = {**FIXED_HEADERS, "ETag": etag, "Last-Modified": format_datetime(modified.astimezone(UTC), usegmt=True)}
+        answer = ranges.decide(request.headers, found.bytes, etag, modified)
+        match answer:
+            case ranges.NotModified():
+                return Response(status_code=304, headers=headers)
+            case ranges.PreconditionFailed():
+                raise ApiError(412, "precondition_failed", "The file is another version than the one asked for.", headers=headers)
+            case ranges.Unsatisfiable():
+                refused = {**headers, "Content-Range": f"bytes */{found.bytes}"}
+                raise ApiError(416, "range_not_satisfiable", f"The file has {found.bytes} bytes.", headers=refused)
+        headers |= {"Content-Type": found.media_type or "application/octet-stream", "Content-Disposition": content_disposition(name)}
+        span = answer if isinstance(answer, ranges.Span) else ranges.Span(0, found.bytes)
+        headers["Content-Length"] = str(span.end - span.start)
+        status = 200
+        if span is answer:
+            status, headers["Content-Range"] = 206, f"bytes {span.start}-{span.end - 1}/{found.bytes}"
+        if request.method == "HEAD" or span.start == span.end:
+            return Response(status_code=status, headers=headers)
+        return StreamingResponse(await self._stream(found.key or "", span), status, headers)
+
+    async def _stream(self, key: str, span: ranges.Span) -> AsyncIterator[bytes]:
+        """The first piece is read before the answer begins, so that a store that is away is a 503 and not a broken body."""
+        pieces = self._objects.read(key, span.start, span.end)
+        try:
+            first = await self._threads.run(next, pieces, b"")
+        except NotThere:
+            log.error("published_file_missing", key=key)
+            raise not_found("The file") from None
+
+        async def send() -> AsyncIterator[bytes]:
+            piece = first
+            try:
+                while piece:
+                    yield piece
+                    DOWNLOADED.inc(len(piece))
+                    piece = await self._threads.run(next, pieces, b"")
+            finally:  # the caller may have gone away in the middle
+                await self._threads.run(pieces.close)  # type: ignore[attr-defined]
+
+        return send()
+
+
+def _plausible(text: str) -> bool:
+    return 0 < len(text) <= NAME_CHARACTERS_MAX and "\x00" not in text and "/" not in text
+
+
+def _wants_redirect(request: Request) -> bool:
+    refuse_unknown_parameters(request, {"redirect"})
+    wanted = request.query_params.get("redirect", "false")
+    if wanted not in ("true", "false"):
+        raise invalid_request(Detail("redirect", "must be true or false"))
+    return wanted == "true" and request.method == "GET"
+
+
+def create_router(downloads: Downloads, authenticator: Authenticator) -> APIRouter:
+    router = APIRouter()
+    downloader = Annotated[Principal, Depends(authenticator.requires("exports:download"))]
+    reader = Annotated[Principal, Depends(authenticator.requires("exports:read"))]
+
+    @router.api_route("/v1/exports/{export_id}/files/{name}", methods=["GET", "HEAD"])
+    async def get_file(request: Request, export_id: str, name: str, principal: downloader) -> Response:
+        redirect = _wants_redirect(request)
+        found = await downloads.find(principal.org_id, export_id, name)
+        log.info("download", export_id=export_id, file=name, redirect=redirect)
+        if redirect:
+            location = await downloads.link(principal.org_id, export_id, name, found)
+            return RedirectResponse(location, 307, headers={"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"})
+        return await downloads.serve(request, name, found)
+
+    @router.api_route("/v1/downloads/{token}", methods=["GET", "HEAD"])
+    async def follow_link(request: Request, token: str) -> Response:
+        refuse_unknown_parameters(request, set())
+        claim = downloads.claim(token)
+        found = await downloads.find(claim.org_id, claim.export_id, claim.name)
+        log.info("download_by_link", org_id=claim.org_id, export_id=claim.export_id, file=claim.name)
+        return await downloads.serve(request, claim.name, found)
+
+    @router.api_route("/v1/exports/{export_id}/manifest", methods=["GET", "HEAD"])
+    async def get_manifest(request: Request, export_id: str, principal: reader) -> Response:
+        refuse_unknown_parameters(request, set())
+        text = await downloads.manifest(principal.org_id, export_id)
+        headers = {"X-Content-Type-Options": "nosniff", "Cache-Control": "private, no-cache, no-transform"}
+        return Response(text.encode(), 200, headers, "application/json")
+
+    return router

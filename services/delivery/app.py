@@ -1,0 +1,48 @@
+"""Delivery's composition root: the only place that makes its clients."""
+
+from datetime import timedelta
+
+from services.delivery.api import Downloads, create_router
+from services.delivery.assembler import Assembler, Lane
+from services.delivery.handlers import CommandHandler
+from services.delivery.janitor import Janitor
+from services.delivery.publisher import Publisher
+from services.delivery.settings import Settings
+from services.delivery.store import DeliveryStore
+from services.delivery.threads import Threads
+from shared.consumer import DeadLetters, subscribe
+from shared.database import create_pool, ping
+from shared.http import Authenticator, create_api
+from shared.observability import configure
+from shared.outbox import Outbox
+from shared.runtime import Service, create_broker, create_producer, in_thread, kafka_check
+from shared.storage import open_store
+from shared.topics import EXPORT_ASSEMBLIES
+
+POOL_SIZE = 16
+
+
+async def build() -> Service:
+    settings = Settings()
+    configure("delivery", settings.log_level, settings.otlp_endpoint)
+    pool = create_pool(settings.delivery_database_url, "delivery", POOL_SIZE)
+    await pool
+    objects = open_store(settings)
+    producer = create_producer(settings.kafka, "waybill-delivery")
+    broker = create_broker(settings.kafka, "waybill-delivery")
+    outbox = Outbox(pool, producer, "delivery")
+    store = DeliveryStore(pool)
+    at_once, serving, tidying = Threads(2, "publish"), Threads(settings.delivery_downloads, "download"), Threads(1, "tidy")
+    publisher = Publisher(store, objects, outbox, at_once)
+    bulk = Assembler(store, objects, publisher, Lane("bulk", False, settings.delivery_assemblers, settings.delivery_files_open))
+    express = Assembler(store, objects, publisher, Lane("express", True, 1, 16))
+    janitor = Janitor(store, objects, tidying, settings.delivery_sweep_seconds, timedelta(hours=settings.delivery_upload_hours_max))
+    handler = CommandHandler(store, objects, publisher, at_once, {False: bulk, True: express}, janitor.discard_asked)
+    api = create_api("Waybill delivery")
+    api.include_router(create_router(Downloads(store, objects, serving, settings.secret_key, settings.public_url), Authenticator(pool)))
+    service = Service("delivery", api, settings.delivery_http, broker, producer)
+    subscribe(broker, EXPORT_ASSEMBLIES, "delivery", handler.handle, DeadLetters(producer), service.fail)
+    service.loops = [outbox.run, bulk.run, express.run, janitor.discard_loop, janitor.sweep_loop]
+    service.checks = {"postgres": lambda: ping(pool), "kafka": kafka_check(producer), "store": in_thread(objects.check)}
+    service.on_stop = [at_once.close, serving.close, tidying.close, pool.close]
+    return service

@@ -1,0 +1,1 @@
+"""Decisions of delivery: no I/O; time is an argument."""

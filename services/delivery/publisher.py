@@ -1,0 +1,64 @@
+"""The end of an export's files: published together with the manifest, or failed. The event goes out in the transaction of its row."""
+
+from collections.abc import Sequence
+
+import structlog
+
+from services.delivery.core.manifest import WholeFile, build
+from services.delivery.metrics import FAILED, PUBLISHED
+from services.delivery.store import DeliveryStore, Publication
+from services.delivery.threads import Threads
+from shared.database import Connection
+from shared.errors import PermanentError
+from shared.messages import ExportPublished, PublishFailed
+from shared.outbox import Outbox, internal
+from shared.storage import ObjectStore
+from shared.topics import EXPORT_FILES
+
+log = structlog.get_logger()
+
+
+class Publisher:
+    """Call `told` after the commit of a transaction in which something was published."""
+
+    def __init__(self, store: DeliveryStore, objects: ObjectStore, outbox: Outbox, threads: Threads) -> None:
+        self._store, self._objects, self._outbox, self._threads = store, objects, outbox, threads
+
+    async def publish_if_whole(self, connection: Connection, export_id: str, org_id: str, publication: Publication) -> bool:
+        """In a transaction that holds the publication's lock: when every file is whole, write the manifest and tell."""
+        files = await self._store.whole_files(connection, export_id)
+        if publication.over or publication.files_total is None or len(files) < publication.files_total:
+            return False
+        manifest, event = await self._manifest(export_id, org_id, publication, files)
+        await self._store.publish(connection, export_id, manifest.decode())
+        await self._outbox.add(connection, [internal(EXPORT_FILES, export_id, event, f"{export_id}/published")])
+        return True
+
+    def told(self, export_id: str) -> None:
+        PUBLISHED.inc()
+        log.info("export_published", export_id=export_id)
+        self._outbox.wake()
+
+    async def fail(self, export_id: str, org_id: str, error: PermanentError, message_id: str = "") -> None:
+        """Nothing is published; export_request hears why, once. `message_id` is claimed with it, where a message caused it."""
+        async with self._store.transaction(org_id) as connection:
+            if message_id and not await self._store.inbox.claim(connection, message_id):
+                return
+            failed = await self._store.fail_export(connection, export_id, org_id, error.code)
+            if failed:
+                event = PublishFailed(export_id, org_id, error.code, error.message)
+                await self._outbox.add(connection, [internal(EXPORT_FILES, export_id, event, f"{export_id}/publish-failed")])
+        if failed:
+            FAILED.labels(code=error.code).inc()
+            log.error("publish_failed", export_id=export_id, code=error.code)
+            self._outbox.wake()
+
+    async def _manifest(
+        self, export_id: str, org_id: str, publication: Publication, files: Sequence[WholeFile]
+    ) -> tuple[bytes, ExportPublished]:  # fmt: skip
+        try:
+            manifest, published = build(publication.manifest_base or "", files)
+        except ValueError as error:
+            raise PermanentError("manifest_invalid", f"The manifest can't be written: {error}", "manifest") from error
+        await self._threads.run(self._objects.put, publication.manifest_key, manifest, "application/json")
+        return manifest, ExportPublished(export_id, org_id, published)

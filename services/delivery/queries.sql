@@ -1,0 +1,153 @@
+-- name: keep_publication!
+-- What an export's files will need to be published; the first command that closes a file brings it.
+INSERT INTO delivery.publications (export_id, org_id, files_total, manifest_key, manifest_base, expires_at)
+VALUES (:export_id, :org_id, :files_total, :manifest_key, :manifest_base, :expires_at)
+ON CONFLICT (export_id) DO NOTHING;
+
+-- name: lock_publication^
+-- One at a time counts, publishes, fails or discards an export.
+SELECT files_total, manifest_key, manifest_base, published_at, failed_code, discard
+FROM delivery.publications WHERE export_id = :export_id FOR UPDATE;
+
+-- name: is_over$
+-- Whether an export has failed or is being discarded: late commands are dropped.
+SELECT EXISTS (SELECT FROM delivery.publications WHERE export_id = :export_id AND discard = 'files');
+
+-- name: keep_file!
+INSERT INTO delivery.assemblies (export_id, format, file_number, org_id, name, media_type, key, express, head, separator, tail, empty, traceparent)
+VALUES (:export_id, :format, :file_number, :org_id, :name, :media_type, :key, :express, :head, :separator, :tail, :empty, :traceparent)
+ON CONFLICT (export_id, format, file_number) DO NOTHING;
+
+-- name: keep_parts!
+INSERT INTO delivery.assembly_parts (export_id, format, file_number, org_id, number, key, rows, bytes, sha256, first_key, last_key)
+SELECT :export_id, :format, :file_number, :org_id, p.*
+FROM unnest(:numbers::integer[], :keys::text[], :rows::bigint[], :bytes::bigint[], :sha256::text[], :first_keys::text[], :last_keys::text[]) AS p
+ON CONFLICT DO NOTHING;
+
+-- name: close_file!
+-- The last part is known: as far as the numbers go.
+UPDATE delivery.assemblies a SET parts_total = greatest(:parts_total::integer,
+    (SELECT max(p.number) FROM delivery.assembly_parts p WHERE (p.export_id, p.format, p.file_number) = (a.export_id, a.format, a.file_number)), 0)
+WHERE a.export_id = :export_id AND a.format = :format AND a.file_number = :file_number AND a.state = 'open';
+
+-- name: keep_whole_file!
+-- A small file is assembled by the handler that brings it.
+INSERT INTO delivery.assemblies (export_id, format, file_number, org_id, name, media_type, key, express, head, separator, tail, empty,
+    parts_total, state, rows, bytes, sha256, entry)
+VALUES (:export_id, :format, :file_number, :org_id, :name, :media_type, :key, :express, '', '', '', '', :parts_total, 'assembled', :rows, :bytes,
+    :sha256, :entry)
+ON CONFLICT (export_id, format, file_number) DO UPDATE
+SET state = 'assembled', parts_total = excluded.parts_total, rows = excluded.rows, bytes = excluded.bytes, sha256 = excluded.sha256,
+    entry = excluded.entry, lease_by = NULL, lease_until = NULL;
+
+-- name: lease_files
+-- Files that have something to append and that nobody works on; the organisation with the fewest before it comes first.
+WITH free AS (
+    SELECT a.export_id, a.format, a.file_number, a.created_at, row_number() OVER (PARTITION BY a.org_id ORDER BY a.created_at, a.export_id) AS turn
+    FROM delivery.assemblies a
+    WHERE a.state = 'open' AND a.express = :express AND (a.lease_until IS NULL OR a.lease_until < now())
+      AND (a.parts_total = 0 OR EXISTS (SELECT FROM delivery.assembly_parts p
+           WHERE p.export_id = a.export_id AND p.format = a.format AND p.file_number = a.file_number AND p.number = 1))
+), chosen AS (
+    SELECT a.export_id, a.format, a.file_number
+    FROM delivery.assemblies a JOIN free USING (export_id, format, file_number)
+    WHERE a.state = 'open' AND (a.lease_until IS NULL OR a.lease_until < now())
+    ORDER BY free.turn, free.created_at, a.export_id LIMIT :files FOR UPDATE OF a SKIP LOCKED
+)
+UPDATE delivery.assemblies a SET lease_by = :worker, lease_until = now() + make_interval(secs => :seconds)
+FROM chosen c WHERE a.export_id = c.export_id AND a.format = c.format AND a.file_number = c.file_number
+RETURNING a.*;
+
+-- name: renew_leases
+-- Those that are not answered are lost: someone else's by now, or gone.
+UPDATE delivery.assemblies a SET lease_until = now() + make_interval(secs => :seconds)
+FROM unnest(:export_ids::text[], :formats::text[], :file_numbers::integer[]) AS held (export_id, format, file_number)
+WHERE a.export_id = held.export_id AND a.format = held.format AND a.file_number = held.file_number
+  AND a.lease_by = :worker AND a.state = 'open'
+RETURNING a.export_id, a.format, a.file_number;
+
+-- name: release_lease!
+UPDATE delivery.assemblies SET lease_by = NULL, lease_until = NULL
+WHERE export_id = :export_id AND format = :format AND file_number = :file_number AND lease_by = :worker;
+
+-- name: parts_from
+SELECT p.number, p.key, p.rows, p.bytes, p.sha256, p.first_key, p.last_key
+FROM delivery.assembly_parts p
+WHERE p.export_id = :export_id AND p.format = :format AND p.file_number = :file_number AND p.number >= :next_number
+ORDER BY p.number LIMIT :parts;
+
+-- name: parts_total^
+-- No row: the file is not ours any more.
+SELECT parts_total FROM delivery.assemblies
+WHERE export_id = :export_id AND format = :format AND file_number = :file_number AND lease_by = :worker AND state = 'open';
+
+-- name: file_is_whole$
+UPDATE delivery.assemblies SET state = 'assembled', rows = :rows, bytes = :bytes, sha256 = :sha256, entry = :entry, lease_by = NULL, lease_until = NULL
+WHERE export_id = :export_id AND format = :format AND file_number = :file_number AND lease_by = :worker AND state = 'open'
+RETURNING true;
+
+-- name: whole_files
+SELECT format, file_number, name, media_type, rows, bytes, sha256, entry
+FROM delivery.assemblies WHERE export_id = :export_id AND state = 'assembled';
+
+-- name: publish!
+UPDATE delivery.publications SET published_at = now(), manifest = :manifest, manifest_base = NULL WHERE export_id = :export_id;
+
+-- name: fail_export$
+-- Once: the first failure is told; all that was made is discarded. No row: it is failed, published or discarded already.
+INSERT INTO delivery.publications (export_id, org_id, failed_code, discard, discard_asked_at)
+VALUES (:export_id, :org_id, :code, 'files', now())
+ON CONFLICT (export_id) DO UPDATE SET failed_code = excluded.failed_code, discard = 'files', discard_asked_at = now(), discarded_at = NULL
+WHERE publications.discard IS NULL AND publications.published_at IS NULL
+RETURNING true;
+
+-- name: ask_discard!
+-- Files imply parts, and are not taken back.
+INSERT INTO delivery.publications (export_id, org_id, discard, discard_asked_at) VALUES (:export_id, :org_id, :discard, now())
+ON CONFLICT (export_id) DO UPDATE SET discard = excluded.discard, discard_asked_at = now(), discarded_at = NULL
+WHERE publications.discard IS DISTINCT FROM 'files';
+
+-- name: forget_parts!
+DELETE FROM delivery.assembly_parts WHERE export_id = :export_id;
+
+-- name: forget_files!
+DELETE FROM delivery.assemblies WHERE export_id = :export_id;
+
+-- name: next_discard^
+SELECT export_id, org_id, discard FROM delivery.publications
+WHERE discard IS NOT NULL AND discarded_at IS NULL AND discard_asked_at <= now()
+ORDER BY discard_asked_at LIMIT 1 FOR UPDATE SKIP LOCKED;
+
+-- name: discarded!
+UPDATE delivery.publications SET discarded_at = now(), manifest = CASE WHEN discard = 'files' THEN NULL ELSE manifest END, manifest_base = NULL
+WHERE export_id = :export_id;
+
+-- name: postpone_discard!
+-- The store refused: it may take it once it has been mended.
+UPDATE delivery.publications SET discard_asked_at = now() + interval '10 minutes' WHERE export_id = :export_id;
+
+-- name: long_discarded
+-- Exports about which no message can come any more.
+SELECT export_id, org_id FROM delivery.publications
+WHERE discard = 'files' AND discarded_at < now() - interval '9 days'
+ORDER BY discarded_at LIMIT 500 FOR UPDATE SKIP LOCKED;
+
+-- name: forget_publication!
+DELETE FROM delivery.publications WHERE export_id = :export_id;
+
+-- name: statuses
+SELECT id, status FROM exports.exports WHERE id = ANY(:export_ids::text[]);
+
+-- name: standing^
+-- An export of the organisation in app.org_id, and one of its files by name.
+SELECT e.status, e.deleted_at IS NOT NULL AS deleted, e.expires_at, p.published_at, coalesce(p.discard = 'files', false) AS discarded,
+    a.key, a.media_type, a.bytes, a.sha256
+FROM exports.exports e
+LEFT JOIN delivery.publications p ON p.export_id = e.id
+LEFT JOIN delivery.assemblies a ON a.export_id = e.id AND a.state = 'assembled' AND a.name = :name
+WHERE e.id = :export_id;
+
+-- name: manifest^
+SELECT e.status, e.deleted_at IS NOT NULL AS deleted, e.expires_at, p.published_at, coalesce(p.discard = 'files', false) AS discarded, p.manifest
+FROM exports.exports e LEFT JOIN delivery.publications p ON p.export_id = e.id
+WHERE e.id = :export_id;

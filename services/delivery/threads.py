@@ -1,0 +1,21 @@
+"""Blocking work off the event loop, on a bounded pool."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class Threads:
+    """A pool of threads of its own, so that one kind of work can't take another's."""
+
+    def __init__(self, count: int, name: str) -> None:
+        self._pool = ThreadPoolExecutor(count, thread_name_prefix=name)
+
+    async def run(self, work: Callable[..., T], *args: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work, *args)
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._pool.shutdown)

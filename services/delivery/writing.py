@@ -1,0 +1,95 @@
+"""One file on its way into the store: feeds each part once through the checksums and appends it. All calls block."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from services.delivery.core.assembly import Append, Layout, Progress, Step, add_part, close
+from services.delivery.core.manifest import file_entry
+from shared.errors import PermanentError
+from shared.messages import AssemblyPart
+from shared.storage import FileWriter, NotThere, ObjectStore
+
+
+@dataclass(frozen=True)
+class FileToWrite:
+    """Where a file goes, what it is called, and how it is laid out."""
+
+    name: str
+    media_type: str
+    key: str
+    layout: Layout
+
+
+@dataclass(frozen=True)
+class Written:
+    """A file that is whole in the store."""
+
+    rows: int
+    bytes: int
+    sha256: str
+    entry: str
+
+
+class OpenFile:
+    """Not thread-safe: one call at a time. After an error only `abort` may be called; the file then starts again with a new OpenFile."""
+
+    def __init__(self, store: ObjectStore, file: FileToWrite) -> None:
+        self._store, self._file = store, file
+        self._writer: FileWriter | None = None
+        self._sha256 = hashlib.sha256()
+        self._bytes = 0
+        self._parts: list[AssemblyPart] = []
+        self.progress = Progress()
+
+    def add(self, parts: Sequence[AssemblyPart]) -> None:
+        """Append the next parts. Raises PermanentError `part_corrupt`, `part_missing`, or what the store raises."""
+        for part in parts:
+            steps, after = add_part(self.progress, self._file.layout, part)
+            self._do(steps)
+            self._parts.append(part)
+            self.progress = after
+
+    def complete(self) -> Written:
+        """Write what ends the file. It is in the store, whole, on return."""
+        self._do(close(self.progress, self._file.layout))
+        self._open().complete()
+        sha256 = self._sha256.hexdigest()
+        entry = file_entry(self._file.name, self._file.media_type, self.progress.rows, self._bytes, sha256, self._parts)
+        return Written(self.progress.rows, self._bytes, sha256, entry)
+
+    def abort(self) -> None:
+        if self._writer is not None:
+            self._writer.abort()
+
+    def _open(self) -> FileWriter:
+        if self._writer is None:
+            self._writer = self._store.assemble(self._file.key, self._file.media_type)
+        return self._writer
+
+    def _do(self, steps: Sequence[Step]) -> None:
+        for step in steps:
+            if isinstance(step, Append):
+                self._sha256.update(step.data)
+                self._bytes += len(step.data)
+                self._open().append(step.data)
+            else:
+                self._compose(step.part)
+
+    def _compose(self, part: AssemblyPart) -> None:
+        try:
+            self._open().append_object(part.key, part.bytes, self._checked(part))
+        except NotThere as error:
+            raise PermanentError("part_missing", f"Part {part.number} of '{self._file.name}' is not in the store.") from error
+        self._bytes += part.bytes
+
+    def _checked(self, part: AssemblyPart) -> Iterator[bytes]:
+        """The part's bytes on their way to the store; the last step compares them with what the formatter wrote."""
+        own, size = hashlib.sha256(), 0
+        for piece in self._store.read(part.key):
+            own.update(piece)
+            self._sha256.update(piece)
+            size += len(piece)
+            yield piece
+        if size != part.bytes or own.hexdigest() != part.sha256:
+            raise PermanentError("part_corrupt", f"Part {part.number} of '{self._file.name}' is not what the formatter wrote.")
