@@ -68,20 +68,25 @@ def set_up_python() -> None:
     marker.write_text(digest, "ascii")
 
 
+def _has_kafka() -> bool:
+    return _is_current(JARS.parent / "complete", _digest(HERE / "pom.xml"))
+
+
+def check_prerequisites() -> None:
+    """Raise StackError for what a person has to install, before anything takes time."""
+    check_java()
+    if not _has_kafka() and not shutil.which("mvn"):
+        raise StackError("Maven is missing: install it, it fetches Kafka (Debian: apt-get install maven)")
+
+
 def set_up_kafka() -> None:
     """Fetch Kafka's jars."""
-    check_java()
-    marker = JARS.parent / "complete"
-    digest = _digest(HERE / "pom.xml")
-    if _is_current(marker, digest):
+    if _has_kafka():
         return
-    maven = shutil.which("mvn")
-    if not maven:
-        raise StackError("Maven is missing: install it, it fetches Kafka (Debian: apt-get install maven)")
     shutil.rmtree(JARS, ignore_errors=True)
     goal = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={JARS}"]
-    _run("fetching Kafka by Maven", [maven, "-q", "-B", "-f", str(HERE / "pom.xml"), *goal])
-    marker.write_text(digest, "ascii")
+    _run("fetching Kafka by Maven", ["mvn", "-q", "-B", "-f", str(HERE / "pom.xml"), *goal])
+    (JARS.parent / "complete").write_text(_digest(HERE / "pom.xml"), "ascii")
 
 
 def main() -> None:
@@ -90,9 +95,12 @@ def main() -> None:
             raise StackError(
                 f"Python {PYTHON_MIN[0]}.{PYTHON_MIN[1]} or newer is needed; this is {sys.version.split()[0]} ({sys.executable})"
             )
+        if "--python-only" in sys.argv[1:]:
+            set_up_python()
+            return
+        check_prerequisites()
         set_up_python()
-        if "--python-only" not in sys.argv[1:]:
-            set_up_kafka()
+        set_up_kafka()
     except StackError as error:
         if error.log:
             print(error.log, file=sys.stderr)

@@ -6,7 +6,7 @@ A migration is added by adding `sql/NNNN_what_it_does.sql`; nothing else. A file
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import psycopg
 from alembic import command
@@ -57,7 +57,7 @@ def passwords_from(environment: Mapping[str, str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for service in SERVICES:
         variable = f"WAYBILL_{service.upper()}_DATABASE"
-        password = environment.get(f"{variable}_PASSWORD") or urlsplit(environment.get(f"{variable}_URL", "")).password
+        password = environment.get(f"{variable}_PASSWORD") or unquote(urlsplit(environment.get(f"{variable}_URL", "")).password or "")
         if password:
             found[service] = password
     return found
