@@ -1,0 +1,183 @@
+"""conversations: one row a conversation, with all its messages and events; as a transcript in txt."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+from shared.datasets import filters
+from shared.datasets.base import Dataset, any_of
+from shared.datasets.filters import Filter, Instant, TagFilter, Text, Texts, choice
+from shared.datasets.plan import Column, ColumnType, CustomProperty, Dimension, PlanSpec
+from shared.datasets.sql import current, duck_literal, instant, lookup, pulled, texts
+
+Status = Annotated[Text, AfterValidator(choice("new", "pending", "resolved"))]
+NESTED = frozenset({"json", "jsonl"})
+
+
+class ConversationFilter(Filter):
+    """The conversations that a request wants; `ids` beat the rest."""
+
+    ids: Texts | None = None
+    lead_id: Texts | None = None
+    status: filters.list_of(Status) | None = None  # type: ignore[valid-type]
+    channel: Texts | None = None
+    medium: Texts | None = None
+    agent_id: Texts | None = None
+    team_id: Texts | None = None
+    tags: TagFilter | None = None
+    started_after: Instant | None = None
+    started_before: Instant | None = None
+
+
+def _column(key: str, kind: ColumnType, description: str, sql: str = "", source: str = "fact", missing: str = "null::varchar",
+            personal: bool = False) -> Column:  # fmt: skip
+    return Column(key, key, kind, description, sql or f"fact.{key}", source, missing, personal, formats=NESTED)
+
+
+COLUMNS = [
+    _column("conversation_id", ColumnType.text, "The conversation's id"),
+    _column("lead_id", ColumnType.text, "The lead's id"),
+    _column("lead_email", ColumnType.text, "The lead's e-mail address", personal=True),
+    _column("started_at", ColumnType.timestamp, "When the conversation was created"),
+    _column("ended_at", ColumnType.timestamp, "When the conversation ended"),
+    _column("duration_seconds", ColumnType.int64, "From start to end, null while open",
+            "floor((epoch_ms(fact.ended_at) - epoch_ms(fact.started_at) + 500) / 1000)::bigint"),
+    _column("message_count", ColumnType.int64, "How many messages it has", "talk.message_count", "talk"),
+    _column("qualification_triggered", ColumnType.boolean, "Whether the lead was asked qualifying questions"),
+    _column("meeting_booked", ColumnType.boolean, "Whether a meeting was booked"),
+    _column("messages", ColumnType.json, "The messages in order: sender, content, timestamp", "talk.messages", "talk", personal=True),
+    _column("events", ColumnType.json, "The events in order: type, timestamp and their data", "happened.events", "happened", "'[]'"),
+    Column("transcript", "", ColumnType.text, "The conversation as people read it", "talk.transcript", "talk", personal=True,
+           formats=frozenset({"txt"}), asked=False),
+]  # fmt: skip
+
+
+class Conversations(Dataset):
+    name = "conversations"
+    path = "conversations"
+    description = "Conversations with all their messages and events."
+    formats = ("json", "jsonl", "txt")
+    default_format = "json"
+    family = "leads"
+    range_rule = "optional"
+    filter_model = ConversationFilter
+    table, alias = "conversations", "c"
+    fields = {
+        "conversation_id": "c.id", "lead_id": "c.lead_id", "lead_email": "ld.email", "started_at": "c.created_at", "ended_at": "c.ended_at",
+        "qualification_triggered": "c.qualification_triggered", "meeting_booked": "c.meeting_booked",
+    }  # fmt: skip
+
+    def columns(self, custom_properties: Sequence[CustomProperty] = ()) -> list[Column]:
+        return COLUMNS
+
+    def joins(self, snapshot: str) -> dict[str, str]:
+        return {"ld": lookup("leads", "ld", "c.lead_id", snapshot)}
+
+    def conditions(self, spec: PlanSpec, snapshot: str) -> list[str]:
+        f, parts = spec.filter, []
+        for name, sql in (("lead_id", "c.lead_id"), ("status", "c.status"), ("channel", "c.channel_id")):
+            if name in f:
+                parts.append(any_of(sql, f[name]))
+        if "medium" in f:
+            medium = any_of("ch.medium", f["medium"])
+            parts.append(f"exists (select from ingest.channels ch where ch.id = c.channel_id and {current('ch', snapshot)} and {medium})")
+        if "agent_id" in f:
+            sent = _sent(snapshot, any_of("m.sender_id", f["agent_id"]))
+            parts.append(f"({any_of('c.assignee_id', f['agent_id'])} or {sent})")
+        if "team_id" in f:
+            parts.append(_of_team(snapshot, f["team_id"]))
+        if tags := f.get("tags"):
+            groups = [tags["any"]] if "any" in tags else [[tag] for tag in tags["all"]]
+            parts += [_holds_tag(snapshot, group) for group in groups]
+        for name, sign in (("started_after", ">"), ("started_before", "<")):
+            if name in f:
+                parts.append(f"c.created_at {sign} {instant(f[name])}")
+        return parts
+
+    def size(self, spec: PlanSpec, snapshot: str) -> str:
+        return f"""500
+            + (select coalesce(sum(coalesce(octet_length(m.content), 0) + coalesce(octet_length(m.sender_name), 0) + 100), 0)
+               from ingest.messages m where m.conversation_id = c.id and {current("m", snapshot)})
+            + (select coalesce(sum(octet_length(e.data) + 100), 0)
+               from ingest.events e where e.conversation_id = c.id and {current("e", snapshot)})"""
+
+    def dimensions(self, spec: PlanSpec, snapshot: str) -> tuple[Dimension, ...]:
+        key = "conversation_id"
+        return (
+            Dimension("talk", key, "talk.id = fact.conversation_id", lambda k: _talk(k, spec, snapshot)),
+            Dimension("happened", key, "happened.id = fact.conversation_id", lambda k: _happened(k, snapshot)),
+        )
+
+
+def _sent(snapshot: str, condition: str) -> str:
+    message = f"m.conversation_id = c.id and m.sender_kind = 'agent' and {current('m', snapshot)}"
+    return f"exists (select from ingest.messages m where {message} and {condition})"
+
+
+def _of_team(snapshot: str, teams: list[str]) -> str:
+    def in_team(agent: str) -> str:
+        return f"exists (select from ingest.agents a where a.id = {agent} and {current('a', snapshot)} and {any_of('a.team_id', teams)})"
+
+    return f"({in_team('c.assignee_id')} or {_sent(snapshot, in_team('m.sender_id'))})"
+
+
+def _holds_tag(snapshot: str, tags: list[str]) -> str:
+    """The conversation itself (not one of its messages) holds one of `tags`, each an id or a name."""
+    named = f"exists (select from ingest.tags t where t.id = e.tag_id and {current('t', snapshot)} and {any_of('t.name', tags)})"
+    return f"""'tag_applied' in (
+        select (array_agg(e.kind order by e.at desc, e.id desc))[1] from ingest.events e
+        where e.conversation_id = c.id and e.tag_id is not null and e.message_id is null
+            and e.kind in ('tag_applied', 'tag_removed') and {current("e", snapshot)} and (e.tag_id = any({texts(tags)}) or {named})
+        group by e.tag_id)"""
+
+
+def _talk(keys: str, spec: PlanSpec, snapshot: str) -> str:
+    """A row a conversation: its messages as JSON, their number, and its transcript."""
+    names = "ld.name as lead_name, ct.name as contact_name, m.sender_name, a.name as agent_name, b.name as bot_name"
+    joins = f"{lookup('leads', 'ld', 'c.lead_id', snapshot)} {lookup('contacts', 'ct', 'c.contact_id', snapshot)}"
+    senders = f"""{lookup("agents", "a", "case when m.sender_kind = 'agent' then m.sender_id end", snapshot)}
+        {lookup("bots", "b", "case when m.sender_kind in ('ai', 'bot') then m.sender_id end", snapshot)}"""
+    transcript = "txt" in spec.formats
+    query = f"""
+        select c.id, c.created_at as started_at, m.id as message_id, m.created_at, m.sender_kind, m.content{", " + names if transcript else ""}
+        from unnest({keys}) k(id) join ingest.conversations c on c.id = k.id and {current("c", snapshot)} {joins if transcript else ""}
+        left join ingest.messages m on m.conversation_id = c.id and {current("m", snapshot)} {senders if transcript else ""}"""
+    one = """concat('{"sender":', json_text(sender_kind), ',"content":', json_text(content), ',"timestamp":"', utc_seconds(created_at), '"}')"""
+    given = "filter (where message_id is not null)"
+    text = _transcript(spec, given) if transcript else "null::varchar"
+    return f"""
+        select id, count(message_id) as message_count, {text} as transcript,
+               concat('[', string_agg({one}, ',' order by created_at, message_id) {given}, ']') as messages
+        from {pulled(query)} group by id"""
+
+
+def _transcript(spec: PlanSpec, given: str) -> str:
+    person = "coalesce(nullif(lead_name, ''), nullif(contact_name, ''))"
+    who = f"""coalesce(nullif(sender_name, ''), case sender_kind
+        when 'visitor' then coalesce(first_word({person}), 'Visitor')
+        when 'agent' then coalesce(nullif(agent_name, ''), 'Agent')
+        when 'ai' then coalesce(nullif(bot_name, ''), {duck_literal(spec.organisation_name)})
+        when 'bot' then coalesce(nullif(bot_name, ''), {duck_literal(spec.organisation_name)})
+        else 'System' end)"""
+    line = f"concat('[', local_clock(created_at), '] ', one_line({who}), ': ', one_line(content), chr(10))"
+    head = f"""concat('Conversation ', one_line(id), ' · ', one_line(coalesce(any_value({person}), 'Visitor')), ' · ',
+        local_date(any_value(started_at)), {duck_literal(f" ({spec.timezone})")}, chr(10))"""
+    return f"concat({head}, string_agg({line}, '' order by created_at, message_id) {given})"
+
+
+def _happened(keys: str, snapshot: str) -> str:
+    """A row a conversation with events: an event is its type and timestamp, which win over the same keys in its data, then its data."""
+    query = f"""
+        select e.conversation_id as id, e.id as event_id, e.at, e.kind,
+               case when strpos(e.data, '"type":') > 0 or strpos(e.data, '"timestamp":') > 0 then
+                   coalesce((select '{{' || string_agg(to_json(d.key)::text || ':' || d.value::text, ',') || '}}'
+                             from json_each(e.data::json) d where d.key not in ('type', 'timestamp')), '{{}}')
+               else e.data end as data
+        from unnest({keys}) k(id) join ingest.events e on e.conversation_id = k.id and {current("e", snapshot)}"""
+    rest = "case when data in ('{}', 'null') then '}' else concat(',', substr(data, 2)) end"
+    one = f"""concat('{{"type":', json_text(kind), ',"timestamp":"', utc_seconds(at), '"', {rest})"""
+    return f"select id, concat('[', string_agg({one}, ',' order by at, event_id), ']') as events from {pulled(query)} group by id"
+
+
+DATASET = Conversations()

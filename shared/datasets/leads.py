@@ -1,0 +1,143 @@
+"""leads: one row a lead, with its score, its custom properties and, in JSON, its conversations."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, StrictInt
+
+from shared.datasets import filters
+from shared.datasets.base import Dataset, any_of
+from shared.datasets.filters import Filter, Instant, TagFilter, Text, Texts, choice
+from shared.datasets.plan import Column, ColumnType, CustomProperty, Dimension, PlanSpec
+from shared.datasets.sql import current, instant, literal, lookup, pulled, texts
+
+NESTED = frozenset({"json", "jsonl"})
+FLAT = frozenset({"csv", "xlsx", "parquet"})
+Status = Annotated[Text, AfterValidator(choice("new", "qualified", "contacted", "converted", "lost"))]
+Source = Annotated[Text, AfterValidator(choice("chat", "api", "import", "form"))]
+Score = Annotated[StrictInt, Field(ge=0, le=100)]
+
+
+class LeadFilter(Filter):
+    """The leads that a request wants; `ids` beat the rest."""
+
+    ids: Texts | None = None
+    status: filters.list_of(Status) | None = None  # type: ignore[valid-type]
+    source: filters.list_of(Source) | None = None  # type: ignore[valid-type]
+    tags: TagFilter | None = None
+    assigned_to: Texts | None = None
+    score_min: Score | None = None
+    score_max: Score | None = None
+    created_after: Instant | None = None
+    created_before: Instant | None = None
+    q: Text | None = None
+
+
+class Leads(Dataset):
+    name = "leads"
+    path = "leads"
+    description = "Leads with their score and custom properties."
+    formats = ("csv", "json", "jsonl")
+    family = "leads"
+    range_rule = "optional"
+    filter_model = LeadFilter
+    table, alias = "leads", "l"
+    fields = {
+        "id": "l.id", "email": "l.email", "name": "l.name", "phone": "l.phone", "company": "l.company", "status": "l.status",
+        "score": "coalesce(sc.score, 0)", "source_url": "l.source_url", "created_at": "l.created_at", "last_activity_at": "l.last_activity_at",
+        "tags": "l.tags", "assigned_to": "coalesce(ag.email, l.assigned_to)", "custom_properties": "l.custom_properties",
+    }  # fmt: skip
+
+    def columns(self, custom_properties: Sequence[CustomProperty] = ()) -> list[Column]:
+        t = ColumnType
+        return [
+            _column("id", t.text, "The lead's id"),
+            _column("email", t.text, "E-mail address", personal=True),
+            _column("name", t.text, "Full name", personal=True),
+            _column("phone", t.text, "Telephone number", personal=True),
+            _column("company", t.text, "Company"),
+            _column("status", t.text, "new, qualified, contacted, converted or lost"),
+            _column("score", t.int64, "Lead score 0–100, 0 until there is one"),
+            _column("source_url", t.text, "Page that the lead came from"),
+            _column("created_at", t.timestamp, "When the lead was created"),
+            _column("last_activity_at", t.timestamp, "When the lead was last active"),
+            _column("tags", t.texts, "Tags of the lead"),
+            _column("assigned_to", t.text, "The agent's e-mail address, or the id where the agent isn't known", personal=True),
+            *[_custom(i, p) for i, p in enumerate(custom_properties)],
+            Column("custom_properties", "custom_properties", t.json, "All custom properties that the lead has", "fact.custom_properties",
+                   personal=True, formats=NESTED),
+            Column("conversations", "conversations", t.json, "The lead's conversations: id, started_at, message_count", "talks.json",
+                   source="talks", missing="'[]'", formats=NESTED),
+        ]  # fmt: skip
+
+    def _fields(self, spec: PlanSpec) -> Mapping[str, str]:
+        # The json type keeps each value's text as it is stored: numbers stay as RFC 8785 prints them.
+        custom = {f"custom_{i}": f"(l.custom_properties::json -> {literal(p.name)})::text" for i, p in enumerate(spec.custom_properties)}
+        return {**self.fields, **custom}
+
+    def joins(self, snapshot: str) -> dict[str, str]:
+        return {"sc": lookup("lead_scores", "sc", "l.id", snapshot), "ag": lookup("agents", "ag", "l.assigned_to", snapshot)}
+
+    def conditions(self, spec: PlanSpec, snapshot: str) -> list[str]:
+        f, parts = spec.filter, []
+        for name in ("status", "source", "assigned_to"):
+            if name in f:
+                parts.append(any_of(f"l.{name}", f[name]))
+        if tags := f.get("tags"):
+            parts.append(f"l.tags && {texts(tags['any'])}" if "any" in tags else f"l.tags @> {texts(tags['all'])}")
+        for name, sign in (("score_min", ">="), ("score_max", "<=")):
+            if name in f:
+                parts.append(f"coalesce(sc.score, 0) {sign} {int(f[name])}")
+        for name, sign in (("created_after", ">"), ("created_before", "<")):
+            if name in f:
+                parts.append(f"l.created_at {sign} {instant(f[name])}")
+        if "q" in f:
+            parts.append(_search(f["q"]))
+        return parts
+
+    def dimensions(self, spec: PlanSpec, snapshot: str) -> tuple[Dimension, ...]:
+        def talks(keys: str) -> str:
+            rows = pulled(f"""
+                select c.lead_id, c.id, c.created_at,
+                       (select count(*) from ingest.messages m where m.conversation_id = c.id and {current("m", snapshot)}) as messages
+                from unnest({keys}) k(id) join ingest.conversations c on c.lead_id = k.id and {current("c", snapshot)}""")
+            one = """concat('{"id":', json_text(id), ',"started_at":"', utc_seconds(created_at), '","message_count":', messages, '}')"""
+            return f"select lead_id, concat('[', string_agg({one}, ',' order by created_at, id), ']') as json from {rows} group by lead_id"
+
+        return (Dimension("talks", "id", "talks.lead_id = fact.id", talks),)
+
+    def size(self, spec: PlanSpec, snapshot: str) -> str:
+        wide = ("email", "name", "phone", "company", "source_url", "custom_properties")
+        size = "400 + pg_column_size(l.tags) + " + " + ".join(f"coalesce(octet_length(l.{name}), 0)" for name in wide)
+        if any("conversations" in keys for keys in spec.columns.values()):
+            size += f" + 120 * (select count(*) from ingest.conversations c where c.lead_id = l.id and {current('c', snapshot)})"
+        return size
+
+
+def _column(key: str, kind: ColumnType, description: str, personal: bool = False) -> Column:
+    return Column(key, key, kind, description, f"fact.{key}", personal=personal)
+
+
+def _custom(place: int, custom: CustomProperty) -> Column:
+    key = f"custom_{custom.name}"
+    # In JSON all of them are inside custom_properties; one asked for by name stands by itself, where its key is free.
+    formats = FLAT if key == "custom_properties" else None
+    description = f"Custom property '{custom.name}' ({custom.type})"
+    return Column(key, key, ColumnType.property, description, f"fact.custom_{place}", personal=True, formats=formats, default=FLAT)
+
+
+def _search(q: str) -> str:
+    """Part of name, email, company or a text property, any case (Unicode, the same in every database)."""
+
+    def lower(sql: str) -> str:
+        return f'lower({sql} collate "pg_c_utf8")'
+
+    def holds(sql: str) -> str:
+        return f"strpos({lower(sql)}, {lower(literal(q))}) > 0"
+
+    properties = f"""exists (select from json_each(case when l.custom_properties = 'null' then '{{}}' else l.custom_properties end::json) p(k, v)
+        where json_typeof(p.v) = 'string' and {holds("(p.v #>> '{}')")})"""
+    return f"({' or '.join(holds(f'l.{c}') for c in ('name', 'email', 'company'))} or {properties})"
+
+
+DATASET = Leads()

@@ -1,0 +1,132 @@
+"""messages: one row a message, with what its conversation, its sender and its tags say."""
+
+import re
+from collections.abc import Sequence
+
+from shared.datasets.base import Dataset, any_of
+from shared.datasets.filters import Filter, Texts
+from shared.datasets.plan import Column, ColumnType, CustomProperty, Dimension, PlanSpec
+from shared.datasets.sql import current, lookup, pulled
+
+
+class MessageFilter(Filter):
+    """The messages that a request wants: of conversations on these channels or media."""
+
+    channel: Texts | None = None
+    medium: Texts | None = None
+
+
+def care_key(header: str) -> str:
+    """The key of a care family column from its header."""
+    text = header.lower().replace("(date / time)", "").replace("(s)", " s")
+    return re.sub(r"[^a-z0-9]+", "_", text).strip("_")
+
+
+def _column(header: str, description: str, sql: str, kind: ColumnType = ColumnType.text, personal: bool = False) -> Column:
+    missing = "[]::varchar[]" if kind is ColumnType.texts else "null::varchar"
+    return Column(care_key(header), header, kind, description, sql, source=sql.partition(".")[0], missing=missing, personal=personal)
+
+
+COLUMNS = [
+    _column("Message ID", "The message's id", "fact.id"),
+    _column("Created at (Date / Time)", "When the message was created", "fact.created_at", ColumnType.timestamp),
+    _column("Conversation ID", "The conversation's id", "conversation.id"),
+    _column("Medium", "Medium of the channel", "conversation.medium"),
+    _column("Channel", "Name of the channel", "conversation.channel"),
+    _column("Channel Display Name", "Display name of the channel", "conversation.display_name"),
+    _column("Contact Profile ID", "The contact's id", "conversation.contact_id"),
+    _column("Contact Primary Identifier", "The contact's primary identifier", "conversation.primary_identifier", personal=True),
+    _column("Contact Secondary identifier", "The contact's secondary identifier", "conversation.secondary_identifier", personal=True),
+    _column("Message Type", "Type as given", "fact.message_type"),
+    _column("Origin", "Origin as given", "fact.origin"),
+    _column("Outbound Message Type", "Reply or Proactive", "fact.outbound_message_type"),
+    _column("Direction", "Inbound or Outbound", "fact.direction"),
+    _column("Agent ID", "The sending agent's id", "agent.id"),
+    _column("Agent Name", "The sending agent's name", "agent.name", personal=True),
+    _column("Agent Reference", "The sending agent's reference", "agent.reference"),
+    _column("Team ID", "The sending agent's team", "agent.team_id"),
+    _column("Team Name", "Name of that team", "agent.team"),
+    _column("Tag IDs", "Tags that the message holds", "held.tag_ids", ColumnType.texts),
+    _column("Tag Names", "Names of these tags, side by side", "held.tag_names", ColumnType.texts),
+    _column("Content", "The text", "fact.content", personal=True),
+    _column("Conversation URL", "Address of the conversation", "conversation.url"),
+    _column("Post URL", "Address of the post", "fact.post_url"),
+    _column("Last Updated", "When the message was last updated", "fact.updated_at", ColumnType.timestamp),
+    _column("Deleted at", "When the message was deleted", "fact.deleted_at", ColumnType.timestamp),
+]
+
+
+class Messages(Dataset):
+    name = "messages"
+    path = "message"
+    description = "Messages with their conversation, contact, agent and tags."
+    formats = ("csv", "jsonl")
+    filter_model = MessageFilter
+    table, alias = "messages", "m"
+    fields = {
+        "id": "m.id", "created_at": "m.created_at", "conversation_id": "m.conversation_id",
+        "agent_id": "case when m.sender_kind = 'agent' then m.sender_id end", "message_type": "m.message_type", "origin": "m.origin",
+        "outbound_message_type": "m.outbound_message_type",
+        "direction": "case when m.sender_kind = 'visitor' then 'Inbound' else 'Outbound' end",
+        "content": "m.content", "post_url": "m.post_url", "updated_at": "m.updated_at", "deleted_at": "m.deleted_at",
+    }  # fmt: skip
+
+    def columns(self, custom_properties: Sequence[CustomProperty] = ()) -> list[Column]:
+        return COLUMNS
+
+    def conditions(self, spec: PlanSpec, snapshot: str) -> list[str]:
+        wanted = [
+            any_of(sql, spec.filter[name]) for name, sql in (("channel", "c.channel_id"), ("medium", "ch.medium")) if name in spec.filter
+        ]
+        if not wanted:
+            return []
+        channel = lookup("channels", "ch", "c.channel_id", snapshot) if "medium" in spec.filter else ""
+        conversation = f"ingest.conversations c {channel} where c.id = m.conversation_id and {current('c', snapshot)}"
+        return [f"exists (select from {conversation} and {' and '.join(wanted)})"]
+
+    def size(self, spec: PlanSpec, snapshot: str) -> str:
+        return "350 + coalesce(octet_length(m.content), 0) + coalesce(octet_length(m.post_url), 0)"
+
+    def dimensions(self, spec: PlanSpec, snapshot: str) -> tuple[Dimension, ...]:
+        return (
+            Dimension("conversation", "conversation_id", "conversation.id = fact.conversation_id", lambda k: _conversations(k, snapshot)),
+            Dimension("agent", "agent_id", "agent.id = fact.agent_id", lambda k: _agents(k, snapshot)),
+            Dimension(
+                "held", "conversation_id", "held.conversation_id = fact.conversation_id and held.id = fact.id", lambda k: _held(k, snapshot)
+            ),
+        )
+
+
+def _conversations(keys: str, snapshot: str) -> str:
+    query = f"""
+        select k.id, ch.medium, ch.name as channel, ch.display_name, c.contact_id, ct.primary_identifier, ct.secondary_identifier, c.url
+        from unnest({keys}) k(id) {lookup("conversations", "c", "k.id", snapshot)}
+        {lookup("channels", "ch", "c.channel_id", snapshot)} {lookup("contacts", "ct", "c.contact_id", snapshot)}"""
+    return f"select * from {pulled(query)}"
+
+
+def _agents(keys: str, snapshot: str) -> str:
+    query = f"""
+        select k.id, a.name, a.reference, a.team_id, t.name as team
+        from unnest({keys}) k(id) {lookup("agents", "a", "k.id", snapshot)} {lookup("teams", "t", "a.team_id", snapshot)}"""
+    return f"select * from {pulled(query)}"
+
+
+def _held(keys: str, snapshot: str) -> str:
+    """Tags that messages hold: the last event for (message, tag) in order applied it; listed in order of first application, ever."""
+    applied = "filter (where e.kind = 'tag_applied')"
+    query = f"""
+        select h.conversation_id, h.message_id as id, array_agg(h.tag_id order by h.first_at, h.first_id) as tag_ids,
+               array_agg(coalesce(t.name, '') order by h.first_at, h.first_id) as tag_names
+        from (
+            select e.conversation_id, e.message_id, e.tag_id, (array_agg(e.kind order by e.at desc, e.id desc))[1] as last,
+                   (array_agg(e.at order by e.at, e.id) {applied})[1] as first_at, (array_agg(e.id order by e.at, e.id) {applied})[1] as first_id
+            from unnest({keys}) k(id) join ingest.events e on e.conversation_id = k.id and e.tag_id is not null
+                and e.message_id is not null and e.kind in ('tag_applied', 'tag_removed') and {current("e", snapshot)}
+            group by 1, 2, 3
+        ) h {lookup("tags", "t", "h.tag_id", snapshot)}
+        where h.last = 'tag_applied' group by 1, 2"""
+    return f"select * from {pulled(query)}"
+
+
+DATASET = Messages()

@@ -1,0 +1,100 @@
+"""The values that the planner, the formatter and the datasets share: what an export is resolved to, and what a chunk is."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+# A row's place in the order of its dataset, as texts: (time in UTC to the microsecond, id).
+Key = Sequence[str]
+
+
+class ColumnType(StrEnum):
+    """What a column holds. `property` follows the value (text, number or boolean); `json` is an object or array as JSON text."""
+
+    text = "text"
+    int64 = "int64"
+    double = "double"
+    boolean = "boolean"
+    date = "date"
+    timestamp = "timestamp"
+    texts = "list of text"
+    property = "property"
+    json = "json"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a dataset.
+
+    `sql` is a DuckDB expression over the aliases `fact` (the export row) or, where `source` names a dimension, over that one.
+    `missing` is its value where the dimension has no row. `formats` limits it to some formats; `default` says whether it is there
+    when a request names no columns.
+    """
+
+    key: str
+    header: str
+    type: ColumnType
+    description: str
+    sql: str
+    source: str = "fact"
+    missing: str = "null::varchar"
+    personal: bool = False
+    formats: frozenset[str] | None = None
+    default: frozenset[str] | None = None
+    asked: bool = True
+
+
+class CustomProperty(BaseModel):
+    """One custom property that an organisation has defined."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    name: str
+    type: Literal["text", "number", "boolean"] = "text"
+
+
+class PlanSpec(BaseModel):
+    """Everything that shapes the bytes of an export, resolved when it is accepted. Travels as JSON inside `FormatChunk`.
+
+    `columns` holds the column keys of each format, in order. `from_` and `to` are instants (UTC), `[from_, to)`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    dataset: str
+    formats: list[str] = Field(min_length=1)
+    columns: dict[str, list[str]]
+    custom_properties: list[CustomProperty] = []
+    timezone: str = "UTC"
+    from_: datetime | None = None
+    to: datetime | None = None
+    filter: dict[str, Any] = {}
+    spreadsheet_safe: bool = True
+    compression: Literal["none", "gzip", "zstd"] = "none"
+    max_rows_per_file: int | None = None
+    organisation_name: str = ""
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """A relation that many rows of a chunk share, pulled by the chunk's keys and encoded once for each of its rows.
+
+    `key` is the fact field whose distinct values are the keys; `select` makes the DuckDB SELECT from a SQL text[] of them;
+    `join` is the condition that ties a fact to its row.
+    """
+
+    name: str
+    key: str
+    join: str
+    select: Callable[[str], str]
+
+
+@dataclass(frozen=True)
+class ChunkQuery:
+    """What a chunk is made of: PostgreSQL queries for the rows in order, and for the distinct keys of its dimensions."""
+
+    facts: str
+    keys: str | None = None
+    dimensions: tuple[Dimension, ...] = field(default=())

@@ -1,0 +1,88 @@
+"""How values and identifiers get into SQL text, and what every query of a versioned table says.
+
+DuckDB's postgres_query takes text, so values travel as literals. `literal` is the only function that makes one: everything
+else here and in the dataset modules goes through it.
+"""
+
+import re
+
+_SNAPSHOT = re.compile(r"\d+:\d+:(\d+(,\d+)*)?")
+
+# Keyset chunks want the index that is already in order, and lookups by key: never a scan, a sort or a hash of a whole table.
+SESSION_SETTINGS: dict[str, str] = {
+    "TimeZone": "UTC",
+    "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "max_parallel_workers_per_gather": "0",
+    "jit": "off",
+}
+
+
+def literal(value: str) -> str:
+    """`value` as a SQL string literal, safe in PostgreSQL whatever standard_conforming_strings says.
+
+    Raises ValueError for what no text column can hold: U+0000 and lone surrogates.
+    """
+    _check(value)
+    quoted = value.replace("'", "''")
+    return f"'{quoted}'" if "\\" not in quoted else "E'" + quoted.replace("\\", "\\\\") + "'"
+
+
+def duck_literal(value: str) -> str:
+    """`value` as a DuckDB string literal (backslashes mean themselves there). Raises ValueError as `literal` does."""
+    _check(value)
+    return "'" + value.replace("'", "''") + "'"
+
+
+def texts(values: list[str]) -> str:
+    """A text[] literal."""
+    elements = ",".join('"' + v.replace("\\", "\\\\").replace('"', '\\"') + '"' for v in values)
+    return literal("{" + elements + "}") + "::text[]"
+
+
+def instant(value: str) -> str:
+    """A timestamptz literal of an ISO 8601 text with offset."""
+    return literal(value) + "::timestamptz"
+
+
+def snapshot_literal(snapshot: str) -> str:
+    """A pg_snapshot literal; raises ValueError where `snapshot` isn't what pg_current_snapshot() prints."""
+    if not _SNAPSHOT.fullmatch(snapshot):
+        raise ValueError(f"not a PostgreSQL snapshot: {snapshot[:100]!r}")
+    return f"'{snapshot}'::pg_snapshot"
+
+
+def current(alias: str, snapshot: str) -> str:
+    """The condition that a row version of `alias` is the organisation's and is seen by `snapshot`."""
+    s = snapshot_literal(snapshot)
+    return (
+        f"{alias}.org_id = current_setting('app.org_id') and pg_visible_in_snapshot({alias}.added, {s})"
+        f" and ({alias}.ended is null or not pg_visible_in_snapshot({alias}.ended, {s}))"
+    )
+
+
+def lookup(table: str, alias: str, key: str, snapshot: str) -> str:
+    """A left join that finds one row of a versioned table by its id."""
+    return f"left join ingest.{table} {alias} on {alias}.id = {key} and {current(alias, snapshot)}"
+
+
+def pulled(query: str) -> str:
+    """A PostgreSQL query as a table in DuckDB."""
+    return f"postgres_query('pg', {duck_literal(query)})"
+
+
+def session_sql(org_id: str) -> str:
+    """The statement that a transaction begins with: whose rows it sees, and how its queries are planned."""
+    settings = {"app.org_id": org_id, **SESSION_SETTINGS}
+    return "select " + ", ".join(f"set_config({literal(k)}, {literal(v)}, true)" for k, v in settings.items())
+
+
+def _check(value: str) -> None:
+    if "\x00" in value:
+        raise ValueError("text must not hold U+0000")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError("text must not hold a lone surrogate") from error
