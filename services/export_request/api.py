@@ -1,0 +1,143 @@
+"""The HTTP API: exports, their events, datasets. What an answer looks like is in core/view.py, what happens in store.py and intake.py."""
+
+import re
+from datetime import datetime
+from typing import Any
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import JSONResponse, Response
+
+from services.export_request import catalogue
+from services.export_request.core import cursor as cursors
+from services.export_request.core.life import RUNNING, Status
+from services.export_request.core.view import retry_after_seconds
+from services.export_request.intake import Intake
+from services.export_request.intake import Request as ExportRequest
+from services.export_request.live import Live
+from services.export_request.store import Exports, Wanted
+from shared.datasets.instants import resolve_instant
+from shared.errors import Detail, invalid_request
+from shared.http import Authenticator, Principal, read_json, refuse_unknown_parameters
+
+LIMIT, LIMIT_MAX = 50, 500
+_REPEATED = {"status", "dataset", "label"}
+_WHOLE = re.compile(r"[0-9]{1,6}")
+
+
+def exports_router(intake: Intake, exports: Exports, live: Live, auth: Authenticator, secret: bytes, clock: Any) -> APIRouter:
+    routes = APIRouter()
+    reads, writes = Depends(auth.requires("exports:read")), Depends(auth.requires("exports:write"))
+
+    def shown(row: Any, view: dict[str, Any], status: int = 200) -> JSONResponse:
+        headers = {"Retry-After": str(retry_after_seconds(row, clock()))} if row["status"] in RUNNING else {}
+        return JSONResponse(view, status, headers=headers)
+
+    @routes.post("/v1/exports")
+    async def post_export(request: Request, principal: Principal = writes) -> Response:
+        refuse_unknown_parameters(request, set())
+        body = await read_json(request)
+        key = _idempotency_key(request)
+        row = await intake.over_http(ExportRequest(principal.org_id, body, key, f"key:{principal.key_id}"))
+        answer = shown(row, await exports.view(row), 202)
+        answer.headers["Location"] = f"/v1/exports/{row['id']}"
+        return answer
+
+    @routes.get("/v1/exports")
+    async def list_exports(request: Request, principal: Principal = reads) -> Response:
+        _refuse_parameters(request)
+        wanted, count = _wanted(request), limit_of(request)
+        scope = f"exports/{principal.org_id}/{wanted}"
+        before = cursors.open_(secret, scope, c) if (c := request.query_params.get("cursor")) is not None else None
+        rows = await exports.page(principal.org_id, wanted, before, count + 1)
+        more, rows = len(rows) > count, rows[:count]
+        following = cursors.sign(secret, scope, rows[-1]["created_at"], rows[-1]["id"]) if more else None
+        return JSONResponse({"data": [await exports.view(row) for row in rows], "next_cursor": following, "has_more": more})
+
+    @routes.get("/v1/exports/{export_id}")
+    async def get_export(request: Request, export_id: str, principal: Principal = reads) -> Response:
+        refuse_unknown_parameters(request, set())
+        row = await exports.get(principal.org_id, id_of(export_id))
+        return shown(row, await exports.view(row))
+
+    @routes.delete("/v1/exports/{export_id}")
+    async def delete_export(request: Request, export_id: str, principal: Principal = writes) -> Response:
+        refuse_unknown_parameters(request, set())
+        row = await exports.remove(principal.org_id, id_of(export_id))
+        return Response(status_code=204) if row is None else shown(row, await exports.view(row), 202)
+
+    @routes.get("/v1/exports/{export_id}/events")
+    async def events(request: Request, export_id: str, principal: Principal = reads) -> Response:
+        refuse_unknown_parameters(request, set())
+        row = await exports.get(principal.org_id, id_of(export_id))
+        return live.answer(principal.org_id, row)
+
+    @routes.get("/v1/datasets")
+    async def datasets(request: Request, principal: Principal = reads) -> Response:
+        refuse_unknown_parameters(request, set())
+        return JSONResponse({"data": catalogue.describe(await exports.custom_properties(principal.org_id))})
+
+    return routes
+
+
+def id_of(text: str) -> str:
+    """An id from a path; what no id can be finds nothing."""
+    return text if text.isprintable() and len(text) <= 100 else ""
+
+
+def limit_of(request: Request) -> int:
+    text = request.query_params.get("limit", str(LIMIT))
+    if not _WHOLE.fullmatch(text) or not 1 <= int(text) <= LIMIT_MAX:
+        raise invalid_request(Detail("limit", f"must be a whole number between 1 and {LIMIT_MAX}"))
+    return int(text)
+
+
+def _idempotency_key(request: Request) -> str | None:
+    given = request.headers.getlist("idempotency-key")
+    if len(given) > 1:
+        raise invalid_request(Detail("Idempotency-Key", "given more than once"))
+    return given[0] if given else None
+
+
+def _refuse_parameters(request: Request) -> None:
+    """Unknown names and repeats, but for filters that take several values."""
+    names = [name for name, _ in request.query_params.multi_items()]
+    single = {"created_after", "created_before", "limit", "cursor"}
+    wrong = [Detail(n[:80], "unknown query parameter") for n in dict.fromkeys(names) if n not in single | _REPEATED]
+    wrong += [Detail(n, "given more than once") for n in sorted(single) if names.count(n) > 1]
+    if wrong:
+        raise invalid_request(*wrong)
+
+
+def _wanted(request: Request) -> Wanted:
+    """The list's filters. Raises ApiError 400 naming every wrong one."""
+    wrong: list[Detail] = []
+    query = request.query_params
+    statuses = tuple(sorted(set(query.getlist("status"))))
+    wrong += [Detail("status", f"'{s[:80]}' is not a status; there are {', '.join(Status)}") for s in statuses if s not in list(Status)]
+    datasets = tuple(sorted(set(query.getlist("dataset"))))
+    wrong += [Detail("dataset", f"'{d[:80]}' is not a dataset") for d in datasets if d not in catalogue.names()]
+    labels: dict[str, str] = {}
+    for each in query.getlist("label"):
+        name, separator, value = each.partition("=")
+        if not separator or not name or "\x00" in each:
+            wrong.append(Detail("label", "must be <name>=<value>"))
+        elif labels.setdefault(name, value) != value:
+            wrong.append(Detail("label", f"'{name[:80]}' can't have two values"))
+    after, before = (
+        _instant(query.get("created_after"), "created_after", wrong),
+        _instant(query.get("created_before"), "created_before", wrong),
+    )
+    if wrong:
+        raise invalid_request(*wrong)
+    return Wanted(statuses, datasets, dict(sorted(labels.items())), after, before)
+
+
+def _instant(text: str | None, field: str, wrong: list[Detail]) -> datetime | None:
+    """A date (midnight UTC) or a time."""
+    if text is None:
+        return None
+    try:
+        return resolve_instant(text, "UTC")
+    except ValueError as error:
+        wrong.append(Detail(field, str(error)))
+        return None

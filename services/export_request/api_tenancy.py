@@ -1,0 +1,103 @@
+"""The HTTP API: settings and API keys of an organisation; organisations, which are the operator's."""
+
+import hmac
+from typing import Any
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import JSONResponse, Response
+
+from services.export_request.api import id_of, limit_of
+from services.export_request.core import cursor as cursors
+from services.export_request.core import tenancy as checks
+from services.export_request.tenancy import Tenancy, key_view
+from shared.errors import not_found, unauthorized
+from shared.http import Authenticator, Principal, read_json, refuse_unknown_parameters
+
+_SETTINGS: dict[str, checks.Check] = {
+    "name": checks.name, "timezone": checks.timezone, "custom_properties": checks.custom_properties,
+}  # fmt: skip
+_KEY: dict[str, checks.Check] = {"name": checks.name, "scopes": checks.scopes, "expires_in_seconds": checks.expires_in_seconds}
+_ORGANISATION: dict[str, checks.Check] = {"org_id": checks.org_id, "name": checks.name, "timezone": checks.timezone}
+
+
+def settings_router(tenancy: Tenancy, auth: Authenticator) -> APIRouter:
+    routes = APIRouter()
+    reads, writes = Depends(auth.principal), Depends(auth.requires("settings:write"))
+
+    @routes.get("/v1/settings")
+    async def get_settings(request: Request, principal: Principal = reads) -> Response:
+        refuse_unknown_parameters(request, set())
+        return JSONResponse(await tenancy.settings(principal.org_id))
+
+    @routes.patch("/v1/settings")
+    async def patch_settings(request: Request, principal: Principal = writes) -> Response:
+        refuse_unknown_parameters(request, set())
+        changes = checks.checked(await read_json(request), _SETTINGS)
+        return JSONResponse(await tenancy.change_settings(principal.org_id, changes))
+
+    return routes
+
+
+def keys_router(tenancy: Tenancy, auth: Authenticator, secret: bytes, overlap_seconds: int) -> APIRouter:
+    routes = APIRouter()
+    admin = Depends(auth.requires("admin"))
+
+    @routes.post("/v1/api-keys")
+    async def post_key(request: Request, principal: Principal = admin) -> Response:
+        refuse_unknown_parameters(request, set())
+        body = checks.checked(await read_json(request), _KEY, ("name", "scopes"))
+        made = await tenancy.add_key(principal.org_id, body["name"], body["scopes"], body.get("expires_in_seconds"))
+        return JSONResponse(made, 201, headers={"Location": f"/v1/api-keys/{made['id']}", "Cache-Control": "no-store"})
+
+    @routes.get("/v1/api-keys")
+    async def list_keys(request: Request, principal: Principal = admin) -> Response:
+        refuse_unknown_parameters(request, {"limit", "cursor"})
+        count, scope = limit_of(request), f"api-keys/{principal.org_id}"
+        after = cursors.open_(secret, scope, c) if (c := request.query_params.get("cursor")) is not None else None
+        rows = await tenancy.keys(principal.org_id, after, count + 1)
+        more, rows = len(rows) > count, rows[:count]
+        following = cursors.sign(secret, scope, rows[-1]["created_at"], rows[-1]["id"]) if more else None
+        return JSONResponse({"data": [key_view(row) for row in rows], "next_cursor": following, "has_more": more})
+
+    @routes.delete("/v1/api-keys/{key_id}")
+    async def delete_key(request: Request, key_id: str, principal: Principal = admin) -> Response:
+        refuse_unknown_parameters(request, set())
+        await tenancy.revoke_key(principal.org_id, id_of(key_id))
+        return Response(status_code=204)
+
+    @routes.post("/v1/api-keys/{key_id}/rotate")
+    async def rotate_key(request: Request, key_id: str, principal: Principal = admin) -> Response:
+        refuse_unknown_parameters(request, set())
+        made = await tenancy.rotate_key(principal.org_id, id_of(key_id), overlap_seconds)
+        return JSONResponse(made, 201, headers={"Location": f"/v1/api-keys/{made['id']}", "Cache-Control": "no-store"})
+
+    return routes
+
+
+def organisations_router(tenancy: Tenancy, operator_token: str) -> APIRouter:
+    """Not there at all where no operator token is configured."""
+    routes = APIRouter()
+
+    async def operator(request: Request) -> None:
+        if not operator_token:
+            raise not_found(f"'{request.url.path}'")
+        given = request.headers.get("authorization", "").encode()
+        if not hmac.compare_digest(given, f"Bearer {operator_token}".encode()):
+            raise unauthorized()
+
+    @routes.post("/v1/organisations", dependencies=[Depends(operator)])
+    async def post_organisation(request: Request) -> Response:
+        refuse_unknown_parameters(request, set())
+        body: dict[str, Any] = checks.checked(await read_json(request), _ORGANISATION, ("org_id", "name"))
+        made = await tenancy.create(body["org_id"], body["name"], body.get("timezone", "UTC"))
+        return JSONResponse(made, 201, headers={"Cache-Control": "no-store"})
+
+    @routes.get("/v1/organisations", dependencies=[Depends(operator)])
+    async def list_organisations(request: Request) -> Response:
+        refuse_unknown_parameters(request, {"limit", "cursor"})
+        count = limit_of(request)
+        rows = await tenancy.organisations(request.query_params.get("cursor"), count + 1)
+        more, rows = len(rows) > count, rows[:count]
+        return JSONResponse({"data": rows, "next_cursor": rows[-1]["org_id"] if more else None, "has_more": more})
+
+    return routes

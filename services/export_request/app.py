@@ -1,0 +1,89 @@
+"""export_request's composition root: the only place that makes clients."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import asyncpg
+from aiokafka import AIOKafkaProducer
+from fastapi import FastAPI
+
+from services.export_request.api import exports_router
+from services.export_request.api_tenancy import keys_router, organisations_router, settings_router
+from services.export_request.assembly import Assembly
+from services.export_request.effects import Effects
+from services.export_request.handlers import Handlers
+from services.export_request.intake import Intake
+from services.export_request.live import Live
+from services.export_request.planning import Planner
+from services.export_request.releasing import Releaser
+from services.export_request.settings import Settings
+from services.export_request.store import Exports
+from services.export_request.sweeping import Sweeper
+from services.export_request.tenancy import Tenancy
+from services.export_request.tracking import Tracker
+from shared.consumer import DeadLetters, subscribe
+from shared.database import create_pool, ping
+from shared.http import Authenticator, create_api
+from shared.inbox import Inbox
+from shared.observability import configure
+from shared.outbox import Outbox
+from shared.runtime import Service, create_broker, create_producer, kafka_check
+from shared.topics import EXPORT_FILES, EXPORT_PARTS, EXPORT_REQUESTS
+
+NAME = "export-request"
+POOL_SIZE = 16
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The service's parts, wired; tests drive them without Kafka."""
+
+    http: FastAPI
+    outbox: Outbox
+    planner: Planner
+    releaser: Releaser
+    sweeper: Sweeper
+    handlers: Handlers
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def assemble(settings: Settings, pool: asyncpg.Pool, producer: AIOKafkaProducer, clock: Callable[[], datetime] = utc_now) -> Parts:
+    inbox, outbox, effects, assembly = Inbox("exports"), Outbox(pool, producer, "exports"), Effects(settings.public_url), Assembly()
+    releaser = Releaser(pool, outbox, effects, settings, clock)
+    planner = Planner(pool, outbox, effects, assembly, releaser, settings, clock)
+    intake = Intake(pool, inbox, outbox, effects, planner, clock)
+    tracker = Tracker(pool, inbox, outbox, effects, assembly, releaser, clock)
+    exports, tenancy, auth = Exports(pool, outbox, effects, releaser, clock), Tenancy(pool), Authenticator(pool)
+    secret = settings.secret_key.encode()
+    http = create_api("Waybill")
+    http.include_router(exports_router(intake, exports, Live(exports), auth, secret, clock))
+    http.include_router(settings_router(tenancy, auth))
+    http.include_router(keys_router(tenancy, auth, secret, settings.rotation_overlap_seconds))
+    http.include_router(organisations_router(tenancy, settings.operator_token))
+    return Parts(http, outbox, planner, releaser, Sweeper(pool, inbox, outbox, effects, settings, clock), Handlers(intake, tracker))
+
+
+async def build() -> Service:
+    settings = Settings()
+    configure(NAME, settings.log_level, settings.otlp_endpoint)
+    pool = create_pool(settings.export_request_database_url, NAME, POOL_SIZE)
+    await pool
+    producer = create_producer(settings.kafka, f"waybill-{NAME}")
+    broker = create_broker(settings.kafka, f"waybill-{NAME}")
+    parts = assemble(settings, pool, producer)
+    service = Service(NAME, parts.http, settings.export_request_http, broker, producer)
+    handled = {
+        EXPORT_REQUESTS: parts.handlers.export_requests,
+        EXPORT_PARTS: parts.handlers.export_parts,
+        EXPORT_FILES: parts.handlers.export_files,
+    }
+    for topic, handler in handled.items():
+        subscribe(broker, topic, f"{NAME}-{topic}", handler, DeadLetters(producer), service.fail)
+    service.loops = [parts.outbox.run, parts.planner.run_first, parts.planner.run_next, parts.releaser.run, parts.sweeper.run]
+    service.checks = {"postgresql": lambda: ping(pool), "kafka": kafka_check(producer)}
+    service.on_stop = [pool.close]
+    return service

@@ -1,0 +1,94 @@
+"""Tells delivery which parts come next in which file."""
+
+import functools
+import importlib.metadata
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from services.export_request.core.track import Run, Tracked, file_key, file_name, manifest_name, numbering_known, runs
+from services.export_request.core.view import instant
+from services.export_request.effects import Row
+from services.export_request.frames import Frame, format_of, frame_of
+from services.export_request.queries import load, rows
+from shared.database import Connection
+from shared.datasets.plan import PlanSpec
+from shared.messages import AssembleFile, AssemblyPart
+from shared.outbox import Outgoing, internal
+from shared.topics import EXPORT_ASSEMBLIES
+
+
+@functools.lru_cache(maxsize=256)
+def spec_of(text: str) -> PlanSpec:
+    return PlanSpec.model_validate_json(text)
+
+
+class Assembly:
+    """Finds the runs that can go out and marks them as sent, under the lock of their export's row."""
+
+    def __init__(self) -> None:
+        self._queries = load()
+
+    async def send(self, connection: Connection, row: Row, file_numbers: Sequence[int] | None, closes: bool = False) -> list[Outgoing]:
+        """The commands for what is ready in these files (None: in all).
+
+        `closes`: the plan became complete in this transaction, so files whose parts are all with delivery are to be closed now.
+        """
+        spec = spec_of(row["spec"])
+        if not numbering_known(spec.max_rows_per_file, row["files_planned"], row["planned"]):
+            return []
+        unsent = await rows(self._queries.unsent(connection, export_id=row["id"], file_numbers=file_numbers))
+        closing = range(1, row["files_planned"] + 1) if closes else ()
+        found = runs([Tracked(c["number"], c["file_number"], c["done"]) for c in unsent], row["planned"], closing)
+        chunks = {c["number"]: c for c in unsent}
+        numbers = [number for run in found for number in run.numbers]
+        if numbers:
+            await self._queries.mark_sent(connection, export_id=row["id"], numbers=numbers)
+        messages = []
+        for run in found:
+            taken = [(chunks[n]["position"], {p["format"]: p for p in json.loads(chunks[n]["parts"])}) for n in run.numbers]
+            messages += [
+                _command(row, spec, name, run, [_part(position, parts[name]) for position, parts in taken]) for name in spec.formats
+            ]
+        return messages
+
+
+def _part(position: int, part: dict[str, Any]) -> AssemblyPart:
+    return AssemblyPart(position, part["key"], part["rows"], part["bytes"], part["sha256"], part["first_key"], part["last_key"])
+
+
+def _command(row: Row, spec: PlanSpec, format_name: str, run: Run, parts: list[AssemblyPart]) -> Outgoing:
+    kind, frame = format_of(format_name), _frame(row["spec"], format_name)
+    split = spec.max_rows_per_file is not None and row["files_planned"] > 1
+    name = file_name(spec.dataset, row["id"], kind.extension, spec.compression, run.file_number if split else None)
+    closing = {"files_total": row["files_planned"] * len(spec.formats), "manifest": _manifest(row)} if run.last else {}
+    command = AssembleFile(
+        export_id=row["id"], org_id=row["org_id"], format=format_name, file_number=run.file_number, name=name, media_type=kind.media_type,
+        key=file_key(row["org_id"], row["id"], name), head=frame.head, separator=frame.separator, tail=frame.tail, empty=frame.empty,
+        parts=parts, last=run.last, express=row["express"],
+        manifest_key=file_key(row["org_id"], row["id"], manifest_name(spec.dataset, row["id"])),
+        expires_at=str(instant(row["expires_at"])), **closing,
+    )  # fmt: skip
+    return internal(EXPORT_ASSEMBLIES, row["id"], command)
+
+
+@functools.lru_cache(maxsize=256)
+def _frame(spec_text: str, format_name: str) -> Frame:
+    return frame_of(spec_of(spec_text), format_name)
+
+
+@functools.cache
+def versions() -> dict[str, str]:
+    """What made the file, for the manifest."""
+    return {"waybill": importlib.metadata.version("waybill"), "manifest": "1"}
+
+
+def _manifest(row: Row) -> str:
+    """The manifest but for its files, which delivery knows."""
+    return json.dumps(
+        {
+            "export_id": row["id"], "request": json.loads(row["request"]), "snapshot": row["snapshot"], "versions": versions(),
+            "excluded": json.loads(row["excluded"]),
+        },
+        ensure_ascii=False, separators=(",", ":"),
+    )  # fmt: skip

@@ -1,0 +1,48 @@
+"""What is told on export-events: CloudEvents 1.0 in Kafka's binary mode."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from services.export_request.core.view import instant
+from shared.errors import ApiError
+from shared.outbox import Outgoing
+from shared.topics import EXPORT_EVENTS
+
+SOURCE = "/v1/exports"
+PROGRESS_EVERY = timedelta(seconds=1)
+
+
+def export_event(told: str, data: Mapping[str, Any], event_id: str, now: datetime, traceparent: str = "") -> Outgoing:
+    """An event about an export; `data` is its view."""
+    return _event(told, data["id"], data, event_id, now, traceparent)
+
+
+def refused_event(
+    org_id: str, request_id: Any, requested_by: Any, error: ApiError, event_id: str, now: datetime, traceparent: str = ""
+) -> Outgoing:
+    """What became of a request over Kafka that no export came of; key and subject are the request's id."""
+    data = {"org_id": org_id, "request_id": request_id, "requested_by": requested_by, "error": error.body()["error"]}
+    return _event("refused", request_id if isinstance(request_id, str) else "", data, event_id, now, traceparent)
+
+
+def _event(told: str, subject: str, data: Mapping[str, Any], event_id: str, now: datetime, traceparent: str) -> Outgoing:
+    headers = {
+        "ce_specversion": "1.0",
+        "ce_id": event_id,
+        "ce_source": SOURCE,
+        "ce_type": f"waybill.export.{told}",
+        "ce_time": str(instant(now)),
+        "content-type": "application/json",
+    }
+    if subject:
+        headers["ce_subject"] = subject
+    if traceparent:
+        headers |= {"traceparent": traceparent, "ce_traceparent": traceparent}
+    return Outgoing(EXPORT_EVENTS, subject, json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode(), headers)
+
+
+def progress_is_due(told_at: datetime | None, now: datetime) -> bool:
+    """At most one progress event a second for an export."""
+    return told_at is None or now - told_at >= PROGRESS_EVERY

@@ -1,0 +1,280 @@
+"""What a request asks for: the body of POST /v1/exports, the same over Kafka, checked field by field and resolved to a plan spec.
+
+All wrong fields are named at once: 400 for what is wrong by itself, 422 for fields that are right but not together.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cache
+from typing import Any
+from zoneinfo import available_timezones
+
+import rfc8785
+
+from shared.datasets import registry as datasets
+from shared.datasets.base import Dataset
+from shared.datasets.instants import resolve_instant
+from shared.datasets.plan import CustomProperty, PlanSpec
+from shared.errors import ApiError, Detail, invalid_request, unprocessable
+from shared.formats import registry as formats
+
+ENVELOPE = frozenset({"org_id", "request_id", "requested_by"})  # what a Kafka message has besides the body
+KNOWN = (
+    "dataset", "format", "formats", "from", "to", "filter", "columns", "timezone", "compression", "spreadsheet_safe", "max_rows_per_file",
+    "expires_in_seconds", "labels",
+)  # fmt: skip
+LATER = frozenset({"since", "redaction", "password", "purpose", "destinations", "granularity"})
+LATER_FORMATS = frozenset({"xlsx", "parquet", "pdf"})
+COMPRESSIONS = ("none", "gzip", "zstd")
+RANGE_DAYS_MAX = 1_100
+LABELS_MAX, LABEL_NAME_MAX, LABEL_VALUE_MAX = 20, 63, 255
+COLUMNS_MAX = 1_000
+KEY_MAX = 255
+WHOLE_MAX = 2**53 - 1
+
+
+@dataclass(frozen=True)
+class Organisation:
+    """What an export takes from its organisation's settings; nothing reads them afterwards."""
+
+    org_id: str
+    name: str
+    timezone: str
+    custom_properties: tuple[CustomProperty, ...] = ()
+    retention_days: int = 30
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A request that can be accepted."""
+
+    spec: PlanSpec
+    labels: dict[str, str]
+    expires_in: timedelta
+
+
+def body_sha256(body: Any) -> bytes:
+    """The identity of a body: SHA-256 of its RFC 8785 form without the envelope. Raises ApiError 400 where it has none."""
+    if isinstance(body, dict):
+        body = {k: v for k, v in body.items() if k not in ENVELOPE}
+    try:
+        return hashlib.sha256(rfc8785.dumps(body)).digest()
+    except (rfc8785.CanonicalizationError, RecursionError) as error:
+        raise invalid_request(Detail("", "a number in the body is out of range")) from error
+
+
+def check_key(key: str, field: str) -> None:
+    """Raises ApiError 400 for an idempotency key that can't be one."""
+    if not 1 <= len(key) <= KEY_MAX or not key.isprintable():
+        raise invalid_request(Detail(field, f"must have 1 to {KEY_MAX} printable characters"))
+
+
+def resolve(body: Any, organisation: Organisation) -> Resolved:
+    """Raises ApiError 400 that names every field that is wrong by itself, else 422 that names those that don't fit together."""
+    if not isinstance(body, dict):
+        raise invalid_request(Detail("", "the body must be a JSON object"))
+    return _Resolver(body, organisation).resolve()
+
+
+class _Resolver:
+    """Walks the body once and gathers what is wrong."""
+
+    def __init__(self, body: dict[str, Any], organisation: Organisation) -> None:
+        self._body, self._organisation = body, organisation
+        self._wrong: list[Detail] = []
+        self._together: list[Detail] = []
+
+    def resolve(self) -> Resolved:
+        self._names()
+        dataset = self._dataset()
+        asked = self._formats(dataset)
+        timezone = self._timezone()
+        start, end = self._range(dataset, timezone)
+        columns = self._columns(dataset, asked)
+        chosen = self._filter(dataset, timezone)
+        compression = self._choice("compression", COMPRESSIONS, "none")
+        safe = self._spreadsheet_safe(asked)
+        rows = self._whole("max_rows_per_file", 1, WHOLE_MAX)
+        retention = self._organisation.retention_days * 86_400
+        expires_in = self._whole("expires_in_seconds", 1, retention, f" (your organisation keeps files for {retention} seconds)")
+        labels = self._labels()
+        if self._wrong:
+            raise invalid_request(*self._wrong)
+        if self._together or dataset is None:
+            raise unprocessable(*self._together)
+        spec = PlanSpec(
+            dataset=dataset.name, formats=asked, columns=columns, custom_properties=list(self._organisation.custom_properties),
+            timezone=timezone, from_=start, to=end, filter=chosen, spreadsheet_safe=safe, compression=compression, max_rows_per_file=rows,
+            organisation_name=self._organisation.name,
+        )  # fmt: skip
+        return Resolved(spec, labels, timedelta(seconds=expires_in or retention))
+
+    def _refuse(self, field: str, message: str) -> None:
+        self._wrong.append(Detail(field, message))
+
+    def _names(self) -> None:
+        for name in self._body:
+            if name in LATER:
+                self._refuse(name, "is not available yet")
+            elif name not in KNOWN:
+                self._refuse(name[:80], "unknown field")
+
+    def _dataset(self) -> Dataset | None:
+        name = self._body.get("dataset")
+        if name is None:
+            self._refuse("dataset", "is required")
+        elif not isinstance(name, str):
+            self._refuse("dataset", "must be text")
+        elif name not in datasets.names():
+            self._refuse("dataset", f"'{name[:80]}' is not a dataset; there are {', '.join(datasets.names())}")
+        else:
+            return datasets.get(name)
+        return None
+
+    def _formats(self, dataset: Dataset | None) -> list[str]:
+        if "format" in self._body and "formats" in self._body:
+            self._refuse("formats", "give either format or formats")
+            return []
+        if "formats" in self._body:
+            asked = self._body["formats"]
+            if not isinstance(asked, list) or not asked:
+                self._refuse("formats", "must be a list with at least one format")
+                return []
+            named = [(f"formats.{i}", each) for i, each in enumerate(asked[:100])]
+        elif "format" in self._body:
+            named = [("format", self._body["format"])]
+        else:
+            return [dataset.default_format] if dataset else []
+        found: list[str] = []
+        for field, each in named:
+            self._format(field, each, found, dataset)
+        return found
+
+    def _format(self, field: str, name: Any, found: list[str], dataset: Dataset | None) -> None:
+        if not isinstance(name, str):
+            self._refuse(field, "must be text")
+        elif name in found:
+            self._refuse(field, f"'{name}' is asked for twice")
+        elif name in LATER_FORMATS and name not in formats.names():
+            self._refuse(field, f"'{name}' is not available yet")
+        elif name not in formats.names():
+            self._refuse(field, f"'{name[:80]}' is not a format; there are {', '.join(formats.names())}")
+        elif dataset is not None and name not in dataset.formats:
+            self._together.append(Detail(field, f"'{dataset.name}' has no {name}; it has {', '.join(dataset.formats)}"))
+        else:
+            found.append(name)
+
+    def _timezone(self) -> str:
+        name = self._body.get("timezone")
+        if name is None and "timezone" not in self._body:
+            return self._organisation.timezone
+        if not isinstance(name, str):
+            self._refuse("timezone", "must be text")
+        elif name not in _timezones():
+            self._refuse("timezone", f"'{name[:80]}' is not a known timezone (an IANA name, such as Europe/Brussels)")
+        else:
+            return name
+        return self._organisation.timezone
+
+    def _range(self, dataset: Dataset | None, timezone: str) -> tuple[datetime | None, datetime | None]:
+        start, end = self._instant("from", timezone), self._instant("to", timezone)
+        given = [name for name in ("from", "to") if name in self._body]
+        if dataset is not None and dataset.range_rule == "refused":
+            self._together += [Detail(name, f"'{dataset.name}' has no range: it shows one instant") for name in given]
+        elif dataset is not None and dataset.range_rule == "required":
+            self._together += [Detail(name, f"'{dataset.name}' needs a range") for name in ("from", "to") if name not in given]
+        if start and end and end <= start:
+            self._together.append(Detail("to", "must be after from"))
+        elif start and end and end - start > timedelta(days=RANGE_DAYS_MAX, hours=2):  # a change of the clock may lengthen it
+            self._together.append(Detail("to", f"the range may have {RANGE_DAYS_MAX} days at most"))
+        return start, end
+
+    def _instant(self, field: str, timezone: str) -> datetime | None:
+        if field not in self._body:
+            return None
+        value = self._body[field]
+        if not isinstance(value, str):
+            self._refuse(field, "must be text: a date or a time")
+            return None
+        try:
+            return resolve_instant(value, timezone)
+        except ValueError as error:
+            self._refuse(field, str(error))
+            return None
+
+    def _columns(self, dataset: Dataset | None, asked: list[str]) -> dict[str, list[str]]:
+        columns = self._body.get("columns")
+        if "columns" in self._body and not isinstance(columns, list):
+            self._refuse("columns", "must be a list of column keys")
+            return {}
+        if isinstance(columns, list) and len(columns) > COLUMNS_MAX:
+            self._refuse("columns", f"may name {COLUMNS_MAX} columns at most")
+            return {}
+        if dataset is None:
+            return {}
+        return self._gathered(lambda: dataset.resolve_columns(columns, asked, self._organisation.custom_properties)) or {}
+
+    def _filter(self, dataset: Dataset | None, timezone: str) -> dict[str, Any]:
+        if dataset is None:
+            return {}
+        return self._gathered(lambda: dataset.validate_filter(self._body.get("filter", {}), timezone)) or {}
+
+    def _gathered(self, work: Callable[[], dict[str, Any]]) -> dict[str, Any] | None:
+        """The result of `work`, or its complaints among ours."""
+        try:
+            return work()
+        except ApiError as error:
+            (self._wrong if error.status == 400 else self._together).extend(error.details)
+            return None
+
+    def _spreadsheet_safe(self, asked: list[str]) -> bool:
+        value: Any = self._body.get("spreadsheet_safe", True)
+        if not isinstance(value, bool):
+            self._refuse("spreadsheet_safe", "must be true or false")
+            return True
+        if value and "spreadsheet_safe" in self._body and asked and "csv" not in asked:
+            self._together.append(Detail("spreadsheet_safe", "guards csv files only"))
+        return value
+
+    def _choice(self, field: str, choices: tuple[str, ...], default: str) -> Any:
+        value = self._body.get(field, default)
+        if value not in choices or not isinstance(value, str):
+            self._refuse(field, f"must be one of {', '.join(choices)}")
+            return default
+        return value
+
+    def _whole(self, field: str, low: int, high: int, why: str = "") -> int | None:
+        if field not in self._body:
+            return None
+        value = self._body[field]
+        if not isinstance(value, int) or isinstance(value, bool):
+            self._refuse(field, "must be a whole number")
+        elif not low <= value <= high:
+            self._refuse(field, f"must be between {low} and {high}{why}")
+        else:
+            return value
+        return None
+
+    def _labels(self) -> dict[str, str]:
+        labels = self._body.get("labels", {})
+        if not isinstance(labels, dict):
+            self._refuse("labels", "must be an object of texts")
+            return {}
+        if len(labels) > LABELS_MAX:
+            self._refuse("labels", f"may hold {LABELS_MAX} labels at most")
+            return {}
+        for name, value in labels.items():
+            field = f"labels.{name[:80]}"
+            if not 1 <= len(name) <= LABEL_NAME_MAX or not name.isprintable():
+                self._refuse(field, f"a label's name must have 1 to {LABEL_NAME_MAX} printable characters")
+            if not isinstance(value, str) or len(value) > LABEL_VALUE_MAX or not value.isprintable():
+                self._refuse(field, f"must be text of at most {LABEL_VALUE_MAX} printable characters")
+        return labels
+
+
+@cache
+def _timezones() -> frozenset[str]:
+    """IANA names; the files that merely lie beside them are none."""
+    return frozenset(available_timezones() - {"localtime", "posixrules", "Factory"})

@@ -1,0 +1,74 @@
+"""Which parts may go to delivery: the contiguous run at the front of what a file still lacks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+PARTS_MAX = 1_000  # in one message, which may have 2 MiB
+
+
+@dataclass(frozen=True)
+class Tracked:
+    """A chunk that delivery doesn't have yet."""
+
+    number: int
+    file_number: int
+    done: bool
+
+
+@dataclass(frozen=True)
+class Run:
+    """Parts of one file that go out now; `last` closes the file."""
+
+    file_number: int
+    numbers: tuple[int, ...]
+    last: bool
+
+
+def runs(unsent: Sequence[Tracked], planned: bool, closing: Sequence[int] = ()) -> list[Run]:
+    """The runs that can go out.
+
+    `unsent`: all chunks, in order, that delivery lacks of the files in question; `planned`: no chunk is to come; `closing`: files to be
+    closed now even where nothing of them is unsent.
+    """
+    by_file: dict[int, list[Tracked]] = {}
+    for chunk in unsent:
+        by_file.setdefault(chunk.file_number, []).append(chunk)
+    found: list[Run] = []
+    for file_number, chunks in sorted(by_file.items()):
+        ready = next((i for i, c in enumerate(chunks) if not c.done), len(chunks))
+        numbers = tuple(c.number for c in chunks[:ready])
+        last = planned and ready == len(chunks)
+        found += _split(file_number, numbers, last)
+    found += [Run(file_number, (), True) for file_number in closing if planned and file_number not in by_file]
+    return found
+
+
+def _split(file_number: int, numbers: tuple[int, ...], last: bool) -> list[Run]:
+    pieces = [numbers[i : i + PARTS_MAX] for i in range(0, len(numbers), PARTS_MAX)]
+    return [Run(file_number, piece, last and i == len(pieces) - 1) for i, piece in enumerate(pieces)]
+
+
+def numbering_known(max_rows_per_file: int | None, files_planned: int, planned: bool) -> bool:
+    """Whether it is settled if the files carry numbers: a name can't change once its first part is on the way."""
+    return max_rows_per_file is None or planned or files_planned > 1
+
+
+_SUFFIXES = {"none": "", "gzip": ".gz", "zstd": ".zst"}
+
+
+def file_name(dataset: str, export_id: str, extension: str, compression: str, number: int | None) -> str:
+    """What a file is called; `number` where the export is split over several."""
+    part = "" if number is None else f"_{number:04d}"
+    return f"{dataset}_{export_id}{part}.{extension}{_SUFFIXES[compression]}"
+
+
+def manifest_name(dataset: str, export_id: str) -> str:
+    return f"{dataset}_{export_id}.manifest.json"
+
+
+def part_key(export_id: str, number: int, format_name: str) -> str:
+    return f"parts/{export_id}/{number:08d}.{format_name}"
+
+
+def file_key(org_id: str, export_id: str, name: str) -> str:
+    return f"files/{org_id}/{export_id}/{name}"

@@ -1,0 +1,83 @@
+"""An export as the contract shows it: over HTTP and in events."""
+
+import math
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from services.export_request.core.life import RUNNING
+
+Row = Mapping[str, Any]
+_RETRY_AFTER_MAX = 10
+
+
+def instant(at: datetime | None) -> str | None:
+    """RFC 3339 in UTC, to the millisecond."""
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z") if at else None
+
+
+def export_view(
+    row: Row, files: list[dict[str, Any]], request: Any, now: datetime, public_url: str, position: int | None = None
+) -> dict[str, Any]:
+    """`row` of exports.exports, with its `files` and `request` decoded; `position` in the queue where it waits."""
+    base = f"{public_url}/v1/exports/{row['id']}"
+    there = row["status"] == "completed"
+    return {
+        "id": row["id"],
+        "request_id": row["request_id"],
+        "dataset": row["dataset"],
+        "formats": list(row["formats"]),
+        "format": row["formats"][0],
+        "status": row["status"],
+        "request": request,
+        "progress": progress_view(row, now, position),
+        "created_at": instant(row["created_at"]),
+        "started_at": instant(row["started_at"]),
+        "completed_at": instant(row["completed_at"]),
+        "expires_at": instant(row["expires_at"]),
+        "files": [_file(f, base) for f in files],
+        "manifest_url": f"{base}/manifest" if there else None,
+        "excluded": list(row["excluded"]),
+        "error": {"code": row["error_code"], "message": row["error_message"]} if row["error_code"] else None,
+    }
+
+
+def _file(file: Mapping[str, Any], base: str) -> dict[str, Any]:
+    shown = {name: file[name] for name in ("name", "format", "media_type", "rows", "bytes", "sha256")}
+    return {**shown, "url": f"{base}/files/{file['name']}"}
+
+
+def progress_view(row: Row, now: datetime, position: int | None = None) -> dict[str, Any]:
+    return {
+        "rows_planned": row["rows_planned"],
+        "rows_written": row["rows_written"],
+        "chunks_planned": row["chunks_planned"],
+        "chunks_done": row["chunks_done"],
+        "percent": percent(row),
+        "eta_seconds": eta_seconds(row, now),
+        "queue_position": position,
+    }
+
+
+def percent(row: Row) -> float | None:
+    """Of the rows; null until the plan says how many there are, and 100 only when every file is whole."""
+    if row["status"] in ("completed", "expired"):
+        return 100
+    if not row["planned"] or not row["rows_planned"]:
+        return None
+    return min(99.0, math.floor(1000 * row["rows_written"] / row["rows_planned"]) / 10)
+
+
+def eta_seconds(row: Row, now: datetime) -> int | None:
+    """At the rate measured since the start; null where there is none yet."""
+    if row["status"] not in RUNNING or not row["planned"] or not row["rows_written"] or row["started_at"] is None:
+        return None
+    taken = (now - row["started_at"]).total_seconds()
+    return math.ceil(taken * (row["rows_planned"] - row["rows_written"]) / row["rows_written"])
+
+
+def retry_after_seconds(row: Row, now: datetime) -> int:
+    """When it is worth looking again: soon for a young export, every ten seconds for a long one."""
+    age = (now - row["created_at"]).total_seconds()
+    expected = eta_seconds(row, now)
+    return max(1, min(_RETRY_AFTER_MAX, math.ceil(age / 4) if expected is None else expected))

@@ -1,0 +1,154 @@
+"""Accepts a request, over HTTP or Kafka: validates, takes the snapshot, and stores export, key and event in one transaction."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+from prometheus_client import Counter
+
+from services.export_request.core.events import refused_event
+from services.export_request.core.life import Told
+from services.export_request.core.request import ENVELOPE, Organisation, Resolved, body_sha256, check_key, resolve
+from services.export_request.effects import Effects, Row
+from services.export_request.planning import Planner
+from services.export_request.queries import load
+from shared.database import Connection, tenant
+from shared.datasets.plan import CustomProperty
+from shared.errors import ApiError, Detail, PermanentError, conflict, gone, invalid_request
+from shared.ids import new_id
+from shared.inbox import Inbox
+from shared.observability import current_traceparent
+from shared.outbox import Outbox
+
+ACCEPTED = Counter("waybill_exports_accepted_total", "Exports accepted", ["dataset", "way"])
+REFUSED = Counter("waybill_exports_refused_total", "Requests refused", ["code", "way"])
+REQUESTED_BY_MAX = 255
+
+
+@dataclass(frozen=True)
+class Request:
+    """A body and who sent it. `request_id` is the idempotency key; None: no repeat is meant."""
+
+    org_id: str
+    body: Any
+    request_id: str | None
+    requested_by: str | None
+
+
+class Intake:
+    """The way in. `planner` starts on what was accepted at once."""
+
+    def __init__(
+        self, pool: asyncpg.Pool, inbox: Inbox, outbox: Outbox, effects: Effects, planner: Planner, clock: Callable[[], datetime],
+    ) -> None:  # fmt: skip
+        self._pool, self._inbox, self._outbox, self._effects, self._planner = pool, inbox, outbox, effects, planner
+        self._clock, self._queries = clock, load()
+
+    async def over_http(self, request: Request) -> Row:
+        """The export, new or the one that the key already stands for. Raises ApiError."""
+        try:
+            if request.request_id is not None:
+                check_key(request.request_id, "Idempotency-Key")
+            async with tenant(self._pool, request.org_id) as connection:
+                row, new = await self._accept(connection, request)
+        except ApiError as error:
+            REFUSED.labels(error.code, "http").inc()
+            raise
+        if new:
+            self._started(row, "http")
+        return row
+
+    async def over_kafka(self, message_id: str, request: Request) -> None:
+        """Accepts or refuses; both are told by an event. Raises PermanentError where the organisation isn't known."""
+        row: Row | None = None
+        async with tenant(self._pool, request.org_id) as connection:
+            if await self._queries.organisation(connection) is None:
+                raise PermanentError("unknown_organisation", "No organisation has this org_id.", "org_id")
+            if not await self._inbox.claim(connection, message_id):
+                return
+            try:
+                _check_envelope(request)
+                row, new = await self._accept(connection, request)
+            except ApiError as error:
+                REFUSED.labels(error.code, "kafka").inc()
+                event = refused_event(
+                    request.org_id, request.request_id, request.requested_by, error, new_id("evt"), self._clock(), current_traceparent()
+                )
+                await self._outbox.add(connection, [event])
+        self._outbox.wake()
+        if row is not None and new:
+            self._started(row, "kafka")
+
+    def _started(self, row: Row, way: str) -> None:
+        ACCEPTED.labels(row["dataset"], way).inc()
+        self._outbox.wake()
+        self._planner.begin(row)
+
+    async def _accept(self, connection: Connection, request: Request) -> tuple[Row, bool]:
+        """The export and whether it is new."""
+        identity = body_sha256(request.body)
+        if request.request_id is not None and (known := await self._known(connection, request, identity)):
+            return known, False
+        settings = await self._queries.organisation_at_instant(connection, org_id=request.org_id)
+        resolved = resolve(_without_envelope(request.body), organisation_of(settings))
+        export_id = new_id("exp")
+        if request.request_id is not None:
+            mine = await self._queries.remember_key(
+                connection, org_id=request.org_id, key=request.request_id, body_sha256=identity, export_id=export_id
+            )
+            if mine is None:  # another request with this key was faster, and has committed
+                known = await self._known(connection, request, identity)
+                assert known is not None
+                return known, False
+        row = await self._add(connection, export_id, request, resolved, settings["snapshot"])
+        await self._outbox.add(connection, [self._effects.event(Told.accepted, row, row["created_at"])])
+        return row, True
+
+    async def _known(self, connection: Connection, request: Request, identity: bytes) -> Row | None:
+        """The export that the key stands for. Raises ApiError: 409 for another body, 410 where the export was deleted."""
+        found = await self._queries.known_key(connection, org_id=request.org_id, key=request.request_id)
+        if found is None:
+            return None
+        if found["body_sha256"] != identity:
+            raise conflict("The idempotency key was used with another body.", export_id=found["export_id"])
+        if not found["there"]:
+            raise gone("The export of this idempotency key was deleted.")
+        row: Row = await self._queries.export(connection, id=found["export_id"])
+        return row
+
+    async def _add(self, connection: Connection, export_id: str, request: Request, resolved: Resolved, snapshot: str) -> Row:
+        now, spec = self._clock(), resolved.spec
+        row: Row = await self._queries.add_export(
+            connection, id=export_id, org_id=request.org_id, request_id=request.request_id,
+            request=json.dumps(_without_envelope(request.body), ensure_ascii=False), requested_by=request.requested_by,
+            dataset=spec.dataset, formats=spec.formats, labels=json.dumps(resolved.labels), snapshot=snapshot, spec=spec.model_dump_json(),
+            traceparent=current_traceparent(), lease_until=self._planner.lease(now), now=now, expires_at=now + resolved.expires_in,
+        )  # fmt: skip
+        return row
+
+
+def organisation_of(row: Row) -> Organisation:
+    properties = tuple(CustomProperty(**each) for each in json.loads(row["custom_properties"]))
+    return Organisation(row["org_id"], row["name"], row["timezone"], properties, row["retention_days"])
+
+
+def _without_envelope(body: Any) -> Any:
+    return {k: v for k, v in body.items() if k not in ENVELOPE} if isinstance(body, dict) else body
+
+
+def _check_envelope(request: Request) -> None:
+    """What a Kafka message has besides the body. Raises ApiError."""
+    if isinstance(request.body, dict) and "password" in request.body:
+        raise ApiError(
+            400, "password_over_kafka", "A password must not go over Kafka: ask for this export over HTTP.",
+            [Detail("password", "is not taken over Kafka")],
+        )  # fmt: skip
+    if not isinstance(request.request_id, str):
+        raise invalid_request(Detail("request_id", "is required: text, the idempotency key"))
+    check_key(request.request_id, "request_id")
+    by = request.requested_by
+    if by is not None and (not isinstance(by, str) or len(by) > REQUESTED_BY_MAX or not by.isprintable()):
+        raise invalid_request(Detail("requested_by", f"must be text of at most {REQUESTED_BY_MAX} printable characters"))

@@ -1,0 +1,208 @@
+"""Plans exports in short steps: the next chunk bounds under the export's snapshot, stored at once, so that a crash loses one step."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import asyncpg
+import structlog
+from prometheus_client import Histogram
+
+from services.export_request.assembly import Assembly, spec_of
+from services.export_request.core.life import Failed, PlanGrew
+from services.export_request.core.planning import FILES_MAX, ChunkLimits, Cursor, Planned, add, is_express, resume, rows_max
+from services.export_request.effects import Effects, Outcome, Row
+from services.export_request.queries import load
+from services.export_request.releasing import Releaser
+from services.export_request.settings import Settings
+from shared.database import Connection, across_tenants, is_passing, tenant
+from shared.datasets import registry as datasets
+from shared.datasets.sql import session_sql
+from shared.errors import TransientError
+from shared.observability import span
+from shared.outbox import Outbox
+
+log = structlog.get_logger()
+STEP_SECONDS = Histogram("waybill_plan_step_seconds", "Time of a planning step", ["dataset"])
+STEP_SECONDS_MAX = 0.5  # a step ends after the chunk that goes beyond this
+STEP_CHUNKS_MAX = 200
+BEGUN_MAX = 4  # first steps at once, right after acceptance; more wait for the loop
+POLL_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Found:
+    """The chunks of a step; `complete`: there are no more rows."""
+
+    chunks: list[Planned]
+    cursor: Cursor
+    complete: bool
+
+
+class Planner:
+    """Steps of exports accepted here start at once; two loops take what is left over, first steps in a lane of their own."""
+
+    def __init__(
+        self, pool: asyncpg.Pool, outbox: Outbox, effects: Effects, assembly: Assembly, releaser: Releaser, settings: Settings,
+        clock: Callable[[], datetime],
+    ) -> None:  # fmt: skip
+        self._pool, self._outbox, self._effects, self._assembly, self._releaser = pool, outbox, effects, assembly, releaser
+        self._settings, self._clock, self._queries = settings, clock, load()
+        self._limits = ChunkLimits(settings.chunk_rows_max, settings.chunk_bytes_max)
+        self._begun: set[asyncio.Task[None]] = set()
+        self._first, self._next = asyncio.Event(), asyncio.Event()
+
+    def lease(self, now: datetime) -> datetime | None:
+        """For an export being accepted: until when this process plans its first step; None where it has enough to do."""
+        return now + timedelta(seconds=self._settings.plan_lease_seconds) if len(self._begun) < BEGUN_MAX else None
+
+    def begin(self, row: Row) -> None:
+        """Plan the first step of an export that has just been accepted, now; call after the commit."""
+        if row["lease_until"] is None:
+            self._first.set()
+            return
+        task = asyncio.create_task(self.work(row), name=f"plan {row['id']}")
+        self._begun.add(task)
+        task.add_done_callback(self._begun.discard)
+
+    async def run_first(self) -> None:
+        await self._run(True, self._first)
+
+    async def run_next(self) -> None:
+        await self._run(False, self._next)
+
+    async def _run(self, first_steps: bool, wake: asyncio.Event) -> None:
+        while True:
+            try:
+                row = await self.claim(first_steps)
+            except TransientError as error:
+                log.warning("planner_waits", reason=str(error))
+                row = None
+            if row is not None:
+                await self.work(row)
+                continue
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(wake.wait(), POLL_SECONDS)
+            wake.clear()
+
+    async def claim(self, first_steps: bool) -> Row | None:
+        now = self._clock()
+        until = now + timedelta(seconds=self._settings.plan_lease_seconds)
+        async with across_tenants(self._pool) as connection:
+            row: Row | None = await self._queries.claim_plan(connection, now=now, lease_until=until, first_steps=first_steps)
+        return row
+
+    async def work(self, row: Row) -> None:
+        """One step. What passes is tried again soon; anything else ends the export, never this process."""
+        try:
+            with span("plan", {"traceparent": row["traceparent"]}):
+                await self.step(row)
+        except TransientError as error:
+            log.warning("plan_waits", export_id=row["id"], reason=str(error))
+            await self._again(row)
+        except Exception as error:
+            log.error("plan_failed", export_id=row["id"], kind=type(error).__name__, exc_info=error)
+            await self._fail(row, Failed("plan_failed", f"The export could not be planned ({type(error).__name__})."))
+
+    async def step(self, row: Row) -> None:
+        """Find the next chunks of a leased export and store them."""
+        with STEP_SECONDS.labels(row["dataset"]).time():
+            found = await self._find(row)
+        async with across_tenants(self._pool) as connection:
+            await self._store(connection, row, found)
+        self._outbox.wake()
+        self._releaser.wake()
+        if not found.complete:
+            self._next.set()
+
+    async def _find(self, row: Row) -> Found:
+        """Ask the dataset for bounds, chunk by chunk, under the organisation's row-level security and without writing."""
+        spec, dataset = spec_of(row["spec"]), datasets.get(row["dataset"])
+        chunks: list[Planned] = []
+        until = time.monotonic() + STEP_SECONDS_MAX
+        async with tenant(self._pool, row["org_id"], readonly=True) as connection:
+            cursor = await self._cursor(connection, row, spec.max_rows_per_file)
+            await connection.execute(session_sql(row["org_id"]))
+            while True:
+                query, args = dataset.plan_query(spec, row["snapshot"], cursor.after, rows_max(cursor, self._limits), self._limits.bytes)
+                found = await connection.fetchrow(query, *args)
+                if found["rows"] == 0:
+                    return Found(chunks, cursor, True)
+                chunk, cursor = add(cursor, spec.max_rows_per_file, found["rows"], found["bytes"], list(found["last_key"]))
+                chunks.append(chunk)
+                if len(chunks) >= STEP_CHUNKS_MAX or (time.monotonic() > until and row["chunks_planned"] + len(chunks) > 1):
+                    return Found(chunks, cursor, False)
+
+    async def _cursor(self, connection: Connection, row: Row, max_rows_per_file: int | None) -> Cursor:
+        last = await self._queries.last_file(connection, export_id=row["id"]) if row["chunks_planned"] else None
+        counts = (last["file_number"], last["chunks"], last["rows"]) if last else (1, 0, 0)
+        return resume(max_rows_per_file, row["chunks_planned"], row["planned_to"], *counts)
+
+    async def _store(self, connection: Connection, planned: Row, found: Found) -> None:
+        """The chunks, the export's new state, its first release where it is express, and what follows for its files, in one transaction."""
+        row = await self._queries.lock_export(connection, id=planned["id"])
+        if row is None or row["planned"] or row["chunks_planned"] != planned["chunks_planned"]:
+            return  # it has ended, or another process was faster
+        now = self._clock()
+        files = max([row["files_planned"], *(c.file_number for c in found.chunks)])
+        if files > FILES_MAX:
+            too_many = Failed("too_many_files", f"The export would have more than {FILES_MAX} files; ask for more rows a file.")
+            await self._publish(connection, await self._effects.apply(connection, row, too_many, now))
+            return
+        express = self._express(row, found)
+        grown = PlanGrew(sum(c.rows for c in found.chunks), len(found.chunks), found.complete)
+        outcome = await self._effects.apply(
+            connection, row, grown, now, express=express, files_planned=files, planned_to=found.cursor.after, planned_at=now,
+            lease_until=None,
+        )  # fmt: skip
+        if outcome is None:
+            return
+        await self._queries.add_chunks(connection, [self._chunk(c, row, express) for c in found.chunks])
+        row, messages = outcome.row, list(outcome.messages)
+        if found.complete or (files > 1 and planned["files_planned"] == 1):
+            messages += await self._assembly.send(connection, row, None, closes=found.complete)
+        if express and found.chunks:
+            messages += await self._releaser.release_express(connection, row, found.chunks[0], now)
+        await self._outbox.add(connection, messages)
+
+    def _express(self, row: Row, found: Found) -> bool:
+        rows, size = sum(c.rows for c in found.chunks), sum(c.bytes for c in found.chunks)
+        first = row["chunks_planned"] == 0
+        return first and is_express(
+            len(found.chunks), rows, size, found.complete, self._settings.express_rows_max, self._settings.express_bytes_max
+        )
+
+    @staticmethod
+    def _chunk(chunk: Planned, row: Row, express: bool) -> Mapping[str, Any]:
+        return {
+            "export_id": row["id"], "org_id": row["org_id"], "number": chunk.number, "file_number": chunk.file_number,
+            "position": chunk.position, "lower": chunk.lower, "upper": chunk.upper, "rows": chunk.rows, "bytes": chunk.bytes,
+            "express": express,
+        }  # fmt: skip
+
+    async def _publish(self, connection: Connection, outcome: Outcome | None) -> None:
+        if outcome is not None:
+            await self._outbox.add(connection, outcome.messages)
+
+    async def _again(self, row: Row) -> None:
+        """Give the lease back, to be tried again in a moment. Where even that fails, the lease runs out by itself."""
+        with contextlib.suppress(TransientError):
+            async with across_tenants(self._pool) as connection:
+                soon = self._clock() + timedelta(seconds=POLL_SECONDS)
+                await self._queries.release_lease(connection, id=row["id"], lease_until=soon)
+
+    async def _fail(self, planned: Row, failed: Failed) -> None:
+        try:
+            async with across_tenants(self._pool) as connection:
+                row = await self._queries.lock_export(connection, id=planned["id"])
+                if row is not None:
+                    await self._publish(connection, await self._effects.apply(connection, row, failed, self._clock()))
+        except Exception as error:
+            if not is_passing(error) and not isinstance(error, TransientError):
+                raise
+            log.warning("plan_waits", export_id=planned["id"], reason=type(error).__name__)
+        self._outbox.wake()

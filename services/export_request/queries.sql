@@ -1,0 +1,194 @@
+-- Every query of export_request. Under row-level security unless it says "across tenants": those run as waybill_dispatcher.
+
+-- name: organisation()^
+-- The caller's organisation (the policy shows no other).
+SELECT org_id, name, timezone, custom_properties, retention_days, created_at, updated_at FROM tenancy.organisations;
+
+-- name: organisation_at_instant(org_id)^
+-- Its settings, and the instant of an export accepted now.
+SELECT org_id, name, timezone, custom_properties, retention_days, pg_current_snapshot()::text AS snapshot
+FROM tenancy.organisations WHERE org_id = :org_id;
+
+-- name: known_key(org_id, key)^
+SELECT k.body_sha256, k.export_id, e.id IS NOT NULL AND e.deleted_at IS NULL AS there
+FROM exports.idempotency_keys k LEFT JOIN exports.exports e ON e.id = k.export_id
+WHERE k.org_id = :org_id AND k.key = :key;
+
+-- name: remember_key(org_id, key, body_sha256, export_id)$
+-- Waits for a concurrent request with the same key; null where that one won.
+INSERT INTO exports.idempotency_keys (org_id, key, body_sha256, export_id)
+VALUES (:org_id, :key, :body_sha256, :export_id) ON CONFLICT DO NOTHING RETURNING export_id;
+
+-- name: add_export(id, org_id, request_id, request, requested_by, dataset, formats, labels, snapshot, spec, traceparent, lease_until, now, expires_at)^
+INSERT INTO exports.exports (id, org_id, request_id, request, requested_by, dataset, formats, labels, status, snapshot, spec, traceparent,
+    lease_until, created_at, progressed_at, expires_at)
+VALUES (:id, :org_id, :request_id, :request, :requested_by, :dataset, :formats, :labels, 'accepted', :snapshot, :spec, :traceparent,
+    :lease_until, :now, :now, :expires_at)
+RETURNING *;
+
+-- name: export(id)^
+SELECT * FROM exports.exports WHERE id = :id AND deleted_at IS NULL;
+
+-- name: lock_export(id)^
+SELECT * FROM exports.exports WHERE id = :id AND deleted_at IS NULL FOR UPDATE;
+
+-- name: list_exports(org_id, statuses, datasets, labels, created_after, created_before, before_at, before_id, count)
+SELECT * FROM exports.exports
+WHERE org_id = :org_id AND deleted_at IS NULL
+  AND (:statuses::text[] IS NULL OR status = ANY(:statuses)) AND (:datasets::text[] IS NULL OR dataset = ANY(:datasets))
+  AND labels @> :labels
+  AND (:created_after::timestamptz IS NULL OR created_at > :created_after)
+  AND (:created_before::timestamptz IS NULL OR created_at < :created_before)
+  AND (:before_at::timestamptz IS NULL OR (created_at, id) < (:before_at, :before_id::text))
+ORDER BY created_at DESC, id DESC LIMIT :count;
+
+-- name: delete_export(id, now)!
+UPDATE exports.exports SET deleted_at = :now WHERE id = :id;
+
+-- name: save_export(id, status, express, planned, rows_planned, chunks_planned, files_planned, rows_written, chunks_done, planned_to, lease_until, planned_at, files, error_code, error_message, started_at, completed_at, released_at, progressed_at, progress_told_at)^
+-- All that a step can change, in one statement.
+UPDATE exports.exports SET status = :status, express = :express, planned = :planned, rows_planned = :rows_planned,
+    chunks_planned = :chunks_planned, files_planned = :files_planned, rows_written = :rows_written, chunks_done = :chunks_done,
+    planned_to = :planned_to, lease_until = :lease_until, planned_at = :planned_at, files = :files, error_code = :error_code,
+    error_message = :error_message, started_at = :started_at, completed_at = :completed_at, released_at = :released_at,
+    progressed_at = :progressed_at, progress_told_at = :progress_told_at
+WHERE id = :id RETURNING *;
+
+-- name: queue_of(org_id, created_at, id)
+-- Across tenants. How many exports wait for their first chunk to go out: earlier ones of this organisation, all of each other one.
+SELECT org_id = :org_id AS own, count(*) AS waiting FROM exports.exports
+WHERE status IN ('accepted', 'planning') AND started_at IS NULL AND (org_id <> :org_id OR (created_at, id) < (:created_at, :id))
+GROUP BY org_id;
+
+-- ---- planning
+
+-- name: claim_plan(now, lease_until, first_steps)^
+-- Across tenants. One export whose plan can go on: organisations in turn by their last step, then exports by theirs. First steps have a
+-- lane of their own, so that a small export's plan never waits for a large one's.
+UPDATE exports.exports SET lease_until = :lease_until
+WHERE id = (
+    SELECT e.id FROM exports.exports e
+    WHERE e.status IN ('accepted', 'planning', 'formatting') AND NOT e.planned AND (e.chunks_planned = 0) = :first_steps
+      AND (e.lease_until IS NULL OR e.lease_until < :now)
+    ORDER BY (SELECT max(o.planned_at) FROM exports.exports o WHERE o.org_id = e.org_id AND o.status IN ('planning', 'formatting')) NULLS FIRST,
+        e.planned_at NULLS FIRST, e.created_at, e.id
+    FOR UPDATE SKIP LOCKED LIMIT 1)
+RETURNING *;
+
+-- name: last_file(export_id)^
+-- The last file of the plan so far.
+SELECT file_number, count(*) AS chunks, sum(rows)::bigint AS rows FROM exports.chunks
+WHERE export_id = :export_id AND file_number = (SELECT max(file_number) FROM exports.chunks WHERE export_id = :export_id)
+GROUP BY file_number;
+
+-- name: release_lease(id, lease_until)!
+UPDATE exports.exports SET lease_until = :lease_until WHERE id = :id AND NOT planned;
+
+-- name: add_chunks(export_id, org_id, number, file_number, position, lower, upper, rows, bytes, express)*!
+INSERT INTO exports.chunks (export_id, org_id, number, file_number, position, lower, upper, rows, bytes, express)
+VALUES (:export_id, :org_id, :number, :file_number, :position, :lower, :upper, :rows, :bytes, :express);
+
+-- ---- releasing
+
+-- name: lock_release(key)$
+SELECT pg_advisory_xact_lock(:key);
+
+-- name: in_flight()
+-- Across tenants.
+SELECT express, partition, count(*) AS chunks FROM exports.chunks WHERE state = 'released' GROUP BY express, partition;
+
+-- name: waiting(express, slots)
+-- Across tenants. Exports with chunks to release, at most `slots` an organisation.
+SELECT * FROM (
+    SELECT e.id, e.org_id, e.created_at, e.released_at, t.served_at, w.chunks,
+        row_number() OVER (PARTITION BY e.org_id ORDER BY e.released_at NULLS FIRST, e.created_at, e.id) AS place
+    FROM exports.exports e
+    LEFT JOIN exports.turns t ON t.org_id = e.org_id
+    CROSS JOIN LATERAL (SELECT count(*) AS chunks FROM (
+        SELECT FROM exports.chunks c WHERE c.export_id = e.id AND c.state = 'planned' LIMIT :slots) few) w
+    WHERE e.status IN ('planning', 'formatting') AND e.express = :express AND w.chunks > 0) ranked
+WHERE place <= :slots;
+
+-- name: lock_exports(ids)
+-- Across tenants. Those that nobody else is working on at this moment.
+SELECT * FROM exports.exports WHERE id = ANY(:ids) AND status IN ('planning', 'formatting') ORDER BY id FOR UPDATE SKIP LOCKED;
+
+-- name: next_chunks(export_id, count)
+SELECT number, lower, upper, rows FROM exports.chunks WHERE export_id = :export_id AND state = 'planned' ORDER BY number LIMIT :count;
+
+-- name: mark_released(export_id, number, partition, now)*!
+UPDATE exports.chunks SET state = 'released', partition = :partition, released_at = :now WHERE export_id = :export_id AND number = :number;
+
+-- name: take_turn(org_id, now)*!
+INSERT INTO exports.turns (org_id, served_at) VALUES (:org_id, :now) ON CONFLICT (org_id) DO UPDATE SET served_at = excluded.served_at;
+
+-- ---- tracking
+
+-- name: mark_done(export_id, number, parts, now)^
+-- Nothing where the chunk is done already, or was never released.
+UPDATE exports.chunks SET state = 'done', parts = :parts, done_at = :now
+WHERE export_id = :export_id AND number = :number AND state <> 'done' RETURNING rows, file_number;
+
+-- name: unsent(export_id, file_numbers)
+-- What delivery still lacks of these files (null: of all), in order.
+SELECT number, file_number, position, state = 'done' AS done, parts FROM exports.chunks
+WHERE export_id = :export_id AND NOT sent AND (:file_numbers::integer[] IS NULL OR file_number = ANY(:file_numbers)) ORDER BY number;
+
+-- name: mark_sent(export_id, numbers)!
+UPDATE exports.chunks SET sent = true WHERE export_id = :export_id AND number = ANY(:numbers);
+
+-- name: drop_chunks(export_id)!
+DELETE FROM exports.chunks WHERE export_id = :export_id;
+
+-- ---- sweeping
+
+-- name: to_expire(now)
+-- Across tenants.
+SELECT * FROM exports.exports WHERE status = 'completed' AND expires_at <= :now AND deleted_at IS NULL ORDER BY expires_at LIMIT 100 FOR UPDATE SKIP LOCKED;
+
+-- name: stalled(before)
+-- Across tenants. Running exports with work out and nothing heard of it for long; one that waits for its turn isn't stalled.
+SELECT * FROM exports.exports e
+WHERE status IN ('accepted', 'planning', 'formatting', 'assembling', 'publishing') AND progressed_at < :before
+  AND (NOT planned OR status IN ('assembling', 'publishing')
+       OR EXISTS (SELECT FROM exports.chunks c WHERE c.export_id = e.id AND c.state = 'released'))
+ORDER BY progressed_at LIMIT 100 FOR UPDATE SKIP LOCKED;
+
+-- name: prune_keys()!
+-- Across tenants. A key is remembered as long as its export, and 30 days at least.
+DELETE FROM exports.idempotency_keys k WHERE created_at < now() - interval '30 days'
+  AND NOT EXISTS (SELECT FROM exports.exports e WHERE e.id = k.export_id AND e.deleted_at IS NULL);
+
+-- ---- tenancy
+
+-- name: add_organisation(org_id, name, timezone)^
+INSERT INTO tenancy.organisations (org_id, name, timezone) VALUES (:org_id, :name, :timezone) ON CONFLICT DO NOTHING RETURNING *;
+
+-- name: organisations(after, count)
+-- Across tenants.
+SELECT org_id, name, timezone, created_at FROM tenancy.organisations WHERE :after::text IS NULL OR org_id > :after ORDER BY org_id LIMIT :count;
+
+-- name: save_settings(org_id, name, timezone, custom_properties)^
+UPDATE tenancy.organisations SET name = :name, timezone = :timezone, custom_properties = :custom_properties, updated_at = now()
+WHERE org_id = :org_id RETURNING *;
+
+-- name: lock_organisation(org_id)^
+SELECT * FROM tenancy.organisations WHERE org_id = :org_id FOR UPDATE;
+
+-- name: add_key(id, org_id, name, hash, scopes, expires_at)^
+INSERT INTO tenancy.api_keys (id, org_id, name, hash, scopes, expires_at) VALUES (:id, :org_id, :name, :hash, :scopes, :expires_at)
+RETURNING id, name, scopes, created_at, expires_at, revoked_at;
+
+-- name: keys(org_id, after_at, after_id, count)
+SELECT id, name, scopes, created_at, expires_at, revoked_at FROM tenancy.api_keys
+WHERE org_id = :org_id AND (:after_at::timestamptz IS NULL OR (created_at, id) > (:after_at, :after_id::text)) ORDER BY created_at, id LIMIT :count;
+
+-- name: lock_key(id, org_id)^
+SELECT id, name, scopes, created_at, expires_at, revoked_at FROM tenancy.api_keys
+WHERE id = :id AND org_id = :org_id AND revoked_at IS NULL FOR UPDATE;
+
+-- name: revoke_key(id, org_id)$
+UPDATE tenancy.api_keys SET revoked_at = now() WHERE id = :id AND org_id = :org_id AND revoked_at IS NULL RETURNING id;
+
+-- name: end_key(id, org_id, expires_at)!
+UPDATE tenancy.api_keys SET expires_at = least(expires_at, :expires_at) WHERE id = :id AND org_id = :org_id;

@@ -1,0 +1,25 @@
+"""Settings of export_request, from the environment."""
+
+from pydantic import Field
+
+from shared.settings import CommonSettings
+
+
+class Settings(CommonSettings):
+    """What a chunk may hold, how many are under way, how long is too long."""
+
+    export_request_database_url: str = Field(repr=False, description="PostgreSQL as the role waybill_export_request")
+    export_request_http: str = Field("127.0.0.1:8103", description="host:port for the API, health and metrics")
+    operator_token: str = Field("", repr=False, description="bearer token for /v1/organisations; empty: they aren't served")
+    secret_key: str = Field(min_length=32, repr=False, description="signs cursors; the same in every process")
+
+    chunk_rows_max: int = Field(50_000, ge=1, le=1_000_000)
+    chunk_bytes_max: int = Field(64 << 20, ge=1 << 10, description="of rows as they lie in PostgreSQL, about")
+    express_rows_max: int = Field(10_000, ge=0, description="an export of at most so many rows goes by the express lane")
+    express_bytes_max: int = Field(8 << 20, ge=0)
+    chunks_in_flight_max: int = Field(4, ge=1, description="chunks at the formatters at once; two a formatter keep it busy")
+    express_chunks_in_flight_max: int = Field(32, ge=1)
+    plan_lease_seconds: float = Field(90, gt=0)
+    stalled_seconds: float = Field(3600, gt=0, description="an export that is heard nothing of for so long ends as failed, `stalled`")
+    sweep_seconds: float = Field(1, gt=0, description="how often exports are expired and stalled ones found")
+    rotation_overlap_seconds: int = Field(86_400, ge=0, description="how long a rotated API key still works")

@@ -1,0 +1,89 @@
+"""Reading, listing, cancelling and deleting exports, under the organisation's row-level security."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+
+from services.export_request.core.life import RUNNING, Cancelled
+from services.export_request.core.release import queue_position
+from services.export_request.effects import Effects, Row, discard
+from services.export_request.intake import organisation_of
+from services.export_request.queries import load, rows
+from services.export_request.releasing import Releaser
+from shared.database import across_tenants, tenant
+from shared.datasets.plan import CustomProperty
+from shared.errors import not_found
+from shared.outbox import Outbox
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a list shows: any of the statuses and datasets, all of the labels, asked for in (created_after, created_before)."""
+
+    statuses: tuple[str, ...] = ()
+    datasets: tuple[str, ...] = ()
+    labels: Mapping[str, str] | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+
+
+class Exports:
+    """An organisation's exports. Another organisation's id is not found."""
+
+    def __init__(self, pool: asyncpg.Pool, outbox: Outbox, effects: Effects, releaser: Releaser, clock: Callable[[], datetime]) -> None:
+        self._pool, self._outbox, self._effects, self._releaser = pool, outbox, effects, releaser
+        self._clock, self._queries = clock, load()
+
+    async def get(self, org_id: str, export_id: str) -> Row:
+        async with tenant(self._pool, org_id, readonly=True) as connection:
+            row: Row | None = await self._queries.export(connection, id=export_id)
+        if row is None:
+            raise not_found("The export")
+        return row
+
+    async def view(self, row: Row) -> dict[str, Any]:
+        """As the contract shows it, with its place in the queue while it waits."""
+        position = await self.position(row) if row["started_at"] is None and row["status"] in RUNNING else None
+        return self._effects.view(row, self._clock(), position)
+
+    async def position(self, row: Row) -> int:
+        async with across_tenants(self._pool) as connection:
+            found = await rows(self._queries.queue_of(connection, org_id=row["org_id"], created_at=row["created_at"], id=row["id"]))
+        own = next((each["waiting"] for each in found if each["own"]), 0)
+        return queue_position(own, [each["waiting"] for each in found if not each["own"]])
+
+    async def page(self, org_id: str, wanted: Wanted, before: tuple[datetime, str] | None, count: int) -> list[Row]:
+        """Newest first, behind `before`."""
+        at, last = before or (None, None)
+        async with tenant(self._pool, org_id, readonly=True) as connection:
+            return await rows(
+                self._queries.list_exports(
+                    connection, org_id=org_id, statuses=list(wanted.statuses) or None, datasets=list(wanted.datasets) or None,
+                    labels=json.dumps(dict(wanted.labels or {})), created_after=wanted.created_after, created_before=wanted.created_before,
+                    before_at=at, before_id=last, count=count,
+                )
+            )  # fmt: skip
+
+    async def remove(self, org_id: str, export_id: str) -> Row | None:
+        """Cancel a running export (its row comes back), delete an ended one with its files (None)."""
+        now = self._clock()
+        async with tenant(self._pool, org_id) as connection:
+            row = await self._queries.lock_export(connection, id=export_id)
+            if row is None:
+                raise not_found("The export")
+            outcome = await self._effects.apply(connection, row, Cancelled(), now)
+            if outcome is None:
+                await self._queries.delete_export(connection, id=export_id, now=now)
+            await self._outbox.add(connection, outcome.messages if outcome else [discard(row, files=True)])
+        self._outbox.wake()
+        self._releaser.wake()
+        return outcome.row if outcome else None
+
+    async def custom_properties(self, org_id: str) -> tuple[CustomProperty, ...]:
+        """What the organisation has defined, in order."""
+        async with tenant(self._pool, org_id, readonly=True) as connection:
+            return organisation_of(await self._queries.organisation(connection)).custom_properties

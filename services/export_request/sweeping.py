@@ -1,0 +1,68 @@
+"""What time alone brings about: completed exports expire, stalled ones fail, old claims and keys are forgotten."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import asyncpg
+import structlog
+
+from services.export_request.core.life import Expired, Failed, Happening
+from services.export_request.effects import Effects, Row
+from services.export_request.queries import load, rows
+from services.export_request.settings import Settings
+from shared.database import Connection, across_tenants
+from shared.errors import TransientError
+from shared.inbox import Inbox
+from shared.observability import span
+from shared.outbox import Outbox
+
+log = structlog.get_logger()
+PRUNE_SECONDS = 3600.0
+
+
+class Sweeper:
+    """A loop that several processes may run at once."""
+
+    def __init__(
+        self, pool: asyncpg.Pool, inbox: Inbox, outbox: Outbox, effects: Effects, settings: Settings, clock: Callable[[], datetime]
+    ) -> None:
+        self._pool, self._inbox, self._outbox, self._effects, self._clock = pool, inbox, outbox, effects, clock
+        self._settings, self._queries = settings, load()
+
+    async def run(self) -> None:
+        pruned = time.monotonic()
+        while True:
+            try:
+                await self.sweep()
+                if time.monotonic() - pruned > PRUNE_SECONDS:
+                    await self.prune()
+                    pruned = time.monotonic()
+            except TransientError as error:
+                log.warning("sweep_waits", reason=str(error))
+            await asyncio.sleep(self._settings.sweep_seconds)
+
+    async def sweep(self) -> None:
+        """Expire what is due, and end what was heard nothing of for too long."""
+        now = self._clock()
+        async with across_tenants(self._pool) as connection:
+            for row in await rows(self._queries.to_expire(connection, now=now)):
+                await self._apply(connection, row, Expired(), now)
+            silent = timedelta(seconds=self._settings.stalled_seconds)
+            for row in await rows(self._queries.stalled(connection, before=now - silent)):
+                log.error("stalled", export_id=row["id"], status=row["status"])
+                stalled = Failed("stalled", f"Nothing was heard of this export for {int(silent.total_seconds())} seconds.")
+                await self._apply(connection, row, stalled, now)
+
+    async def _apply(self, connection: Connection, row: Row, happening: Happening, now: datetime) -> None:
+        with span("sweep", {"traceparent": row["traceparent"]}):
+            outcome = await self._effects.apply(connection, row, happening, now)
+            if outcome is not None:
+                await self._outbox.add(connection, outcome.messages)
+        self._outbox.wake()
+
+    async def prune(self) -> None:
+        async with across_tenants(self._pool) as connection:
+            await self._inbox.prune(connection)
+            await self._queries.prune_keys(connection)

@@ -1,0 +1,110 @@
+"""Organisations, their settings and API keys: what is stored of them."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+
+from services.export_request.core.view import instant
+from services.export_request.queries import load, rows
+from shared.database import across_tenants, tenant
+from shared.errors import conflict, not_found
+from shared.http import new_key
+
+ADMIN = ["admin"]
+Row = Mapping[str, Any]
+
+
+class Tenancy:
+    """Every call is one transaction under the organisation's row-level security."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool, self._queries = pool, load()
+
+    # ---- organisations
+
+    async def create(self, org_id: str, name: str, timezone: str) -> dict[str, Any]:
+        """A new organisation with its first key (admin), shown only now. Raises ApiError 409 where the id is taken."""
+        async with tenant(self._pool, org_id) as connection:
+            row = await self._queries.add_organisation(connection, org_id=org_id, name=name, timezone=timezone)
+            if row is None:
+                raise conflict("An organisation with this org_id exists.")
+            _, key = await self._add_key(connection, org_id, "first key", ADMIN, None)
+        return {**organisation_view(row), "api_key": key}
+
+    async def ensure(self, org_id: str, name: str) -> str:
+        """The organisation, made where it is missing, and a new admin key."""
+        async with tenant(self._pool, org_id) as connection:
+            await self._queries.add_organisation(connection, org_id=org_id, name=name, timezone="UTC")
+            _, key = await self._add_key(connection, org_id, "bootstrap", ADMIN, None)
+        return key
+
+    async def organisations(self, after: str | None, count: int) -> list[dict[str, Any]]:
+        async with across_tenants(self._pool) as connection:
+            return [organisation_view(row) for row in await rows(self._queries.organisations(connection, after=after, count=count))]
+
+    # ---- settings
+
+    async def settings(self, org_id: str) -> dict[str, Any]:
+        async with tenant(self._pool, org_id, readonly=True) as connection:
+            return settings_view(await self._queries.organisation(connection))
+
+    async def change_settings(self, org_id: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+        async with tenant(self._pool, org_id) as connection:
+            row = await self._queries.lock_organisation(connection, org_id=org_id)
+            values = {name: row[name] for name in ("name", "timezone", "custom_properties")} | dict(changes)
+            if "custom_properties" in changes:
+                full = [{"name": p["name"], "type": p.get("type", "text")} for p in changes["custom_properties"]]
+                values["custom_properties"] = json.dumps(full, ensure_ascii=False)
+            return settings_view(await self._queries.save_settings(connection, org_id=org_id, **values))
+
+    # ---- keys
+
+    async def add_key(self, org_id: str, name: str, scopes: list[str], expires_in_seconds: int | None) -> dict[str, Any]:
+        expires_at = datetime.now(UTC) + timedelta(seconds=expires_in_seconds) if expires_in_seconds else None
+        async with tenant(self._pool, org_id) as connection:
+            row, key = await self._add_key(connection, org_id, name, scopes, expires_at)
+        return {**key_view(row), "key": key}
+
+    async def rotate_key(self, org_id: str, key_id: str, overlap_seconds: int) -> dict[str, Any]:
+        """A new key of the same name and scopes; the old one works on for the overlap."""
+        async with tenant(self._pool, org_id) as connection:
+            old = await self._queries.lock_key(connection, id=key_id, org_id=org_id)
+            if old is None:
+                raise not_found("The API key")
+            row, key = await self._add_key(connection, org_id, old["name"], list(old["scopes"]), old["expires_at"])
+            until = datetime.now(UTC) + timedelta(seconds=overlap_seconds)
+            await self._queries.end_key(connection, id=key_id, org_id=org_id, expires_at=until)
+        return {**key_view(row), "key": key, "replaces": key_id, "old_expires_at": instant(until)}
+
+    async def revoke_key(self, org_id: str, key_id: str) -> None:
+        async with tenant(self._pool, org_id) as connection:
+            if await self._queries.revoke_key(connection, id=key_id, org_id=org_id) is None:
+                raise not_found("The API key")
+
+    async def keys(self, org_id: str, after: tuple[datetime, str] | None, count: int) -> list[Row]:
+        at, last = after or (None, None)
+        async with tenant(self._pool, org_id, readonly=True) as connection:
+            return await rows(self._queries.keys(connection, org_id=org_id, after_at=at, after_id=last, count=count))
+
+    async def _add_key(self, connection: Any, org_id: str, name: str, scopes: list[str], expires_at: datetime | None) -> tuple[Row, str]:
+        key_id, key, digest = new_key()
+        row = await self._queries.add_key(
+            connection, id=key_id, org_id=org_id, name=name, hash=digest, scopes=scopes, expires_at=expires_at
+        )
+        return row, key
+
+
+def organisation_view(row: Row) -> dict[str, Any]:
+    return {"org_id": row["org_id"], "name": row["name"], "timezone": row["timezone"], "created_at": instant(row["created_at"])}
+
+
+def settings_view(row: Row) -> dict[str, Any]:
+    return {"name": row["name"], "timezone": row["timezone"], "custom_properties": json.loads(row["custom_properties"])}
+
+
+def key_view(row: Row) -> dict[str, Any]:
+    at = {name: instant(row[name]) for name in ("created_at", "expires_at", "revoked_at")}
+    return {"id": row["id"], "name": row["name"], "scopes": list(row["scopes"]), **at}

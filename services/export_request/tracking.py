@@ -1,0 +1,103 @@
+"""What comes back from formatter and delivery: parts, files, failures. Each message has its effect once, in one transaction."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import datetime
+
+import asyncpg
+
+from services.export_request.assembly import Assembly
+from services.export_request.core.life import ENDED, ChunkDone, Failed, Happening, Published
+from services.export_request.effects import Effects, Row, discard
+from services.export_request.queries import load
+from services.export_request.releasing import Releaser
+from shared.database import Connection, tenant
+from shared.inbox import Inbox
+from shared.messages import ChunkFailed, ChunkFormatted, ExportPublished, PublishedFile, PublishFailed
+from shared.outbox import Outbox, Outgoing
+
+
+class Tracker:
+    """Keeps an export's progress."""
+
+    def __init__(
+        self, pool: asyncpg.Pool, inbox: Inbox, outbox: Outbox, effects: Effects, assembly: Assembly, releaser: Releaser,
+        clock: Callable[[], datetime],
+    ) -> None:  # fmt: skip
+        self._pool, self._inbox, self._outbox, self._effects, self._assembly = pool, inbox, outbox, effects, assembly
+        self._releaser, self._clock, self._queries = releaser, clock, load()
+
+    async def chunk_formatted(self, message_id: str, event: ChunkFormatted) -> None:
+        async with tenant(self._pool, event.org_id) as connection:
+            if not await self._inbox.claim(connection, message_id):
+                return
+            row = await self._queries.lock_export(connection, id=event.export_id)
+            messages = _late(event, row) if row is None or row["status"] in ENDED else await self._chunk_done(connection, row, event)
+            await self._outbox.add(connection, messages)
+        self._outbox.wake()
+        self._releaser.wake()
+
+    async def _chunk_done(self, connection: Connection, row: Row, event: ChunkFormatted) -> list[Outgoing]:
+        now = self._clock()
+        parts = json.dumps([asdict(part) for part in event.parts])
+        chunk = await self._queries.mark_done(connection, export_id=row["id"], number=event.number, parts=parts, now=now)
+        if chunk is None:
+            return []
+        if [part.format for part in event.parts] != list(row["formats"]):
+            wrong = Failed("parts_mismatch", f"Chunk {event.number} came back in other formats than were asked for.")
+            outcome = await self._effects.apply(connection, row, wrong, now)
+            return outcome.messages if outcome else []
+        done = ChunkDone(chunk["rows"], (event.rows, *(part.rows for part in event.parts)))
+        outcome = await self._effects.apply(connection, row, done, now)
+        if outcome is None:
+            return []
+        if outcome.row["status"] in ENDED:
+            return outcome.messages
+        return outcome.messages + await self._assembly.send(connection, outcome.row, [chunk["file_number"]])
+
+    async def published(self, message_id: str, event: ExportPublished) -> None:
+        """Every file is whole: the export completes where the rows agree, else it fails."""
+        async with tenant(self._pool, event.org_id) as connection:
+            if not await self._inbox.claim(connection, message_id):
+                return
+            row = await self._queries.lock_export(connection, id=event.export_id)
+            if row is None or row["status"] in ENDED:
+                return
+            files = sorted(event.files, key=lambda f: (_place(row, f), f.number))
+            shown = json.dumps([asdict(file) for file in files], ensure_ascii=False)
+            outcome = await self._effects.apply(connection, row, _verdict(row, event), self._clock(), files=shown)
+            if outcome is not None:
+                await self._outbox.add(connection, outcome.messages)
+        self._outbox.wake()
+
+    async def failed(self, message_id: str, event: ChunkFailed | PublishFailed) -> None:
+        async with tenant(self._pool, event.org_id) as connection:
+            if not await self._inbox.claim(connection, message_id):
+                return
+            row = await self._queries.lock_export(connection, id=event.export_id)
+            if row is None:
+                return
+            outcome = await self._effects.apply(connection, row, Failed(event.code, event.message), self._clock())
+            if outcome is not None:
+                await self._outbox.add(connection, outcome.messages)
+        self._outbox.wake()
+        self._releaser.wake()
+
+
+def _late(event: ChunkFormatted, row: Row | None) -> list[Outgoing]:
+    """A part that was written after its export had ended: nothing will read it, so it goes."""
+    ended = row if row is not None else {"id": event.export_id, "org_id": event.org_id}
+    return [discard(ended, files=False)]
+
+
+def _place(row: Row, file: PublishedFile) -> int:
+    formats: list[str] = list(row["formats"])
+    return formats.index(file.format) if file.format in formats else len(formats)
+
+
+def _verdict(row: Row, event: ExportPublished) -> Happening:
+    expected = row["files_planned"] * len(row["formats"])
+    if len(event.files) != expected:
+        return Failed("files_mismatch", f"{expected} files were planned, {len(event.files)} published.")
+    return Published(tuple(sum(f.rows for f in event.files if f.format == name) for name in row["formats"]))

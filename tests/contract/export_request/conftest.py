@@ -1,0 +1,226 @@
+"""export_request on a real PostgreSQL, as the role that it has in production; formatter and delivery are played by the test."""
+
+import asyncio
+import contextlib
+import json
+import secrets
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+
+from services.export_request.app import Parts, assemble
+from services.export_request.settings import Settings
+from shared.codec import decode, encode
+from shared.consumer import Incoming
+from shared.database import create_pool
+from shared.messages import (
+    AssembleFile,
+    ChunkFormatted,
+    DiscardExport,
+    ExportPublished,
+    FormatChunk,
+    Message,
+    Part,
+    PublishedFile,
+)
+from tests.conftest import Database
+
+OPERATOR = "operator-token-of-the-tests"
+LEADS: dict[str, Any] = {"dataset": "leads", "format": "csv"}
+
+
+class Clock:
+    """Time that the tests move."""
+
+    def __init__(self) -> None:
+        self.now = datetime.now(UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def forward(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
+@dataclass
+class Published:
+    """A row of the outbox."""
+
+    topic: str
+    key: str
+    value: bytes
+    headers: dict[str, str]
+    partition: int | None
+
+    @property
+    def message(self) -> Message:
+        return decode(self.value)
+
+    @property
+    def event(self) -> str:
+        return self.headers["ce_type"].removeprefix("waybill.export.")
+
+    @property
+    def data(self) -> dict[str, Any]:
+        loaded: dict[str, Any] = json.loads(self.value)
+        return loaded
+
+
+@dataclass
+class World:
+    """The service, its database, and what it has published so far."""
+
+    parts: Parts
+    admin: asyncpg.Connection
+    http: httpx.AsyncClient
+    clock: Clock
+    published: list[Published] = field(default_factory=list)
+
+    # ---- callers
+
+    async def organisation(self, leads: int = 0) -> "Caller":
+        org_id = f"org_{secrets.token_hex(5)}"
+        made = await self.http.post(
+            "/v1/organisations", json={"org_id": org_id, "name": "Acme"}, headers={"Authorization": f"Bearer {OPERATOR}"}
+        )
+        assert made.status_code == 201, made.text
+        await self.admin.execute(
+            "INSERT INTO ingest.leads (org_id, id, email, status, source, tags, custom_properties, created_at)"
+            " SELECT $1, 'lead_' || lpad(i::text, 6, '0'), 'a@b.example', 'new', 'chat', '{}', '{}', '2026-03-01T00:00:00Z'::timestamptz"
+            " + i * interval '1 minute' FROM generate_series(1, $2) i", org_id, leads,
+        )  # fmt: skip
+        return Caller(self, org_id, made.json()["api_key"])
+
+    # ---- the other rooms
+
+    async def outbox(self) -> list[Published]:
+        """What was published since the last look, in order."""
+        rows = await self.admin.fetch("WITH gone AS (DELETE FROM exports.outbox RETURNING *) SELECT * FROM gone ORDER BY seq")
+        new = [Published(r["topic"], (r["key"] or b"").decode(), r["value"], json.loads(r["headers"]), r["partition"]) for r in rows]
+        self.published += new
+        return new
+
+    async def planned(self) -> None:
+        """Wait until what was accepted has been planned as far as this process goes, and release what may go."""
+        while tasks := [t for t in asyncio.all_tasks() if t.get_name().startswith("plan ")]:
+            await asyncio.wait(tasks)
+        for first_steps in (True, False):
+            while (row := await self.parts.planner.claim(first_steps)) is not None:
+                await self.parts.planner.work(row)
+        while await self.parts.releaser.release():
+            pass
+
+    def chunks(self, messages: list[Published]) -> list[FormatChunk]:
+        return [m.message for m in messages if m.topic.startswith("export-chunks")]  # type: ignore[misc]
+
+    async def formatted(self, chunk: FormatChunk, rows: int | None = None, message_id: str | None = None) -> None:
+        """The formatter's answer."""
+        count = chunk.rows if rows is None else rows
+        parts = [Part(name, key, count, 10 * count, "00" * 32, "a", "b") for name, key in chunk.part_keys.items()]
+        event = ChunkFormatted(chunk.export_id, chunk.org_id, chunk.number, count, parts, 5)
+        await self.parts.handlers.export_parts(incoming("export-parts", event, message_id or f"{chunk.export_id}/{chunk.number}/formatted"))
+
+    async def publish(self, export_id: str, rows: int | None = None) -> None:
+        """Delivery's answer, from the commands that it was sent for the export."""
+        commands = self.commands(export_id)
+        files: dict[str, PublishedFile] = {}
+        for command in commands:
+            before = files.get(command.name)
+            count = (before.rows if before else 0) + sum(p.rows for p in command.parts)
+            files[command.name] = PublishedFile(
+                command.format, command.file_number, command.name, command.media_type, count if rows is None else rows, 7, "11" * 32
+            )
+        event = ExportPublished(export_id, commands[0].org_id, list(files.values()))
+        await self.parts.handlers.export_files(incoming("export-files", event, f"{export_id}/published"))
+
+    def commands(self, export_id: str) -> list[AssembleFile]:
+        found = [m.message for m in self.published if m.topic == "export-assemblies" and m.key == export_id]
+        return [m for m in found if isinstance(m, AssembleFile)]
+
+    def discards(self, export_id: str) -> list[bool]:
+        """`files` of each DiscardExport."""
+        found = [m.message for m in self.published if m.topic == "export-assemblies" and m.key == export_id]
+        return [m.files for m in found if isinstance(m, DiscardExport)]
+
+    def events(self, key: str) -> list[Published]:
+        return [m for m in self.published if m.topic == "export-events" and m.key == key]
+
+    async def drive(self, export_id: str) -> None:
+        """Everything up to the end, with honest other rooms."""
+        await self.planned()
+        while chunks := [c for c in self.chunks(await self.outbox()) if c.export_id == export_id]:
+            for chunk in chunks:
+                await self.formatted(chunk)
+            await self.planned()
+        await self.outbox()
+        await self.publish(export_id)
+        await self.outbox()
+
+
+def incoming(topic: str, message: Message, message_id: str) -> Incoming:
+    return Incoming(topic, 0, 0, b"", encode(message), (("message-id", message_id.encode()),))
+
+
+@dataclass
+class Caller:
+    """An organisation's client."""
+
+    world: World
+    org_id: str
+    api_key: str
+
+    async def call(self, method: str, path: str, **options: Any) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {self.api_key}"} | options.pop("headers", {})
+        return await self.world.http.request(method, path, headers=headers, **options)
+
+    async def ask(self, body: dict[str, Any] = LEADS, key: str = "") -> dict[str, Any]:
+        answer = await self.call("POST", "/v1/exports", json=body, headers={"Idempotency-Key": key} if key else {})
+        assert answer.status_code == 202, answer.text
+        loaded: dict[str, Any] = answer.json()
+        return loaded
+
+    async def get(self, export_id: str) -> dict[str, Any]:
+        answer = await self.call("GET", f"/v1/exports/{export_id}")
+        assert answer.status_code == 200, answer.text
+        loaded: dict[str, Any] = answer.json()
+        return loaded
+
+    async def completed(self, body: dict[str, Any] = LEADS) -> dict[str, Any]:
+        export = await self.ask(body)
+        await self.world.drive(export["id"])
+        done = await self.get(export["id"])
+        assert done["status"] == "completed", done
+        return done
+
+
+def settings_for(database: Database, **more: Any) -> Settings:
+    return Settings(
+        export_request_database_url=database.as_service("export_request"), secret_key="0" * 64, operator_token=OPERATOR,
+        public_url="https://waybill.example", **more,
+    )  # fmt: skip
+
+
+@contextlib.asynccontextmanager
+async def world_of(database: Database, **more: Any) -> AsyncIterator[World]:
+    settings, clock = settings_for(database, **more), Clock()
+    pool = create_pool(settings.export_request_database_url, "tests", 16)
+    admin = await asyncpg.connect(database.url)
+    await admin.execute("TRUNCATE exports.exports, exports.idempotency_keys, exports.turns, exports.outbox CASCADE")
+    async with pool:
+        parts = assemble(settings, pool, None, clock)
+        transport = httpx.ASGITransport(parts.http, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://waybill") as http:
+            yield World(parts, admin, http, clock)
+    await admin.close()
+
+
+@pytest.fixture
+async def world(database: Database) -> AsyncIterator[World]:
+    """Small chunks: 10 rows; exports of up to 10 rows are express."""
+    async with world_of(database, chunk_rows_max=10, express_rows_max=10) as made:
+        yield made
