@@ -76,8 +76,8 @@ def up(state: State, only: list[str]) -> None:
         _hand_over(state, keeper, ports, programs, keep_others=bool(only))
         _start(state, keeper, [program for program in programs if program.name in DEPENDENCIES])
         _prepare(ports, secrets, names)
-        if "postgres" in names:
-            _first_organisation(state, ports, secrets)
+        if "export_request" in names:
+            organisation_key(state, ports, "org_demo", "Demo", "api_key")
         write_private(state.env_file, environment_file(state, ports, state.load_secrets()))
         _start(state, keeper, [program for program in programs if program.name not in DEPENDENCIES])
 
@@ -150,18 +150,23 @@ def _prepare(ports: Ports, secrets: dict[str, str], names: list[str]) -> None:
             s3.create_bucket(ports, secrets["s3_access_key"], secrets["s3_secret_key"])
 
 
-def _first_organisation(state: State, ports: Ports, secrets: dict[str, str]) -> None:
-    """The organisation org_demo and its admin key, at the first start only: a key is shown once."""
-    if "api_key" in secrets or not (ROOT / "services" / "export_request" / "bootstrap.py").exists():
-        return
-    command = [sys.executable, "-m", "services.export_request.bootstrap", "--org", "org_demo", "--name", "Demo"]
-    environment = services.environment_of("export_request", ports, secrets, os.environ)
-    environment["WAYBILL_DATABASE_URL"] = postgres.url(ports, postgres.SUPERUSER, secrets["postgres_password"])
+def organisation_key(state: State, ports: Ports, org_id: str, name: str, kept_as: str) -> str:
+    """An admin key of an organisation, which is made where it is missing; a key is shown once, so it is kept among our secrets.
+
+    `kept_as` is its name there. Raises StackError with what the tool said when it can't be made.
+    """
+    known = state.load_secrets()
+    if kept_as in known:
+        return known[kept_as]
+    command = [sys.executable, "-m", "services.export_request.bootstrap", "--org", org_id, "--name", name]
+    environment = services.environment_of("export_request", ports, known, os.environ)
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment)
     try:
-        state.save_secret("api_key", json.loads(done.stdout.strip().splitlines()[-1])["api_key"])
+        key: str = json.loads(done.stdout.strip().splitlines()[-1])["api_key"]
     except (ValueError, KeyError, IndexError, TypeError) as error:
-        raise StackError("the organisation org_demo could not be made", (done.stdout + done.stderr).strip()) from error
+        raise StackError(f"the organisation {org_id} could not be made", (done.stdout + done.stderr).strip()) from error
+    state.save_secret(kept_as, key)
+    return key
 
 
 def environment_file(state: State, ports: Ports, secrets: dict[str, str]) -> str:
@@ -169,6 +174,7 @@ def environment_file(state: State, ports: Ports, secrets: dict[str, str]) -> str
     values = {
         "WAYBILL_URL": f"http://{ports.address('gateway')}",
         "WAYBILL_API_KEY": secrets.get("api_key", ""),
+        "WAYBILL_OPERATOR_TOKEN": secrets["operator_token"],
         "WAYBILL_KAFKA": ports.address("kafka"),
         "WAYBILL_DATABASE_URL": postgres.url(ports, postgres.SUPERUSER, secrets["postgres_password"]),
         "WAYBILL_S3_ENDPOINT": f"http://{ports.address('s3')}",
@@ -180,6 +186,11 @@ def environment_file(state: State, ports: Ports, secrets: dict[str, str]) -> str
         **services.addresses(ports),
     }
     return "".join(f"{name}={shlex.quote(value)}\n" for name, value in values.items())
+
+
+def read_environment(text: str) -> dict[str, str]:
+    """The variables of a text that `environment_file` has written."""
+    return dict(shlex.split(line)[0].split("=", 1) for line in text.splitlines())
 
 
 def start(state: State, names: list[str]) -> None:

@@ -13,8 +13,10 @@ from deploy.local.state import ROOT, SERVICES, State
 INSTANCES = {name: name for name in SERVICES if name != "formatter"} | {"formatter-1": "formatter", "formatter-2": "formatter"}
 # What the caller's environment may say to services beside WAYBILL_*, which is passed on where the stack doesn't set it.
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "SSL_CERT_FILE")
-# The client's side of waybill.env: someone who has sourced it must not change the services by that.
-CLIENTS_OWN = ("WAYBILL_URL", "WAYBILL_API_KEY", "WAYBILL_PIDS", "WAYBILL_DATABASE_URL")
+# Set by the stack, and each by the stack alone: someone who has sourced waybill.env must not hand its secrets to every service by that.
+STACKS_OWN = ("WAYBILL_URL", "WAYBILL_API_KEY", "WAYBILL_OPERATOR_TOKEN", "WAYBILL_SECRET_KEY", "WAYBILL_PIDS")
+NEED_STORE = ("formatter", "delivery")
+NEED_SECRET_KEY = ("export_request", "delivery")
 
 
 def present(root: Path = ROOT) -> list[str]:
@@ -44,11 +46,7 @@ def store(ports: Ports, secrets: Mapping[str, str], environment: Mapping[str, st
 def environment_of(instance: str, ports: Ports, secrets: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, str]:
     """All variables that one service instance is started with: only its own database role, and every service's address."""
     service = INSTANCES[instance]
-    passed = {
-        name: value
-        for name, value in environment.items()
-        if name in PASSED_ON or (name.startswith(("WAYBILL_", "OTEL_")) and name not in CLIENTS_OWN and not name.endswith("_DATABASE_URL"))
-    }
+    passed = {name: value for name, value in environment.items() if is_passed_on(name)}
     own = {
         "PYTHONUNBUFFERED": "1",
         "WAYBILL_INSTANCE": instance,
@@ -56,10 +54,22 @@ def environment_of(instance: str, ports: Ports, secrets: Mapping[str, str], envi
         f"WAYBILL_{service.upper()}_DATABASE_URL": postgres.url(ports, f"waybill_{service}", secrets[f"{service}_password"]),
         f"WAYBILL_{service.upper()}_HTTP": ports.address(instance),
         "WAYBILL_PUBLIC_URL": f"http://{ports.address('gateway')}",
-        "WAYBILL_SECRET_KEY": secrets["secret_key"],
         "WAYBILL_SFTP": ports.address("sftp"),
     }
-    return passed | addresses(ports) | store(ports, secrets, environment) | own
+    if service in NEED_STORE:
+        own |= store(ports, secrets, environment)
+    if service in NEED_SECRET_KEY:
+        own["WAYBILL_SECRET_KEY"] = secrets["secret_key"]
+    if service == "export_request":
+        own["WAYBILL_OPERATOR_TOKEN"] = secrets["operator_token"]
+    return passed | addresses(ports) | own
+
+
+def is_passed_on(name: str) -> bool:
+    """Whether a variable of the caller's environment reaches the services: settings do, credentials and other services' doors don't."""
+    if name.startswith("WAYBILL_"):
+        return name not in STACKS_OWN and not name.startswith("WAYBILL_S3_") and not name.endswith(("_DATABASE_URL", "_DATABASE_PASSWORD"))
+    return name in PASSED_ON or name.startswith("OTEL_")
 
 
 def _code_fingerprint(service: str, root: Path) -> str:

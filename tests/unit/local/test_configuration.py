@@ -2,7 +2,6 @@
 
 import json
 import re
-import shlex
 from pathlib import Path
 
 import pytest
@@ -22,6 +21,7 @@ SECRETS = {f"{service}_password": f"pw-{service}" for service in SERVICES} | {
     "s3_access_key": "ak",
     "s3_secret_key": "sk",
     "secret_key": "00" * 32,
+    "operator_token": "op",
 }
 
 
@@ -107,11 +107,29 @@ def test_a_service_knows_its_own_role_and_nobody_elses() -> None:
     environment = services.environment_of("formatter-2", PORTS, SECRETS, caller)
     assert environment["WAYBILL_FORMATTER_DATABASE_URL"] == "postgresql://waybill_formatter:pw-formatter@127.0.0.1:20010/waybill"
     assert [name for name in environment if name.endswith("DATABASE_URL")] == ["WAYBILL_FORMATTER_DATABASE_URL"]
-    assert "pw-super" not in "".join(environment.values())
+    assert not {"pw-super", "op", "00" * 32} & set(environment.values())
     assert "WAYBILL_API_KEY" not in environment
     assert "USER" not in environment
     assert environment["WAYBILL_FORMATTER_HTTP"] == PORTS.address("formatter-2")
     assert environment["WAYBILL_INGEST_HTTP"] == PORTS.address("ingest")
+
+
+def test_only_those_who_need_them_get_the_stores_key_and_the_secrets() -> None:
+    holders = {
+        name: {instance for instance in services.INSTANCES if name in services.environment_of(instance, PORTS, SECRETS, {})}
+        for name in ("WAYBILL_S3_SECRET_KEY", "WAYBILL_SECRET_KEY", "WAYBILL_OPERATOR_TOKEN")
+    }
+    assert holders["WAYBILL_S3_SECRET_KEY"] == {"formatter-1", "formatter-2", "delivery"}
+    assert holders["WAYBILL_SECRET_KEY"] == {"export_request", "delivery"}
+    assert holders["WAYBILL_OPERATOR_TOKEN"] == {"export_request"}
+
+
+def test_settings_of_the_caller_reach_the_services_and_credentials_do_not() -> None:
+    assert services.is_passed_on("WAYBILL_LOG_LEVEL")
+    assert services.is_passed_on("WAYBILL_CHUNK_ROWS_MAX")
+    assert not services.is_passed_on("WAYBILL_S3_SECRET_KEY")
+    assert not services.is_passed_on("WAYBILL_INGEST_DATABASE_PASSWORD")
+    assert not services.is_passed_on("AWS_SECRET_ACCESS_KEY")
 
 
 def test_the_store_is_s3_unless_a_directory_is_named() -> None:
@@ -121,7 +139,7 @@ def test_the_store_is_s3_unless_a_directory_is_named() -> None:
 
 def test_the_environment_file_has_the_contracts_names(tmp_path: Path) -> None:
     text = lifecycle.environment_file(State(tmp_path), PORTS, SECRETS | {"api_key": "sk_live_a_b"})
-    values = dict(shlex.split(line)[0].split("=", 1) for line in text.splitlines())
+    values = lifecycle.read_environment(text)
     assert values["WAYBILL_URL"] == "http://127.0.0.1:20000"
     assert values["WAYBILL_API_KEY"] == "sk_live_a_b"
     assert values["WAYBILL_PIDS"] == str(tmp_path / "pids")
