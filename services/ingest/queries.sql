@@ -17,7 +17,8 @@ SELECT EXISTS (SELECT FROM tenancy.organisations WHERE org_id = :org_id);
 
 -- name: create_staging#
 -- COPY can't write into a table with row-level security; a temporary one has none. Emptied by every commit.
-CREATE TEMP TABLE {staging} ON COMMIT DELETE ROWS AS SELECT org_id, id, version, {columns} FROM ingest.{table} WITH NO DATA;
+CREATE TEMP TABLE {staging} ON COMMIT DELETE ROWS AS
+SELECT org_id, id, version, ctid AS place, {columns} FROM ingest.{table} WITH NO DATA;
 
 -- name: held
 -- The current row, or the tombstone, of each id that has one.
@@ -25,23 +26,33 @@ SELECT id, version, ctid, NULL::boolean AS erased FROM ingest.{table} WHERE org_
 UNION ALL
 SELECT id, version, NULL, erased FROM ingest.tombstones WHERE org_id = $1 AND type = '{type}' AND id = ANY ($2::text[]);
 
--- name: drop_unchanged
+-- name: drop_unchanged!
 -- A record without a version that repeats what is held is no new version.
 DELETE FROM {staging} s USING ingest.{table} h
-WHERE s.org_id = $1 AND h.org_id = $1 AND h.ctid = ANY ($2::tid[]) AND h.id = s.id
-  AND (h.version, {held_columns}) IS NOT DISTINCT FROM (s.version, {staging_columns})
-RETURNING h.ctid;
+WHERE s.org_id = $1 AND h.org_id = $1 AND h.ctid = s.place AND (h.version, {held_columns}) IS NOT DISTINCT FROM (s.version, {staging_columns});
+
+-- name: keep_replaced!
+-- What is about to be replaced stays, as an ended version; one that this very transaction added was never seen by anyone.
+INSERT INTO ingest.{table} (org_id, id, version, added, ended, {columns})
+SELECT h.org_id, h.id, h.version, h.added, pg_current_xact_id(), {held_columns} FROM {staging} s JOIN ingest.{table} h ON h.ctid = s.place
+WHERE s.org_id = $1 AND h.org_id = $1 AND h.added <> pg_current_xact_id() ORDER BY s.place;
+
+-- name: replace_versions!
+-- In its row's place: where the page has room no index is touched, and rows keep the order in which they came.
+UPDATE ingest.{table} h SET version = s.version, added = pg_current_xact_id(), {assignments} FROM {staging} s
+WHERE s.org_id = $1 AND h.org_id = $1 AND h.ctid = s.place;
+
+-- name: add_versions!
+INSERT INTO ingest.{table} (org_id, id, version, {columns})
+SELECT org_id, id, version, {columns} FROM {staging} WHERE org_id = $1 AND place IS NULL;
 
 -- name: end_versions!
--- A version that this very transaction added was never seen by anyone: it goes instead (remove_own_versions).
+-- Deleted: nothing takes its place. A version that this very transaction added goes instead (remove_own_versions).
 UPDATE ingest.{table} SET ended = pg_current_xact_id()
 WHERE org_id = $1 AND ctid = ANY ($2::tid[]) AND added <> pg_current_xact_id();
 
 -- name: remove_own_versions!
 DELETE FROM ingest.{table} WHERE org_id = $1 AND ctid = ANY ($2::tid[]) AND added = pg_current_xact_id();
-
--- name: add_versions!
-INSERT INTO ingest.{table} (org_id, id, version, {columns}) SELECT org_id, id, version, {columns} FROM {staging} WHERE org_id = $1;
 
 -- name: erase_versions!
 DELETE FROM ingest.{table} WHERE org_id = $1 AND id = ANY ($2::text[]);

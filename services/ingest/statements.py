@@ -1,6 +1,6 @@
 """The statements of queries.sql, filled in for each record type."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import aiosql
@@ -26,9 +26,11 @@ class Statements:
     create_staging: str
     held: str
     drop_unchanged: str
+    keep_replaced: str
+    replace_versions: str
+    add_versions: str
     end_versions: str
     remove_own_versions: str
-    add_versions: str
     erase_versions: str
     keep_tombstones: str
     remove_tombstones: str
@@ -40,12 +42,10 @@ def _statements(kind: RecordType) -> Statements:
     filled = {
         "table": kind.table, "staging": f"pg_temp.{staging}", "type": kind.name, "columns": ", ".join(quoted),
         "held_columns": ", ".join([f"h.{c}" for c in quoted]), "staging_columns": ", ".join([f"s.{c}" for c in quoted]),
+        "assignments": ", ".join([f"{c} = s.{c}" for c in quoted]),
     }  # fmt: skip
-    names = (
-        "create_staging", "held", "drop_unchanged", "end_versions", "remove_own_versions", "add_versions", "erase_versions", "keep_tombstones",
-        "remove_tombstones",
-    )  # fmt: skip
-    return Statements(kind, staging, ("org_id", "id", "version", *kind.columns), **{n: statement(n).format(**filled) for n in names})
+    names = [f.name for f in fields(Statements) if f.type is str and f.name != "staging"]
+    return Statements(kind, staging, ("org_id", "id", "version", "place", *kind.columns), **{n: statement(n).format(**filled) for n in names})
 
 
 STATEMENTS = {kind.name: _statements(kind) for kind in RECORD_TYPES.values()}

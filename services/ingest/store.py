@@ -131,27 +131,30 @@ class _Batch:
             for id_, version, place, erased in rows
         }  # fmt: skip
         folded = fold(records, held)
-        await self._end_and_add(sql, org_id, folded.finals)
+        await self._replace_and_add(sql, org_id, folded.finals)
         await self._bury(sql, org_id, folded.finals)
         return sum(folded.accepted)
 
-    async def _end_and_add(self, sql: Statements, org_id: str, finals: Sequence[Final]) -> None:
-        added = [(org_id, f.id, f.version, *f.row) for f in finals if f.row is not None]
-        ended = [f.before.place for f in finals if f.before.place is not None and f.life != "erased"]
-        if added:
-            await self._connection.copy_records_to_table(sql.staging, schema_name="pg_temp", columns=sql.copied, records=added)
-            repeats = [f.before.place for f in finals if f.repeat and f.row is not None]
-            if repeats:
-                same = {tuple(r[0]) for r in await self._connection.fetch(sql.drop_unchanged, org_id, repeats)}
-                ended = [place for place in ended if place not in same]
+    async def _replace_and_add(self, sql: Statements, org_id: str, finals: Sequence[Final]) -> None:
+        execute = self._connection.execute
+        rows = [(org_id, f.id, f.version, f.before.place, *f.row) for f in finals if f.row is not None]
+        if rows:
+            await self._connection.copy_records_to_table(sql.staging, schema_name="pg_temp", columns=sql.copied, records=rows)
+            if any([f.repeat for f in finals]):
+                await execute(sql.drop_unchanged, org_id)
+            replaced = sum([row[3] is not None for row in rows])
+            if replaced:
+                await execute(sql.keep_replaced, org_id)
+                await execute(sql.replace_versions, org_id)
+            if replaced < len(rows):
+                await execute(sql.add_versions, org_id)
+            if not self._first:
+                await execute(f"TRUNCATE pg_temp.{sql.staging}")
+        ended = [f.before.place for f in finals if f.life == "gone" and f.before.place is not None]
         if ended:
-            await self._connection.execute(sql.end_versions, org_id, ended)
+            await execute(sql.end_versions, org_id, ended)
             if not self._first:
-                await self._connection.execute(sql.remove_own_versions, org_id, ended)
-        if added:
-            await self._connection.execute(sql.add_versions, org_id)
-            if not self._first:
-                await self._connection.execute(f"TRUNCATE pg_temp.{sql.staging}")
+                await execute(sql.remove_own_versions, org_id, ended)
 
     async def _bury(self, sql: Statements, org_id: str, finals: Sequence[Final]) -> None:
         """Tombstones, and everything of a person who is erased."""

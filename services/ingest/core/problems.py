@@ -12,7 +12,15 @@ _NAMED = re.compile(r"^Object (?P<problem>contains unknown|missing required) fie
 _EXPECTED = re.compile(r"^Expected (?P<expected>.*), got `(?P<got>[^`]*)`$")
 _BOUND = re.compile(r"^Expected `(?P<type>int|float)` (?P<sign>>=|<=) (?P<bound>[0-9]+)(?:\.0)?$")
 _LENGTH = re.compile(r"^Expected `str` of length <= (?P<bound>[0-9]+)$")
-_WORDS = {"str": "text", "int": "a whole number", "float": "a number", "bool": "true or false", "array": "a list", "object": "an object", "null": "null"}
+_WORDS = {
+    "str": "text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "an object",
+    "null": "null",
+}
 
 
 def problem_of(text: str, model: Any, prefix: str = "") -> PermanentError:
@@ -58,7 +66,11 @@ def _allowed(model: Any, parts: list[str]) -> list[str]:
 def _step(info: Any, part: str | None) -> Any:
     """The type of the field or entry `part` of `info`; with null, `info` itself. Unions are of one type and null."""
     while isinstance(info, msgspec.inspect.UnionType | msgspec.inspect.Metadata):
-        info = next(i for i in info.types if not isinstance(i, msgspec.inspect.NoneType)) if isinstance(info, msgspec.inspect.UnionType) else info.type
+        info = (
+            next(i for i in info.types if not isinstance(i, msgspec.inspect.NoneType))
+            if isinstance(info, msgspec.inspect.UnionType)
+            else info.type
+        )
     if part is None:
         return info
     if isinstance(info, msgspec.inspect.ListType):
