@@ -6,7 +6,7 @@ from pathlib import Path
 from deploy.local.ports import HOST, Ports
 from deploy.local.program import Program, answers
 from deploy.local.state import State
-from shared.errors import DOC_URL
+from shared.errors import ApiError
 
 BODY_BYTES_MAX = 64 * 1024 * 1024
 RETRY_AFTER_SECONDS = 2
@@ -26,12 +26,9 @@ NOT_ROUTED = ("/health", "/health/*", "/metrics", "/metrics/*")
 
 
 def _error(code: str, message: str) -> str:
-    body = {"error": {"code": code, "message": message, "details": [], "doc_url": f"{DOC_URL}#{code}"}}
-    return "`" + json.dumps(body, separators=(",", ":")) + "`"
-
-
 def _respond(status: int, code: str, message: str) -> str:
-    return f"header Content-Type application/json\n\t\trespond {_error(code, message)} {status}"
+    body = json.dumps(ApiError(status, code, message).body(), separators=(",", ":"))
+    return f"header Content-Type application/json\n\t\trespond `{body}` {status}"
 
 
 def _proxy(ports: Ports, service: str) -> str:

@@ -91,7 +91,7 @@ def _format(properties: Path, data: Path) -> None:
     shutil.rmtree(data, ignore_errors=True)  # a first start that was cut off
     identity = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
     command = [java(), f"-Dlog4j2.configurationFile={HERE / 'log4j2.properties'}", "-XX:TieredStopAtLevel=1", "-cp", _classpath()]
-    command += ["kafka.tools.StorageTool", "format", "-t", identity, "-c", str(properties)]
+    command += ["kafka.tools.StorageTool", "format", f"--cluster-id={identity}", "--config", str(properties)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise StackError("Kafka's storage can't be formatted", (done.stdout + done.stderr).strip())

@@ -6,7 +6,9 @@ import os
 import socket
 import subprocess
 import sys
+import time
 import xmlrpc.client
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from deploy.local.errors import StackError
 from deploy.local.state import State
 
 LAUNCHER = Path(__file__).with_name("launch.py")
+ALIVE = ("RUNNING", "STARTING", "STOPPING", "BACKOFF")
 LOG_BYTES_MAX = 20 * 1024 * 1024
 
 
@@ -88,8 +91,8 @@ class Keeper:
             return
         call = self._call()
         added, changed, removed = call.reloadConfig()[0]
+        self.stop([*changed, *removed])
         for name in [*changed, *removed]:
-            call.stopProcessGroup(name)
             call.removeProcessGroup(name)
         for name in [*changed, *added]:
             call.addProcessGroup(name)
@@ -108,10 +111,15 @@ class Keeper:
         if word not in ("RUNNING", "STARTING"):
             self._call().startProcess(name, False)
 
-    def stop(self, name: str) -> None:
-        """Ask one process to stop; returns at once."""
-        if self.states().get(name) in ("RUNNING", "STARTING", "BACKOFF"):
-            self._call().stopProcess(name, False)
+    def stop(self, names: Iterable[str]) -> None:
+        """Stop processes, all at once, and wait until they have ended; those that take too long are killed."""
+        states = self.states()
+        names = set(names) & states.keys()
+        for name in names:
+            if states[name] in ("RUNNING", "STARTING", "BACKOFF"):
+                self._call().stopProcess(name, False)
+        while any(self.states()[name] in ALIVE for name in names):
+            time.sleep(0.05)
 
     def shutdown(self) -> None:
         """End supervisord; returns at once."""

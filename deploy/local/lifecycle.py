@@ -20,6 +20,7 @@ from deploy.local.processes import pid_of, stop_orphans
 from deploy.local.program import Program
 from deploy.local.progress import say, step
 from deploy.local.state import ROOT, SERVICES, State, write_private
+from deploy.migrations import migrate
 
 DEPENDENCIES = ("kafka", "postgres", "s3", "gateway")
 # Stopped in this order: who needs others goes first.
@@ -75,7 +76,7 @@ def up(state: State, only: list[str]) -> None:
             programs = list(pool.map(lambda name: builders[name](), names))
         _hand_over(state, keeper, ports, programs, keep_others=bool(only))
         _start(state, keeper, [program for program in programs if program.name in DEPENDENCIES])
-        _prepare(ports, secrets, names)
+        _prepare(state, ports, secrets, names)
         if "export_request" in names:
             organisation_key(state, ports, "org_demo", "Demo", "api_key")
         write_private(state.env_file, environment_file(state, ports, state.load_secrets()))
@@ -94,7 +95,8 @@ def _hand_over(state: State, keeper: Keeper, ports: Ports, programs: list[Progra
             (state.run / f"{name}.json").unlink()
     for name, text in new.items():
         write_private(state.run / f"{name}.json", text)
-    keeper.configure((old if keep_others else {}) | new)
+    with step("restarting what has changed"):
+        keeper.configure((old if keep_others else {}) | new)
 
 
 def _start(state: State, keeper: Keeper, programs: Iterable[Program]) -> None:
@@ -131,11 +133,9 @@ def _wait(state: State, keeper: Keeper, program: Program) -> None:
         time.sleep(0.1)
 
 
-def _prepare(ports: Ports, secrets: dict[str, str], names: list[str]) -> None:
+def _prepare(state: State, ports: Ports, secrets: dict[str, str], names: list[str]) -> None:
     """Database and roles, topics, bucket: all idempotent."""
     if "postgres" in names:
-        from deploy.migrations import migrate  # its tool takes most of a second to import: only for those who migrate
-
         with step("migrating the database"):
             postgres.create_database(ports, secrets["postgres_password"])
             passwords = {service: secrets[f"{service}_password"] for service in SERVICES}
@@ -147,7 +147,7 @@ def _prepare(ports: Ports, secrets: dict[str, str], names: list[str]) -> None:
             topics.apply(ports.address("kafka"), say)
     if "s3" in names:
         with step("making the bucket"):
-            s3.create_bucket(ports, secrets["s3_access_key"], secrets["s3_secret_key"])
+            s3.create_bucket(state, ports, secrets["s3_access_key"], secrets["s3_secret_key"])
 
 
 def organisation_key(state: State, ports: Ports, org_id: str, name: str, kept_as: str) -> str:
@@ -203,13 +203,8 @@ def start(state: State, names: list[str]) -> None:
 
 
 def stop(state: State, names: Iterable[str]) -> None:
-    """Stop processes and wait until they have ended; their supervisor kills those that take too long."""
-    keeper = Keeper(state)
-    names = set(names) & keeper.states().keys()
-    for name in names:
-        keeper.stop(name)
-    while any(keeper.states().get(name) in ("RUNNING", "STARTING", "STOPPING", "BACKOFF") for name in names):
-        time.sleep(0.05)
+    """Stop processes and wait until they have ended."""
+    Keeper(state).stop(names)
 
 
 def down(state: State) -> None:
@@ -220,7 +215,7 @@ def down(state: State) -> None:
         keeper = Keeper(state)
         for names in STOP_ORDER:
             with step(f"stopping {', '.join(names)}"):
-                stop(state, names)
+                keeper.stop(names)
         keeper.shutdown()
         while keeper.is_running():
             time.sleep(0.05)

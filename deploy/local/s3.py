@@ -65,9 +65,12 @@ def program(state: State, ports: Ports, binary: Path, access_key: str, secret_ke
     )
 
 
-def create_bucket(ports: Ports, access_key: str, secret_key: str) -> None:
-    """Make the bucket where it is missing."""
-    import boto3  # half a second: only where it is needed
+def create_bucket(state: State, ports: Ports, access_key: str, secret_key: str) -> None:
+    """Make the bucket where it is missing; that it is there is noted beside the data."""
+    done = state.directory / "s3" / "data" / "bucket-made"
+    if done.exists():
+        return
+    import boto3  # takes half a second: for the first start only
     from botocore.config import Config
 
     client = boto3.client(
@@ -76,3 +79,4 @@ def create_bucket(ports: Ports, access_key: str, secret_key: str) -> None:
     )  # fmt: skip
     if BUCKET not in [bucket["Name"] for bucket in client.list_buckets()["Buckets"]]:
         client.create_bucket(Bucket=BUCKET)
+    done.touch()

@@ -6,9 +6,7 @@ import sqlalchemy
 from alembic import context
 from alembic.script import Script
 
-from deploy.migrations import HERE
-
-VERSION_TABLE = "waybill_migrations"
+from deploy.migrations import VERSION_TABLE, files
 
 
 def _revision(name: str, previous: str | None, text: str) -> ModuleType:
@@ -26,7 +24,7 @@ def _revision(name: str, previous: str | None, text: str) -> ModuleType:
 
 def _add_revisions() -> None:
     previous: str | None = None
-    for path in sorted((HERE / "sql").glob("*.sql")):
+    for path in files():
         module = _revision(path.stem, previous, path.read_text("utf-8"))
         context.script.revision_map.add_revision(Script(module, path.stem, str(path)))
         previous = path.stem

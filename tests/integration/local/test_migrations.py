@@ -3,18 +3,16 @@
 import secrets
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
 from psycopg import sql
 
-import deploy.migrations
-from deploy.migrations import migrate, passwords_from
+from deploy.migrations import files, migrate, passwords_from
 from tests.conftest import Stack
 
-FILES = sorted(path.stem for path in (Path(deploy.migrations.HERE) / "sql").glob("*.sql"))
+FILES = [path.stem for path in files()]
 
 
 @pytest.fixture
