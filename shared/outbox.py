@@ -83,7 +83,8 @@ class Outbox:
 
     async def _wait(self) -> None:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
+            async with asyncio.timeout(POLL_SECONDS):  # wait_for of Python 3.11 loses a cancellation that comes together with the event
+                await self._wake.wait()
         self._wake.clear()
 
     async def _relay(self) -> int:
