@@ -25,7 +25,6 @@ ROUTES: dict[str, tuple[str, ...]] = {
 NOT_ROUTED = ("/health", "/health/*", "/metrics", "/metrics/*")
 
 
-def _error(code: str, message: str) -> str:
 def _respond(status: int, code: str, message: str) -> str:
     body = json.dumps(ApiError(status, code, message).body(), separators=(",", ":"))
     return f"header Content-Type application/json\n\t\trespond `{body}` {status}"
