@@ -48,7 +48,9 @@ class Parts:
 
 
 def utc_now() -> datetime:
-    return datetime.now(UTC)
+    """Now, to the millisecond: what is stored is what is shown, and can be asked for."""
+    now = datetime.now(UTC)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
 
 def assemble(settings: Settings, pool: asyncpg.Pool, producer: AIOKafkaProducer, clock: Callable[[], datetime] = utc_now) -> Parts:

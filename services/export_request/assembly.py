@@ -9,10 +9,12 @@ from typing import Any
 from services.export_request.core.track import Run, Tracked, file_key, file_name, manifest_name, numbering_known, runs
 from services.export_request.core.view import instant
 from services.export_request.effects import Row
-from services.export_request.frames import Frame, format_of, frame_of
+from services.export_request.frames import frame_of
 from services.export_request.queries import load, rows
 from shared.database import Connection
 from shared.datasets.plan import PlanSpec
+from shared.formats import registry as formats
+from shared.formats.base import Frame
 from shared.messages import AssembleFile, AssemblyPart
 from shared.outbox import Outgoing, internal
 from shared.topics import EXPORT_ASSEMBLIES
@@ -58,7 +60,7 @@ def _part(position: int, part: dict[str, Any]) -> AssemblyPart:
 
 
 def _command(row: Row, spec: PlanSpec, format_name: str, run: Run, parts: list[AssemblyPart]) -> Outgoing:
-    kind, frame = format_of(format_name), _frame(row["spec"], format_name)
+    kind, frame = formats.get(format_name), _frame(row["spec"], format_name)
     split = spec.max_rows_per_file is not None and row["files_planned"] > 1
     name = file_name(spec.dataset, row["id"], kind.extension, spec.compression, run.file_number if split else None)
     closing = {"files_total": row["files_planned"] * len(spec.formats), "manifest": _manifest(row)} if run.last else {}

@@ -27,14 +27,15 @@ def _dataset(dataset: Dataset, custom_properties: Sequence[CustomProperty]) -> d
         "columns": [_column(column, dataset) for column in dataset.columns(custom_properties)],
         "filters": _filters(dataset),
         "range": dataset.range_rule,
-        "limits": {"range_days_max": None if dataset.range_rule == "refused" else RANGE_DAYS_MAX, "compression": list(COMPRESSIONS)},
+        "limits": {"range_days_max": None if dataset.range_rule == "refused" else RANGE_DAYS_MAX},
+        "compression": list(COMPRESSIONS),
     }
 
 
 def _column(column: Column, dataset: Dataset) -> dict[str, Any]:
     return {
-        "key": column.key, "header": column.header, "type": str(column.type), "description": column.description, "personal": column.personal,
-        "formats": [f for f in dataset.formats if in_format(column, f)],
+        "key": column.key, "header": column.header, "type": str(column.type), "description": column.description,
+        "personal": column.personal, "formats": [f for f in dataset.formats if in_format(column, f)],
     }  # fmt: skip
 
 

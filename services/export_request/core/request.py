@@ -236,7 +236,7 @@ class _Resolver:
             return True
         if value and "spreadsheet_safe" in self._body and asked and "csv" not in asked:
             self._together.append(Detail("spreadsheet_safe", "guards csv files only"))
-        return value
+        return bool(value)
 
     def _choice(self, field: str, choices: tuple[str, ...], default: str) -> Any:
         value = self._body.get(field, default)

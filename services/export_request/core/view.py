@@ -65,15 +65,16 @@ def percent(row: Row) -> float | None:
         return 100
     if not row["planned"] or not row["rows_planned"]:
         return None
-    return min(99.0, math.floor(1000 * row["rows_written"] / row["rows_planned"]) / 10)
+    written, planned = int(row["rows_written"]), int(row["rows_planned"])
+    return min(99.0, math.floor(1000 * written / planned) / 10)
 
 
 def eta_seconds(row: Row, now: datetime) -> int | None:
     """At the rate measured since the start; null where there is none yet."""
     if row["status"] not in RUNNING or not row["planned"] or not row["rows_written"] or row["started_at"] is None:
         return None
-    taken = (now - row["started_at"]).total_seconds()
-    return math.ceil(taken * (row["rows_planned"] - row["rows_written"]) / row["rows_written"])
+    taken: float = (now - row["started_at"]).total_seconds()
+    return math.ceil(taken * int(row["rows_planned"] - row["rows_written"]) / int(row["rows_written"]))
 
 
 def retry_after_seconds(row: Row, now: datetime) -> int:

@@ -6,14 +6,14 @@ import json
 import secrets
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import asyncpg
 import httpx
 import pytest
 
-from services.export_request.app import Parts, assemble
+from services.export_request.app import Parts, assemble, utc_now
 from services.export_request.settings import Settings
 from shared.codec import decode, encode
 from shared.consumer import Incoming
@@ -38,7 +38,7 @@ class Clock:
     """Time that the tests move."""
 
     def __init__(self) -> None:
-        self.now = datetime.now(UTC)
+        self.now = utc_now()
 
     def __call__(self) -> datetime:
         return self.now
