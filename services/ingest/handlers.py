@@ -141,7 +141,7 @@ def subscribe_records(broker: KafkaBroker, lane: Lane, records_max: int, fail: C
                 log.warning("not_acknowledged", reason=type(error).__name__)  # the records come again, and repeat what is held
 
         try:
-            await lane.take(message.raw_message, acknowledge)  # type: ignore[arg-type]
+            await lane.take(message.raw_message, acknowledge)
         except Exception as error:
             fail(error)
             await asyncio.Event().wait()  # take nothing more: the process is ending

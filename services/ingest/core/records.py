@@ -24,7 +24,7 @@ Op = Literal["upsert", "delete", "erase"]
 _parse = msgspec.json.Decoder().decode
 _blank_before_colon = re.compile(rb'"[ \t\r\n]+:').search
 _control_character = re.compile("[\x00-\x1f\x7f-\x9f]").search
-_ENVELOPES: dict[str, Any] = {name: t.Envelope[r.data] for name, r in RECORD_TYPES.items()}  # type: ignore[name-defined]
+_ENVELOPES: dict[str, Any] = {name: t.envelope_of(kind.data) for name, kind in RECORD_TYPES.items()}
 _FREE_LEVEL = 3  # the record is level 1, its data 2
 
 
@@ -68,7 +68,7 @@ def _keys(kind: RecordType, value: dict[str, Any]) -> int:
     return keys
 
 
-def _record(kind: RecordType, envelope: t.Envelope[Any]) -> Record:
+def _record(kind: RecordType, envelope: Any) -> Record:
     op = envelope.op or "upsert"
     if not 1 <= len(envelope.id) <= t.ID_CODE_POINTS_MAX or (not envelope.id.isprintable() and _control_character(envelope.id)):
         raise PermanentError("invalid_value", f"must be 1–{t.ID_CODE_POINTS_MAX} characters, none of them a control character", "id")

@@ -3,9 +3,9 @@
 A timestamp is text here (`Instant`) and becomes an instant in rows.py; a free object is a dict whose inside free.py checks.
 """
 
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, defstruct
 
 ID_CODE_POINTS_MAX = 128
 LIST_ENTRIES_MAX = 1000
@@ -220,18 +220,19 @@ class Visit(Data):
     url: str | None = None
 
 
-DataT = TypeVar("DataT")
-
-
-class Envelope(Struct, Generic[DataT], forbid_unknown_fields=True):
-    """One record: `data` is the whole entity for an upsert, and missing for a delete or an erasure."""
+class Envelope(Struct, forbid_unknown_fields=True):
+    """One record. `envelope_of` adds the field `data`: the whole entity for an upsert, missing for a delete or an erasure."""
 
     type: str
     id: str
     op: Literal["upsert", "delete", "erase"] | None = None
     version: Annotated[int, Meta(ge=0, le=WHOLE_NUMBER_MAX)] | None = None
     org_id: str | None = None
-    data: DataT | None = None
+
+
+def envelope_of(data: type[Data]) -> Any:
+    """The class of the envelopes whose `data` is of this class."""
+    return defstruct(f"{data.__name__}Envelope", [("data", data | None, None)], bases=(Envelope,), forbid_unknown_fields=True)
 
 
 # ---- what an event's data must hold by its kind; more keys are allowed, and other kinds are free
