@@ -10,8 +10,8 @@ import pytest
 from tests.e2e.conftest import Organisation
 
 
-def record(kind: str, id: str, **data: Any) -> dict[str, Any]:
-    return {"type": kind, "id": id, "data": data}
+def record(record_type: str, id: str, /, **data: Any) -> dict[str, Any]:
+    return {"type": record_type, "id": id, "data": data}
 
 
 def message(id: str, at: str, sender: dict[str, Any] | None, content: str | None, **more: Any) -> dict[str, Any]:
@@ -110,7 +110,7 @@ def test_messages_as_json_lines_in_utc(world: Organisation) -> None:
         "channel_display_name": "Our site", "contact_profile_id": "ct_1", "contact_primary_identifier": "+32470",
         "contact_secondary_identifier": "Zoë", "message_type": "text", "origin": "Web", "outbound_message_type": None, "direction": "Inbound",
         "agent_id": None, "agent_name": None, "agent_reference": None, "team_id": None, "team_name": None,
-        "tag_ids": ["tag_2", "tag_1", "tag_gone"], "tag_names": ["billing, eu", "urgent", None], "content": 'Hi, "there"\r\n=1',
+        "tag_ids": ["tag_2", "tag_1", "tag_gone"], "tag_names": ["billing, eu", "urgent", ""], "content": 'Hi, "there"\r\n=1',
         "conversation_url": URL, "post_url": "https://p.example", "last_updated": None, "deleted_at": None,
     }  # fmt: skip
     assert (second["agent_reference"], second["team_name"], second["tag_ids"], second["content"]) == ("A-1", 'Team, "One"', [], "=1+1")
