@@ -51,7 +51,8 @@ class Janitor:
                 log.warning("janitor_waits", dependency=error.dependency, reason=str(error))
                 await asyncio.sleep(POLL_SECONDS)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._asked.wait(), POLL_SECONDS)
+                async with asyncio.timeout(POLL_SECONDS):
+                    await self._asked.wait()
             self._asked.clear()
 
     async def discard_next(self) -> bool:

@@ -1,6 +1,6 @@
 """The end of an export's files: published together with the manifest, or failed. The event goes out in the transaction of its row."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -21,8 +21,11 @@ log = structlog.get_logger()
 class Publisher:
     """Call `told` after the commit of a transaction in which something was published."""
 
-    def __init__(self, store: DeliveryStore, objects: ObjectStore, outbox: Outbox, threads: Threads) -> None:
+    def __init__(
+        self, store: DeliveryStore, objects: ObjectStore, outbox: Outbox, threads: Threads, discard_asked: Callable[[], None]
+    ) -> None:  # fmt: skip
         self._store, self._objects, self._outbox, self._threads = store, objects, outbox, threads
+        self._discard_asked = discard_asked
 
     async def publish_if_whole(self, connection: Connection, export_id: str, org_id: str, publication: Publication) -> bool:
         """In a transaction that holds the publication's lock: when every file is whole, write the manifest and tell."""
@@ -52,6 +55,7 @@ class Publisher:
             FAILED.labels(code=error.code).inc()
             log.error("publish_failed", export_id=export_id, code=error.code)
             self._outbox.wake()
+            self._discard_asked()
 
     async def _manifest(
         self, export_id: str, org_id: str, publication: Publication, files: Sequence[WholeFile]

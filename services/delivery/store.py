@@ -18,7 +18,7 @@ from shared.database import Connection, across_tenants, tenant
 from shared.inbox import Inbox
 from shared.messages import AssembleFile, AssemblyPart
 
-_queries: Any = aiosql.from_path(Path(__file__).with_name("queries.sql"), "asyncpg")
+_queries: Any = aiosql.from_path(Path(__file__).with_name("queries.sql"), "asyncpg", mandatory_parameters=False)
 PARTS_READ_MAX = 256
 
 
@@ -132,7 +132,7 @@ class DeliveryStore:
         return Publication(row["files_total"], row["manifest_key"], row["manifest_base"], over)
 
     async def whole_files(self, connection: Connection, export_id: str) -> list[WholeFile]:
-        rows = await _queries.whole_files(connection, export_id=export_id)
+        rows = await _all(_queries.whole_files(connection, export_id=export_id))
         return [
             WholeFile(
                 FileId(export_id, r["format"], r["file_number"]), r["name"], r["media_type"], r["rows"], r["bytes"], r["sha256"], r["entry"]
@@ -169,16 +169,16 @@ class DeliveryStore:
 
     async def lease_files(self, worker: str, seconds: float, express: bool, files: int) -> list[Lease]:
         async with across_tenants(self._pool) as connection:
-            rows = await _queries.lease_files(connection, worker=worker, seconds=seconds, express=express, files=files)
+            rows = await _all(_queries.lease_files(connection, worker=worker, seconds=seconds, express=express, files=files))
         return [_lease(row) for row in rows]
 
     async def renew_leases(self, worker: str, seconds: float, files: Sequence[FileId]) -> set[FileId]:
         """Those that are still this worker's."""
         async with across_tenants(self._pool) as connection:
-            rows = await _queries.renew_leases(
+            rows = await _all(_queries.renew_leases(
                 connection, worker=worker, seconds=seconds, export_ids=[f.export_id for f in files], formats=[f.format for f in files],
                 file_numbers=[f.number for f in files],
-            )  # fmt: skip
+            ))  # fmt: skip
         return {FileId(r["export_id"], r["format"], r["file_number"]) for r in rows}
 
     async def release_lease(self, lease: Lease, worker: str) -> None:
@@ -191,7 +191,7 @@ class DeliveryStore:
             file = await _queries.parts_total(connection, **_place(lease.id), worker=worker)
             if file is None:
                 return False, None, []
-            rows = await _queries.parts_from(connection, **_place(lease.id), next_number=next_number, parts=PARTS_READ_MAX)
+            rows = await _all(_queries.parts_from(connection, **_place(lease.id), next_number=next_number, parts=PARTS_READ_MAX))
         return True, file["parts_total"], [AssemblyPart(**row) for row in rows]
 
     # ---- discarding
@@ -218,13 +218,13 @@ class DeliveryStore:
     async def forget_discarded(self, remove: Callable[[Discard], Awaitable[bool]]) -> None:
         """Forget exports whose files went long ago, after a last look for what a late worker may have left."""
         async with across_tenants(self._pool) as connection:
-            for row in await _queries.long_discarded(connection):
+            for row in await _all(_queries.long_discarded(connection)):
                 if await remove(Discard(row["export_id"], row["org_id"], files=True)):
                     await _queries.forget_publication(connection, export_id=row["export_id"])
 
     async def statuses(self, export_ids: Sequence[str]) -> dict[str, str]:
         async with across_tenants(self._pool) as connection:
-            rows = await _queries.statuses(connection, export_ids=list(export_ids))
+            rows = await _all(_queries.statuses(connection, export_ids=list(export_ids)))
         return {r["id"]: r["status"] for r in rows}
 
     async def prune(self) -> None:
@@ -244,6 +244,10 @@ class DeliveryStore:
         async with tenant(self._pool, org_id) as connection:
             r = await _queries.manifest(connection, export_id=export_id)
         return None if r is None else (_standing(r), r["manifest"] or "")
+
+
+async def _all(rows: Any) -> list[Any]:
+    return [row async for row in rows]
 
 
 def _standing(r: Any) -> Standing:

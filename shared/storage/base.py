@@ -64,7 +64,7 @@ class ObjectStore(Protocol):
         ...
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        """What starts with `prefix` (any leading part of a key), in the order of the keys' bytes."""
+        """What starts with `prefix` (any leading part of a key), in no promised order."""
         ...
 
     def delete(self, keys: Sequence[str]) -> None:
