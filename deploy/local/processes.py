@@ -1,5 +1,6 @@
 """Processes by pid, without a supervisor: find those of ours that it left behind, and end them."""
 
+import contextlib
 import json
 import os
 import signal
@@ -8,7 +9,10 @@ import time
 from pathlib import Path
 
 from deploy.local.errors import StackError
+from deploy.local.progress import step
 from deploy.local.state import State
+
+KILL_SECONDS = 5  # to be gone after SIGKILL
 
 
 def pid_of(state: State, name: str) -> int | None:
@@ -43,18 +47,24 @@ def orphans(state: State) -> dict[str, int]:
 def stop_orphans(state: State) -> None:
     """End what a killed supervisor left behind; raises StackError for what survives even SIGKILL."""
     left = orphans(state)
+    if not left:
+        return
     specs = {name: json.loads((state.run / f"{name}.json").read_text("utf-8")) for name in left}
+    started = time.monotonic()
     for name, pid in left.items():
-        os.kill(pid, signal.Signals[f"SIG{specs[name]['stop_signal']}"])
-    deadline = time.monotonic() + max((spec["stop_seconds"] for spec in specs.values()), default=0)
-    while left and time.monotonic() < deadline:
-        time.sleep(0.1)
-        left = orphans(state)
-    for pid in left.values():
-        os.kill(pid, signal.SIGKILL)
-    deadline = time.monotonic() + 5
-    while left and time.monotonic() < deadline:
-        time.sleep(0.1)
-        left = orphans(state)
+        _signal(pid, signal.Signals[f"SIG{specs[name]['stop_signal']}"])
+    longest = max(spec["stop_seconds"] for spec in specs.values())
+    with step("stopping what was left behind"):
+        while left and time.monotonic() < started + longest + KILL_SECONDS:
+            time.sleep(0.1)
+            left = orphans(state)
+            for name, pid in left.items():
+                if time.monotonic() > started + specs[name]["stop_seconds"]:
+                    _signal(pid, signal.SIGKILL)
     if left:
         raise StackError(f"can't be stopped: {', '.join(f'{name} (pid {pid})' for name, pid in left.items())}")
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
+        os.kill(pid, number)
