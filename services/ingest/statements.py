@@ -45,7 +45,9 @@ def _statements(kind: RecordType) -> Statements:
         "assignments": ", ".join([f"{c} = s.{c}" for c in quoted]),
     }  # fmt: skip
     names = [f.name for f in fields(Statements) if f.type is str and f.name != "staging"]
-    return Statements(kind, staging, ("org_id", "id", "version", "place", *kind.columns), **{n: statement(n).format(**filled) for n in names})
+    return Statements(
+        kind, staging, ("org_id", "id", "version", "place", *kind.columns), **{n: statement(n).format(**filled) for n in names}
+    )
 
 
 STATEMENTS = {kind.name: _statements(kind) for kind in RECORD_TYPES.values()}
