@@ -1,0 +1,106 @@
+"""Records from Kafka to committed rows, Waybill's ingest beside Kafka Connect. Both find their topic full when they start."""
+
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import psycopg
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from tests.bench.paths import HERE
+from tests.bench.peers import connect
+from tests.bench.postgres import psql
+from tests.bench.records import ORG, all_new, half_updates, produce
+from tests.bench.stack import BenchError, Stack
+
+PARTITIONS = 6
+WAIT_SECONDS = 600
+EMPTIED = ("messages", "tombstones")
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A table that is being filled: how many records have been written into it, and whether those given have."""
+
+    database_url: str
+    written: str  # SQL for the number of records that have been committed
+    present: str  # SQL for how many of the (id, version) pairs in $1, $2 are there
+
+    def rate(self, records: int, last: dict[int, tuple[str, int]], alive: Callable[[], str | None]) -> float:
+        """Records a second, from the first commit to the last. `last` are the records that end each partition."""
+        ids, versions = [pair[0] for pair in last.values()], [pair[1] for pair in last.values()]
+        deadline = time.monotonic() + WAIT_SECONDS
+        with psycopg.connect(self.database_url, autocommit=True) as connection:
+            before = _number(connection, self.written)
+            while (first := _number(connection, self.written)) == before:
+                _check(deadline, alive)
+                time.sleep(0.005)
+            started = time.perf_counter()
+            while _number(connection, self.present, ids, versions) < len(ids):
+                _check(deadline, alive)
+                time.sleep(0.02)
+            return (records - (first - before)) / (time.perf_counter() - started)
+
+
+def _number(connection: psycopg.Connection, query: str, *values: object) -> int:
+    row = connection.execute(query.encode(), values or None).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _check(deadline: float, alive: Callable[[], str | None]) -> None:
+    if why := alive():
+        raise BenchError(why)
+    if time.monotonic() > deadline:
+        raise BenchError(f"the records were not all there after {WAIT_SECONDS} s")
+
+
+def waybill(stack: Stack, records: int, *, first: int = 0, new_only: bool = False) -> float:
+    """Records a second of Waybill's ingest. The topic is filled while the service is stopped."""
+    stack.stop("ingest")
+    numbers = all_new(records, first) if new_only else half_updates(records, first)
+    last = produce(stack.env["WAYBILL_KAFKA"], "records", numbers, as_envelope=True)
+    watched = Watched(
+        stack.database_url,
+        f"SELECT count(*) FROM (SELECT 1 FROM ingest.messages WHERE org_id = '{ORG}' AND id >= 'msg_{first:012}' LIMIT 200000) x",
+        f"SELECT count(*) FROM unnest(%s::text[], %s::bigint[]) w(id, v) JOIN ingest.messages m ON m.org_id = '{ORG}' "
+        "AND m.id = w.id COLLATE \"C\" AND m.version = w.v",
+    )
+    stack.command("start", "ingest")
+    return watched.rate(records, last, lambda: None if stack.processes.pid("ingest") else None)
+
+
+def empty_tables(stack: Stack) -> None:
+    """Leave nothing of earlier records; the exports' data sets go too."""
+    stack.sql(f"TRUNCATE {', '.join(f'ingest.{table}' for table in EMPTIED)}")
+
+
+def kafka_connect(stack: Stack, records: int) -> float:
+    """Records a second of Kafka Connect with Debezium's JDBC sink, from a topic of its own with the same number of partitions."""
+    bootstrap = stack.env["WAYBILL_KAFKA"]
+    psql(stack.database_url, "-f", str(HERE / "connect" / "messages.sql"))
+    watched = Watched(
+        stack.database_url,
+        "SELECT count(*) FROM (SELECT 1 FROM bench.sink LIMIT 200000) x",
+        'SELECT count(*) FROM unnest(%s::text[], %s::bigint[]) w(id, v) JOIN bench.sink m ON m.id = w.id COLLATE "C" AND m.version = w.v',
+    )
+    with _topic(bootstrap) as topic:
+        last = produce(bootstrap, topic, half_updates(records), as_envelope=False)
+        with connect.running(bootstrap, stack.database_url, topic) as process:
+            log = connect.CONNECT / "connect.log"
+            return watched.rate(records, last, lambda: None if process.poll() is None else f"Kafka Connect ended; {log} says why")
+
+
+@contextmanager
+def _topic(bootstrap: str) -> Iterator[str]:
+    """A topic of this run alone, whose name no earlier consumer group knows; deleted afterwards."""
+    name = f"bench-messages-{secrets.token_hex(4)}"
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    for future in admin.create_topics([NewTopic(name, PARTITIONS, 1)]).values():
+        future.result()
+    try:
+        yield name
+    finally:
+        for future in admin.delete_topics([name]).values():
+            future.result()

@@ -1,0 +1,1 @@
+"""What others would use instead of Waybill, measured side by side."""
