@@ -169,15 +169,15 @@ def _transcript(spec: PlanSpec, given: str) -> str:
 def _happened(keys: str, snapshot: str) -> str:
     """A row a conversation with events: an event is its type and timestamp, which win over the same keys in its data, then its data."""
     query = f"""
-        select e.conversation_id as id, e.id as event_id, e.at, e.kind,
+        select e.conversation_id as id, e.id as event_id, e.at as happened_at, e.kind,
                case when strpos(e.data, '"type":') > 0 or strpos(e.data, '"timestamp":') > 0 then
                    coalesce((select '{{' || string_agg(to_json(d.key)::text || ':' || d.value::text, ',') || '}}'
                              from json_each(e.data::json) d where d.key not in ('type', 'timestamp')), '{{}}')
                else e.data end as data
         from unnest({keys}) k(id) join ingest.events e on e.conversation_id = k.id and {current("e", snapshot)}"""
     rest = "case when data in ('{}', 'null') then '}' else concat(',', substr(data, 2)) end"
-    one = f"""concat('{{"type":', json_text(kind), ',"timestamp":"', utc_seconds(at), '"', {rest})"""
-    return f"select id, concat('[', string_agg({one}, ',' order by at, event_id), ']') as events from {pulled(query)} group by id"
+    one = f"""concat('{{"type":', json_text(kind), ',"timestamp":"', utc_seconds(happened_at), '"', {rest})"""
+    return f"select id, concat('[', string_agg({one}, ',' order by happened_at, event_id), ']') as events from {pulled(query)} group by id"
 
 
 DATASET = Conversations()

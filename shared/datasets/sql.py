@@ -76,7 +76,7 @@ def pulled(query: str) -> str:
 def session_sql(org_id: str) -> str:
     """The statement that a transaction begins with: whose rows it sees, and how its queries are planned."""
     settings = {"app.org_id": org_id, **SESSION_SETTINGS}
-    return "select " + ", ".join(f"set_config({literal(k)}, {literal(v)}, true)" for k, v in settings.items())
+    return "select " + ", ".join(f"set_config({literal(k)}, {literal(v)}, true) as s{i}" for i, (k, v) in enumerate(settings.items()))
 
 
 def _check(value: str) -> None:

@@ -1,0 +1,1 @@
+"""Decisions of the formatter: no I/O, no clock."""

@@ -1,0 +1,86 @@
+"""From a chunk query and formats to the DuckDB statements that make a chunk's parts.
+
+Adjacent columns of one dimension become one text, made once for each of its rows and format: a message takes its conversation's seven columns
+with one copy.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+
+from shared.datasets.base import Dataset
+from shared.datasets.plan import Column, Dimension, Key, PlanSpec
+from shared.datasets.sql import pulled
+from shared.formats import registry as formats
+from shared.formats.base import Cell, Format, Piece, Sql, concat
+
+
+@dataclass(frozen=True)
+class DimensionTable:
+    """A temporary table of a dimension's rows: `arrays` gives the text[] literal's text of its keys, `create` takes the quoted literal."""
+
+    dimension: Dimension
+    fragments: tuple[str, ...]
+
+    @property
+    def arrays(self) -> str:
+        return f"select array_text({self.dimension.key}) from keys"
+
+    def create(self, keys: str) -> str:
+        name = self.dimension.name
+        kept = dict.fromkeys(re.findall(rf"\b{name}\.(\w+)", self.dimension.join))
+        columns = ", ".join([*(f"{name}.{c} as {c}" for c in kept), *(f"{sql} as f{i}" for i, sql in enumerate(self.fragments))])
+        return f"create temp table {name} as select {columns} from ({self.dimension.select(keys)}) {name}"
+
+
+@dataclass(frozen=True)
+class ChunkStatements:
+    """What to run, in order: `keys` (where there are dimensions), each dimension's table, then `rows`: a text column a format, then _n (0, 1, 2 …
+    in the order of the dataset), _at and _id. A hash join hands out the rows of a vector in an order of its own, so rows come a little out of order."""
+
+    keys: str | None
+    dimensions: tuple[DimensionTable, ...]
+    rows: str
+
+
+@dataclass
+class _Fragments:
+    """The texts that each dimension table holds, collected while lines are made."""
+
+    by_dimension: dict[str, list[str]] = field(default_factory=dict)
+
+    def add(self, dimension: str, sql: str) -> str:
+        texts = self.by_dimension.setdefault(dimension, [])
+        if sql not in texts:
+            texts.append(sql)
+        return f"{dimension}.f{texts.index(sql)}"
+
+
+def compile_chunk(
+    dataset: Dataset, spec: PlanSpec, wanted: Sequence[str], snapshot: str, lower: Key | None, upper: Key | None
+) -> ChunkStatements:
+    """The statements of one chunk in the `wanted` formats."""
+    spec = spec.model_copy(update={"formats": list(wanted)})
+    query = dataset.relation(spec, snapshot, lower, upper)
+    fragments = _Fragments()
+    lines = {name: _line(formats.get(name), dataset.selected(spec, name), spec, fragments) for name in wanted}
+    tables = tuple(DimensionTable(d, tuple(fragments.by_dimension[d.name])) for d in query.dimensions)
+    joins = " ".join(f"left join {d.name} on {d.join}" for d in query.dimensions)
+    texts = ", ".join(f'{sql} as "{name}"' for name, sql in lines.items())
+    finished = ", ".join(f'{formats.get(name).finish(f"line.{name}")} as "{name}"' for name in lines)
+    facts = f"(select *, row_number() over () - 1 as _n from {pulled(query.facts)}) fact"
+    rows = f"select {finished}, _n, _at, _id from (select {texts}, fact._n, fact._at, fact._id from {facts} {joins}) line"
+    return ChunkStatements(f"create temp table keys as select * from {pulled(query.keys)}" if query.keys else None, tables, rows)
+
+
+def _line(fmt: Format, columns: Sequence[Column], spec: PlanSpec, fragments: _Fragments) -> str:
+    runs: list[list[Piece]] = []
+    for source, run in groupby(columns, key=lambda c: c.source):
+        adjacent = list(run)
+        pieces = fmt.cells([Cell(c, c.sql) for c in adjacent], spec)
+        if source != "fact":
+            missing = concat(fmt.cells([Cell(c, c.missing) for c in adjacent], spec))
+            pieces = [Sql(f"coalesce({fragments.add(source, concat(pieces))}, {missing})")]
+        runs.append(pieces)
+    return fmt.line(runs)

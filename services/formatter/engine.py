@@ -1,0 +1,194 @@
+"""The formatter's engine: a resident DuckDB that pulls a chunk's rows from PostgreSQL and encodes them; no row is touched by Python.
+
+A chunk is one PostgreSQL transaction on one connection, so `app.org_id` holds for all of its queries and row-level security keeps tenants apart.
+DuckDB runs on one thread: rows stay in the order that PostgreSQL sent them, and a second process is the way to use a second core.
+"""
+
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import duckdb
+import duckdb_extensions
+import pyarrow as pa
+
+from services.formatter.core.batches import in_order, text_bytes
+from services.formatter.core.parts import ByteSink, PartResult, PartWriter
+from services.formatter.core.statements import compile_chunk
+from shared.datasets import registry as datasets
+from shared.datasets.plan import Key, PlanSpec
+from shared.datasets.sql import duck_literal, literal, pulled, session_sql
+from shared.errors import PermanentError, TransientError
+from shared.formats import macros
+from shared.formats import registry as formats
+
+__all__ = ["ByteSink", "FormatEngine", "PartResult"]
+
+# Rows a record batch: whole lines in memory at once, so few enough for long ones.
+_BATCH_ROWS = 4096
+
+# DuckDB hands on what libpq says, without the SQLSTATE. These are PostgreSQL's and libpq's words for what passes by itself.
+_PASSING = (
+    "unable to connect", "connection refused", "closed the connection", "server closed", "connection to server", "could not connect", "terminating connection",
+    "no connection to the server", "the database system is", "connection has been closed", "connection reset", "too many clients", "too many connections",
+    "remaining connection slots", "canceling statement due to", "could not resize shared memory", "deadlock detected", "out of shared memory",
+    "broken pipe", "connection timed out", "timeout expired", "ssl syscall", "could not receive data", "could not send data", "no space left", "disk full",
+)  # fmt: skip
+
+
+class FormatEngine:
+    """Formats chunks, one at a time, on one DuckDB connection and one PostgreSQL connection. Make one per thread.
+
+    `dsn` is libpq's (a URL or key=value), of a role that owns nothing. `memory_mb` is what DuckDB may use.
+    """
+
+    def __init__(self, dsn: str, memory_mb: int = 384) -> None:
+        self._dsn, self._memory_mb = dsn, memory_mb
+        self._connection: duckdb.DuckDBPyConnection | None = None
+        self._timezone: str | None = None
+        self._lock = threading.Lock()
+
+    def warm_up(self) -> None:
+        """Load DuckDB and its extension, so that the first chunk is as fast as the next. PostgreSQL may still be away."""
+        with self._lock:
+            self._open()
+
+    def close(self) -> None:
+        with self._lock:
+            self._drop()
+
+    def format_chunk(
+        self, spec: PlanSpec, org_id: str, snapshot: str, lower: Key | None, upper: Key | None, sinks: Mapping[str, ByteSink]
+    ) -> dict[str, PartResult]:
+        """Write the rows in (lower, upper] into a sink for each format of `sinks`; the sink's owner completes or aborts it.
+
+        The same arguments give the same bytes, on any worker, at any time. Raises TransientError where PostgreSQL is away (try again with new sinks),
+        PermanentError where doing it again can't help. What a sink raises goes through.
+        """
+        with self._lock:
+            try:
+                statements = compile_chunk(datasets.get(spec.dataset), spec, list(sinks), snapshot, lower, upper)
+            except (KeyError, ValueError) as error:
+                raise PermanentError("bad_plan", f"The plan can't be formatted: {error}") from error
+            writers = {name: PartWriter(sink, spec.compression, formats.get(name).row_separator.encode()) for name, sink in sinks.items()}
+            connection = self._begin(org_id, spec.timezone)
+            try:
+                with self._sorted_errors():
+                    if statements.keys:
+                        connection.execute(statements.keys)
+                    for table in statements.dimensions:
+                        keys = _one(connection.execute(table.arrays))
+                        connection.execute(table.create(f"{literal(keys)}::text[]"))
+                    reader = connection.execute(statements.rows).to_arrow_reader(_BATCH_ROWS)
+                return self._stream(reader, writers)
+            except BaseException:
+                # Whatever went wrong, what is left of the transaction and the connection isn't worth knowing.
+                self._drop()
+                raise
+            finally:
+                if self._connection is not None:
+                    connection.execute("rollback")
+
+    def _stream(self, reader: pa.RecordBatchReader, writers: dict[str, PartWriter]) -> dict[str, PartResult]:
+        rows, first, last = 0, "", ""
+        for batch in in_order(self._batches(reader)):
+            for name, writer in writers.items():
+                writer.write(text_bytes(batch.column(name)))
+            first = first or _key(batch, 0)
+            last = _key(batch, batch.num_rows - 1)
+            rows += batch.num_rows
+        return {name: writer.finish(rows, first, last) for name, writer in writers.items()}
+
+    def _batches(self, reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+        while (batch := self._next(reader)) is not None:
+            if batch.num_rows:
+                yield batch
+
+    def _next(self, reader: pa.RecordBatchReader) -> pa.RecordBatch | None:
+        with self._sorted_errors():
+            try:
+                return reader.read_next_batch()
+            except StopIteration:
+                return None
+
+    def _begin(self, org_id: str, timezone: str) -> duckdb.DuckDBPyConnection:
+        """A transaction of the organisation. A connection that died since the last chunk is replaced once, at once."""
+        try:
+            return self._start(org_id, timezone)
+        except TransientError:
+            self._drop()
+        except BaseException:
+            self._drop()
+            raise
+        try:
+            return self._start(org_id, timezone)
+        except BaseException:
+            self._drop()
+            raise
+
+    def _start(self, org_id: str, timezone: str) -> duckdb.DuckDBPyConnection:
+        connection = self._open()
+        if timezone != self._timezone:
+            try:
+                connection.execute(macros.local_time(timezone))
+            except ValueError as error:
+                raise PermanentError("bad_plan", str(error)) from error
+            self._timezone = timezone
+        with self._sorted_errors():
+            self._attach(connection)
+            connection.execute("begin")
+            connection.execute(f"from {pulled(session_sql(org_id))}").fetchall()
+        return connection
+
+    def _open(self) -> duckdb.DuckDBPyConnection:
+        if self._connection is None:
+            connection = duckdb.connect(config={"threads": 1, "memory_limit": f"{self._memory_mb}MB"})
+            duckdb_extensions.import_extension("postgres_scanner", con=connection)
+            connection.execute("load postgres_scanner")
+            # Facts stream past the joins in their order, dimensions are the side that is built: never the other way round.
+            connection.execute("set disabled_optimizers = 'join_order,build_side_probe_side'")
+            connection.execute("set arrow_large_buffer_size = true")
+            connection.execute(macros.encoders())
+            self._connection, self._timezone = connection, None
+        return self._connection
+
+    def _attach(self, connection: duckdb.DuckDBPyConnection) -> None:
+        connection.execute(f"attach if not exists {duck_literal(self._dsn)} as pg (type postgres, read_only)")
+
+    def _drop(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    @contextmanager
+    def _sorted_errors(self) -> Iterator[None]:
+        """DuckDB's errors as passing or lasting ones. Their text stays inside: it can hold the DSN or a customer's data."""
+        try:
+            yield
+        except (duckdb.Error, pa.ArrowException, OSError) as error:
+            text = str(error).lower()
+            if isinstance(error, duckdb.OutOfMemoryException):
+                raise PermanentError("too_large", "A row of this export needs more memory than the formatter has.") from None
+            if any(words in text for words in _PASSING):
+                raise TransientError("PostgreSQL is not reachable.", "PostgreSQL") from None
+            raise PermanentError("format_failed", f"The rows can't be formatted ({type(error).__name__}: {_safe(text)})") from None
+
+
+def _key(batch: pa.RecordBatch, row: int) -> str:
+    at = batch.column("_at")[row].value
+    instant = datetime.fromtimestamp(at // 1_000_000, UTC).replace(microsecond=at % 1_000_000)
+    return json.dumps(
+        [instant.isoformat(timespec="microseconds"), batch.column("_id")[row].as_py()], ensure_ascii=False, separators=(",", ":")
+    )
+
+
+def _one(result: Any) -> str:
+    return str(result.fetchone()[0])
+
+
+def _safe(text: str) -> str:
+    """The first words of an error of DuckDB's own: what comes after PostgreSQL's or a quoted value stays inside."""
+    return text.split('"')[0].split("'")[0].split("\n")[0][:120].strip()

@@ -1,0 +1,1 @@
+"""The formats that a file can have: one module each, found by the registry."""

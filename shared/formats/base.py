@@ -1,0 +1,105 @@
+"""What a format is: how a row becomes a text in DuckDB, and what stands around a file's parts."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from shared.datasets.plan import Column, ColumnType, PlanSpec
+from shared.datasets.sql import duck_literal
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A file is `head + part (separator part)* + tail`, or `empty` where it has no row. Uncompressed bytes."""
+
+    head: bytes
+    separator: bytes
+    tail: bytes
+    empty: bytes
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """A piece of a line that is the same in every row."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Sql:
+    """A piece of a line that a DuckDB expression gives; null is nothing."""
+
+    sql: str
+
+
+Piece = Fixed | Sql
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A column and the DuckDB expression of its value."""
+
+    column: Column
+    sql: str
+
+
+class Format:
+    """One text format. A subclass in a module of its own, named `FORMAT` there, is all that a new one takes.
+
+    A line is `opening + cells joined by comma + closing`; lines follow each other with `row_separator` between.
+    """
+
+    name: ClassVar[str]
+    extension: ClassVar[str]
+    media_type: ClassVar[str]
+    opening: ClassVar[str] = ""
+    comma: ClassVar[str] = ","
+    closing: ClassVar[str]
+    row_separator: ClassVar[str] = ""
+
+    @abstractmethod
+    def cell(self, cell: Cell, spec: PlanSpec) -> list[Piece]:
+        """The text of one cell."""
+
+    @abstractmethod
+    def frame(self, spec: PlanSpec) -> Frame:
+        """What stands around the parts of a file."""
+
+    def cells(self, cells: Sequence[Cell], spec: PlanSpec) -> list[Piece]:
+        """Adjacent cells of a line."""
+        pieces: list[Piece] = []
+        for i, cell in enumerate(cells):
+            pieces += [Fixed(self.comma)] * (i > 0) + self.cell(cell, spec)
+        return pieces
+
+    def line(self, fragments: Sequence[Sequence[Piece]]) -> str:
+        """The DuckDB expression of a row's text from its adjacent runs of cells, the row separator behind."""
+        pieces: list[Piece] = [Fixed(self.opening)]
+        for i, fragment in enumerate(fragments):
+            pieces += [Fixed(self.comma)] * (i > 0) + list(fragment)
+        return concat([*pieces, Fixed(self.closing + self.row_separator)])
+
+    def finish(self, line: str) -> str:
+        """A last look at a whole line, as an expression over the column `line`."""
+        return line
+
+
+def concat(pieces: Sequence[Piece]) -> str:
+    """One DuckDB expression of the pieces, fixed neighbours merged; never null."""
+    merged: list[Piece] = []
+    for piece in pieces:
+        if isinstance(piece, Fixed) and merged and isinstance(merged[-1], Fixed):
+            merged[-1] = Fixed(merged[-1].text + piece.text)
+        else:
+            merged.append(piece)
+    parts = [duck_literal(p.text) if isinstance(p, Fixed) else p.sql for p in merged if p != Fixed("")]
+    return f"concat({', '.join(parts)})" if parts else "''"
+
+
+def timestamp_text(sql: str, family: str) -> str:
+    """A timestamp as its family writes it: UTC to the second, or local to the millisecond."""
+    return f"utc_seconds({sql})" if family == "leads" else f"local_text({sql})"
+
+
+BARE = frozenset({ColumnType.int64, ColumnType.double, ColumnType.boolean, ColumnType.date})

@@ -1,0 +1,46 @@
+"""json: an array of compact objects, one a line."""
+
+from shared.datasets import registry as datasets
+from shared.datasets.plan import ColumnType, PlanSpec
+from shared.formats.base import BARE, Cell, Fixed, Format, Frame, Piece, Sql, timestamp_text
+
+
+class Json(Format):
+    name = "json"
+    extension = "json"
+    media_type = "application/json"
+    opening, closing, row_separator = "{", "}", ",\n"
+
+    def cell(self, cell: Cell, spec: PlanSpec) -> list[Piece]:
+        return [Fixed(quoted(cell.column.key) + ":"), Sql(_value(cell, datasets.get(spec.dataset).family))]
+
+    def finish(self, line: str) -> str:
+        return f"lower_escapes({line})"
+
+    def frame(self, spec: PlanSpec) -> Frame:
+        return Frame(b"[\n", b",\n", b"\n]\n", b"[]\n")
+
+
+def _value(cell: Cell, family: str) -> str:
+    kind = cell.column.type
+    if kind in BARE:
+        return f"coalesce(({cell.sql})::varchar, 'null')"
+    if kind is ColumnType.timestamp:
+        return f"""coalesce('"' || {timestamp_text(cell.sql, family)} || '"', 'null')"""
+    if kind is ColumnType.texts:
+        return f"json_texts({cell.sql})"
+    if kind in (ColumnType.json, ColumnType.property):
+        return f"coalesce({cell.sql}, 'null')"
+    return f"json_text({cell.sql})"
+
+
+_ESCAPES = {ord('"'): '\\"', ord("\\"): "\\\\", 8: "\\b", 9: "\\t", 10: "\\n", 12: "\\f", 13: "\\r"}
+_CONTROL = {code: f"\\u{code:04x}" for code in range(0x20)}
+
+
+def quoted(text: str) -> str:
+    """`text` as a JSON string: only what JSON must escape is escaped."""
+    return '"' + text.translate({**_CONTROL, **_ESCAPES}) + '"'
+
+
+FORMAT = Json()

@@ -1,0 +1,134 @@
+"""A database with the example records, and exports planned and formatted from it without any service."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import psycopg
+import pytest
+
+from services.formatter.engine import FormatEngine, PartResult
+from shared.datasets import registry
+from shared.datasets.instants import resolve_instant
+from shared.datasets.plan import CustomProperty, PlanSpec
+from shared.datasets.sql import session_sql
+from shared.formats import registry as formats
+from shared.formats.compression import compress
+from tests.conftest import Database
+from tests.integration.engine.loader import load
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+CASES = json.loads((EXAMPLES / "cases.json").read_text("utf-8"))
+ORG = "org_examples"
+
+
+class Buffer:
+    """A sink in memory."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+
+    def write(self, data: bytes | memoryview, /) -> None:
+        self.data += data
+
+
+@dataclass
+class Part:
+    result: PartResult
+    data: bytes
+
+
+@dataclass
+class Exported:
+    """Files by format, and the parts they are made of."""
+
+    files: dict[str, bytes]
+    parts: dict[str, list[Part]] = field(default_factory=dict)
+    planned: list[tuple[int, list[str]]] = field(default_factory=list)
+
+
+@dataclass
+class Exporter:
+    """Plans and formats exports of one organisation."""
+
+    database: Database
+    engine: FormatEngine
+    org_id: str = ORG
+
+    def spec(self, request: dict[str, Any], **more: Any) -> PlanSpec:
+        """A request body as the plan spec that export_request would make of it."""
+        dataset = registry.get(request["dataset"])
+        wanted = request.get("formats") or [request.get("format", dataset.default_format)]
+        custom = [CustomProperty(**p) for p in CASES["settings"]["custom_properties"]]
+        timezone = request.get("timezone", "UTC")
+        ends = {k: resolve_instant(request[n], timezone) for k, n in (("from_", "from"), ("to", "to")) if n in request}
+        return PlanSpec(
+            dataset=dataset.name, formats=wanted, columns=dataset.resolve_columns(request.get("columns"), wanted, custom),
+            custom_properties=custom, timezone=timezone, filter=dataset.validate_filter(request.get("filter", {}), timezone),
+            spreadsheet_safe=request.get("spreadsheet_safe", True), compression=request.get("compression", "none"),
+            organisation_name=CASES["settings"]["name"], **ends, **more,
+        )  # fmt: skip
+
+    async def export(self, spec: PlanSpec, snapshot: str, rows_max: int = 50_000, bytes_max: int = 16 << 20) -> Exported:
+        """Every chunk, planned as export_request's role and formatted as the formatter's."""
+        dataset = registry.get(spec.dataset)
+        parts: dict[str, list[Part]] = {f: [] for f in spec.formats}
+        planned = await self.plan(spec, snapshot, rows_max, bytes_max)
+        lower: list[str] | None = None
+        for _rows, upper in planned:
+            sinks = {f: Buffer() for f in spec.formats}
+            results = self.engine.format_chunk(spec, self.org_id, snapshot, lower, upper, sinks)
+            for name, sink in sinks.items():
+                assert results[name].bytes == len(sink.data)
+                assert results[name].sha256 == hashlib.sha256(sink.data).hexdigest()
+                parts[name].append(Part(results[name], bytes(sink.data)))
+            lower = upper
+        assert dataset.name == spec.dataset
+        files = {name: assemble(spec, name, [p.data for p in made]) for name, made in parts.items()}
+        return Exported(files, parts, planned)
+
+    async def plan(self, spec: PlanSpec, snapshot: str, rows_max: int, bytes_max: int) -> list[tuple[int, list[str]]]:
+        connection = await asyncpg.connect(self.database.as_service("export_request"))
+        try:
+            chunks: list[tuple[int, list[str]]] = []
+            after: list[str] | None = None
+            while True:
+                query, args = registry.get(spec.dataset).plan_query(spec, snapshot, after, rows_max, bytes_max)
+                async with connection.transaction():
+                    await connection.execute(session_sql(self.org_id))
+                    row = await connection.fetchrow(query, *args)
+                if not row["rows"]:
+                    return chunks
+                assert row["rows"] <= rows_max
+                after = list(row["last_key"])
+                chunks.append((row["rows"], after))
+        finally:
+            await connection.close()
+
+    def snapshot(self) -> str:
+        with psycopg.connect(self.database.url) as connection:
+            row = connection.execute("select pg_current_snapshot()::text").fetchone()
+        assert row
+        return str(row[0])
+
+
+def assemble(spec: PlanSpec, name: str, parts: list[bytes]) -> bytes:
+    """A file as delivery makes it: frame bytes are compressed as members of their own."""
+    frame = formats.get(name).frame(spec)
+    head, separator, tail, empty = (compress(spec.compression, b) for b in (frame.head, frame.separator, frame.tail, frame.empty))
+    return head + separator.join(parts) + tail if parts else empty
+
+
+@pytest.fixture(scope="module")
+def exporter(database: Database) -> Iterator[Exporter]:
+    """The example records are in."""
+    with psycopg.connect(database.url) as connection:
+        connection.execute("alter table ingest.leads alter column tags drop not null")  # a lead that names no tags has null, not []
+        load(connection, ORG, (EXAMPLES / "records.ndjson").read_text("utf-8").strip("\n").split("\n"), CASES["scores"])
+    engine = FormatEngine(database.libpq("formatter"), memory_mb=256)
+    yield Exporter(database, engine)
+    engine.close()
