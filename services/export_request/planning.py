@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -129,13 +129,17 @@ class Planner:
             await connection.execute(session_sql(row["org_id"]))
             while True:
                 query, args = dataset.plan_query(spec, row["snapshot"], cursor.after, rows_max(cursor, self._limits), self._limits.bytes)
-                found = await connection.fetchrow(query, *args)
+                found = await connection.fetchrow(query, *args, timeout=0.9 * self._settings.plan_lease_seconds)
                 if found["rows"] == 0:
                     return Found(chunks, cursor, True)
                 chunk, cursor = add(cursor, spec.max_rows_per_file, found["rows"], found["bytes"], list(found["last_key"]))
                 chunks.append(chunk)
-                if len(chunks) >= STEP_CHUNKS_MAX or (time.monotonic() > until and row["chunks_planned"] + len(chunks) > 1):
+                if len(chunks) >= STEP_CHUNKS_MAX or time.monotonic() > until or self._large(row, chunks):
                     return Found(chunks, cursor, False)
+
+    def _large(self, row: Row, chunks: Sequence[Planned]) -> bool:
+        """Whether a first step has seen enough: the export isn't express, so its first chunk may go out at once and others be planned."""
+        return row["chunks_planned"] == 0 and sum(c.rows for c in chunks) > self._settings.express_rows_max
 
     async def _cursor(self, connection: Connection, row: Row, max_rows_per_file: int | None) -> Cursor:
         last = await self._queries.last_file(connection, export_id=row["id"]) if row["chunks_planned"] else None
