@@ -5,17 +5,22 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from statistics import median
 
 import psycopg
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
-from tests.bench.paths import HERE
+from tests.bench.context import Context
+from tests.bench.paths import CONNECT, HERE
 from tests.bench.peers import connect
 from tests.bench.postgres import psql
 from tests.bench.records import ORG, all_new, half_updates, produce
-from tests.bench.stack import BenchError, Stack
+from tests.bench.report import Section
+from tests.bench.stack import DIRECTORY_STORE, BenchError, Stack
 
 PARTITIONS = 6
+GROWN_MILLIONS = 5
 WAIT_SECONDS = 600
 EMPTIED = ("messages", "tombstones")
 
@@ -65,10 +70,10 @@ def waybill(stack: Stack, records: int, *, first: int = 0, new_only: bool = Fals
         stack.database_url,
         f"SELECT count(*) FROM (SELECT 1 FROM ingest.messages WHERE org_id = '{ORG}' AND id >= 'msg_{first:012}' LIMIT 200000) x",
         f"SELECT count(*) FROM unnest(%s::text[], %s::bigint[]) w(id, v) JOIN ingest.messages m ON m.org_id = '{ORG}' "
-        "AND m.id = w.id COLLATE \"C\" AND m.version = w.v",
+        'AND m.id = w.id COLLATE "C" AND m.version = w.v',
     )
     stack.command("start", "ingest")
-    return watched.rate(records, last, lambda: None if stack.processes.pid("ingest") else None)
+    return watched.rate(records, last, lambda: None)
 
 
 def empty_tables(stack: Stack) -> None:
@@ -88,7 +93,7 @@ def kafka_connect(stack: Stack, records: int) -> float:
     with _topic(bootstrap) as topic:
         last = produce(bootstrap, topic, half_updates(records), as_envelope=False)
         with connect.running(bootstrap, stack.database_url, topic) as process:
-            log = connect.CONNECT / "connect.log"
+            log = CONNECT / "connect.log"
             return watched.rate(records, last, lambda: None if process.poll() is None else f"Kafka Connect ended; {log} says why")
 
 
@@ -104,3 +109,50 @@ def _topic(bootstrap: str) -> Iterator[str]:
     finally:
         for future in admin.delete_topics([name]).values():
             future.result()
+
+
+def ingest(context: Context) -> Section:
+    """Records a second from Kafka, Waybill beside Kafka Connect; tables emptied before each run."""
+    connect.install()
+    stack = context.stack
+    stack.up(WAYBILL_STORE=DIRECTORY_STORE)
+    stack.api_key(ORG)
+    rates: dict[str, list[float]] = {"Waybill": [], "Kafka Connect": []}
+    for _ in range(context.rounds):
+        empty_tables(stack)
+        rates["Waybill"].append(waybill(stack, context.records))
+        context.say(f"Waybill: {rates['Waybill'][-1]:,.0f} records/s")
+        empty_tables(stack)
+        rates["Kafka Connect"].append(kafka_connect(stack, context.records))
+        context.say(f"Kafka Connect: {rates['Kafka Connect'][-1]:,.0f} records/s")
+    medians = {name: median(values) for name, values in rates.items()}
+    lines = [
+        [
+            what,
+            f"{medians[name]:,.0f} ({', '.join(f'{value:,.0f}' for value in rates[name])})",
+            f"{medians[name] / medians['Kafka Connect']:.2f}",
+            target,
+        ]
+        for name, what, target in (
+            ("Waybill", "Waybill, `records` into versioned rows", "≥ 1.5"),
+            ("Kafka Connect", "Kafka Connect with Debezium's JDBC sink, upsert", ""),
+        )
+    ]
+    notes = [f"{context.records:,} records; the second half repeats the first half's ids with a higher version."]
+    return Section("ingest", "Records from Kafka", ["What", "Records/s (runs)", "Ratio to Kafka Connect", "Target"], lines, notes)
+
+
+def flatness(context: Context) -> Section:
+    """The rate of each further million of new records, as the table grows."""
+    stack = context.stack
+    stack.up(WAYBILL_STORE=DIRECTORY_STORE)
+    stack.api_key(ORG)
+    empty_tables(stack)
+    rates = []
+    for number in range(GROWN_MILLIONS):
+        rates.append(waybill(stack, context.records, first=number * context.records, new_only=True))
+        context.say(f"{(number + 1) * context.records:,} rows: {rates[-1]:,.0f} records/s")
+    lines = [[f"{number * context.records:,} to {(number + 1) * context.records:,}", f"{rate:,.0f}"] for number, rate in enumerate(rates)]
+    notes = [f"The last {context.records:,} came in at {rates[-1] / rates[0]:.2f} × the rate of the first."]
+    empty_tables(stack)
+    return Section("flatness", "Records from Kafka as the table grows", ["Rows in the table", "Records/s"], lines, notes)

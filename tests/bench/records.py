@@ -7,7 +7,33 @@ from confluent_kafka import KafkaError, Message, Producer
 from tests.bench.stack import BenchError
 
 ORG = "org_bench_ingest"
-_WORDS = "thanks for the quick answer but the invoice of last month is still not what we agreed on could you please look at it again ".split()
+_WORDS = [
+    "thanks",
+    "for",
+    "the",
+    "quick",
+    "answer",
+    "but",
+    "the",
+    "invoice",
+    "of",
+    "last",
+    "month",
+    "is",
+    "still",
+    "not",
+    "what",
+    "we",
+    "agreed",
+    "on",
+    "could",
+    "you",
+    "please",
+    "look",
+    "at",
+    "it",
+    "again",
+]
 _START_MS = 1_767_225_600_000  # 2026-01-01
 
 

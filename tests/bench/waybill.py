@@ -45,7 +45,9 @@ class Caller:
     def __init__(self, stack: Stack, org_id: str) -> None:
         self.org_id = org_id
         headers = {"Authorization": f"Bearer {stack.api_key(org_id)}"}
-        self._http = httpx.Client(base_url=stack.env["WAYBILL_URL"], headers=headers, timeout=httpx.Timeout(30, read=WAIT_SECONDS), trust_env=False)
+        self._http = httpx.Client(
+            base_url=stack.env["WAYBILL_URL"], headers=headers, timeout=httpx.Timeout(30, read=WAIT_SECONDS), trust_env=False
+        )
 
     def __enter__(self) -> "Caller":
         return self

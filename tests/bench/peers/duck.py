@@ -1,5 +1,6 @@
 """DuckDB writing JSON lines from PostgreSQL. Run as a program, so that every run starts afresh: `python -m tests.bench.peers.duck URL QUERY TARGET`."""
 
+import hashlib
 import subprocess
 import sys
 from pathlib import Path
@@ -39,6 +40,17 @@ def write_jsonl(url: str, query: str, target: Path) -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     if done.returncode:
         raise BenchError(f"DuckDB: {done.stderr.strip()[-500:]}")
+
+
+def same_lines(ours: Path, theirs: Path) -> str:
+    """A sentence that says how the two files compare, byte for byte; raises BenchError where they differ."""
+    digests = []
+    for path in (ours, theirs):
+        with open(path, "rb") as file:
+            digests.append(hashlib.file_digest(file, "sha256").hexdigest())
+    if digests[0] != digests[1]:
+        raise BenchError(f"{ours} and {theirs} differ: sha256 {digests[0]} and {digests[1]}")
+    return f"Both files are the same bytes ({ours.stat().st_size / 1e9:.2f} GB)."
 
 
 def _main(url: str, query: str, target: str) -> None:
