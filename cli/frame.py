@@ -45,7 +45,7 @@ FLAG_OF = {"url": "WAYBILL_URL", "api_key": "WAYBILL_API_KEY", "kafka": "WAYBILL
 
 def group(help_text: str) -> typer.Typer:
     """A command group that shows its help when called bare."""
-    return typer.Typer(help=help_text, no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_enable=False)
+    return typer.Typer(help=help_text, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
 def command(app: typer.Typer, name: str, example: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -64,7 +64,7 @@ def command(app: typer.Typer, name: str, example: str) -> Callable[[Callable[...
                 function(Run(settings, out), **given)
 
         _with_common_flags(wrapper, function)
-        app.command(name, epilog=f"Example: [bold]{example}[/bold]")(wrapper)
+        app.command(name, epilog=f"Example: {example}")(wrapper)
         return function
 
     return register

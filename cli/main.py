@@ -1,6 +1,5 @@
 """Entry point of the `waybill` command. Imports little: what a command needs is imported when it runs."""
 
-import importlib.metadata
 from typing import Annotated
 
 import typer
@@ -20,6 +19,8 @@ for single in (sample, migrate, doctor):
 
 def _version(asked: bool) -> None:
     if asked:
+        import importlib.metadata
+
         try:
             typer.echo(importlib.metadata.version("waybill"))
         except importlib.metadata.PackageNotFoundError:

@@ -1,6 +1,5 @@
 """`waybill dlq`: dead letters."""
 
-import asyncio
 from typing import Annotated
 
 import typer
@@ -15,6 +14,8 @@ Topic = Annotated[str, typer.Argument(metavar="TOPIC", help="A dead-letter topic
 @command(app, "list", "waybill dlq list")
 def list_(run: Run, topic: Annotated[str | None, typer.Argument(metavar="[TOPIC]", help="Only this topic, by partition.")] = None) -> None:
     """Shows how many dead letters each topic holds, and how many still wait to be sent again."""
+    import asyncio
+
     from cli.dlq.reading import Partition, consumer_of, dead_letter_topics, partitions_of
 
     brokers = run.settings.need("WAYBILL_KAFKA", "--kafka")
@@ -51,6 +52,8 @@ def show(
     offset: Annotated[int | None, typer.Option("--offset", min=0, help="From this offset on (with --partition).")] = None,
 ) -> None:
     """Shows dead letters: why they lie here, where they came from, and their bytes as text or hex."""
+    import asyncio
+
     from cli.core.letters import Letter
     from cli.dlq.reading import consumer_of, letters, partitions_of
 
@@ -83,7 +86,8 @@ def show(
         origin = f"{seen['original_topic']} / {seen['original_partition']} / {seen['original_offset']}"
         run.out.fields([("at", f"{topic} / {letter.partition} / {letter.offset}"), ("from", origin), ("error", seen["error_code"]),
                         ("field", seen["error_field"]), ("message", seen["error_message"]), ("key", seen["key"]),
-                        ("headers", "; ".join(f"{name}={value}" for name, value in seen["headers"])), ("value", seen["value"])])  # fmt: skip
+                        ("headers", "; ".join(f"{name}={value}" for name, value in seen["headers"])),
+                        ("value", seen["value"])])  # fmt: skip
         print()
     if not found:
         run.out.note("No dead letter here.")
@@ -102,7 +106,10 @@ def replay(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Counts, sends nothing.")] = False,
 ) -> None:
     """Sends dead letters again to the topic they came from, each once: a second replay sends only what is new."""
-    from cli.dlq.replaying import Choice, replay as send_again
+    import asyncio
+
+    from cli.dlq.replaying import Choice
+    from cli.dlq.replaying import replay as send_again
 
     choice = Choice(limit, frozenset(_place(each) for each in offset or []), error_code, again)
     brokers = run.settings.need("WAYBILL_KAFKA", "--kafka")

@@ -51,7 +51,8 @@ def create(
     from cli.exports.watching import follow
 
     flags: dict[str, Any] = {
-        "dataset": dataset, "from": from_, "to": to, "filter": filter_of(filters or []), "columns": split_list(columns or []), "timezone": timezone,
+        "dataset": dataset, "from": from_, "to": to, "filter": filter_of(filters or []), "columns": split_list(columns or []),
+        "timezone": timezone,
         "compression": compression, "spreadsheet_safe": spreadsheet_safe, "max_rows_per_file": max_rows_per_file,
         "expires_in_seconds": expires_in, "labels": labels_of(labels or []),
     }  # fmt: skip
@@ -76,7 +77,6 @@ def list_(
     run: Run,
     status: Annotated[list[str] | None, typer.Option("--status", help="May be repeated: any of.")] = None,
     dataset: Annotated[list[str] | None, typer.Option("--dataset", help="May be repeated: any of.")] = None,
-    schedule_id: Annotated[str | None, typer.Option("--schedule-id", help="Made by this schedule.")] = None,
     label: Annotated[list[str] | None, typer.Option("--label", metavar="KEY=VALUE", help="Carrying this label.")] = None,
     created_after: Annotated[str | None, typer.Option("--created-after", metavar="TIME", help="Asked for after.")] = None,
     created_before: Annotated[str | None, typer.Option("--created-before", metavar="TIME", help="Asked for before.")] = None,
@@ -94,7 +94,6 @@ def list_(
         + [("label", each) for each in label or []]
     )
     single = {
-        "schedule_id": schedule_id,
         "created_after": created_after,
         "created_before": created_before,
         "limit": limit,

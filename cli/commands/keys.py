@@ -34,10 +34,10 @@ def create(
 def list_(run: Run) -> None:
     """Lists the keys, without their secrets."""
     from cli.api import api as connect
-    from cli.paging import rows_of
+    from cli.paging import pages
 
     with connect(run) as api:
-        keys = rows_of(api.json("GET", "/v1/api-keys"))
+        keys = [key for page in pages(api, "/v1/api-keys", []) for key in page["data"]]
     if run.out.json_mode:
         run.out.document({"data": keys})
         return

@@ -1,5 +1,7 @@
 """`waybill migrate`: the database brought to this version."""
 
+from collections.abc import Mapping
+
 import typer
 
 from cli.errors import CliError
@@ -8,12 +10,10 @@ from cli.frame import Run, command
 SERVICES = ("ingest", "lead_scoring", "export_request", "formatter", "delivery")
 
 
-def passwords_of(values: "dict[str, str] | object") -> dict[str, str]:
+def passwords_of(values: Mapping[str, str]) -> dict[str, str]:
     """Each service's database password: WAYBILL_<SERVICE>_DATABASE_PASSWORD, or the user-info of WAYBILL_<SERVICE>_DATABASE_URL."""
-    from collections.abc import Mapping
     from urllib.parse import unquote, urlsplit
 
-    assert isinstance(values, Mapping)
     found = {}
     for service in SERVICES:
         name = f"WAYBILL_{service.upper()}_DATABASE"
@@ -28,7 +28,7 @@ def migrate(run: Run) -> None:
     url = run.settings.need("WAYBILL_DATABASE_URL", "--database-url")
     passwords = passwords_of(run.settings.values)
     try:
-        from deploy.migrations.migrate import migrate as apply
+        from deploy.migrations import migrate as apply
     except ImportError as error:
         raise CliError(
             f"The migrations are not installed here ({error}): run this from the project's folder or its container image."

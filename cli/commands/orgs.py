@@ -33,10 +33,10 @@ def create(
 def list_(run: Run, operator_token: OperatorToken = None) -> None:
     """Lists the organisations."""
     from cli.api import operator_api
-    from cli.paging import rows_of
+    from cli.paging import pages
 
     with operator_api(_as_operator(run, operator_token)) as api:
-        organisations = rows_of(api.json("GET", "/v1/organisations"))
+        organisations = [each for page in pages(api, "/v1/organisations", []) for each in page["data"]]
     if run.out.json_mode:
         run.out.document({"data": organisations})
     else:

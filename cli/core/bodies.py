@@ -10,7 +10,8 @@ NUMBER_SUFFIXES = ("_min", "_max")
 
 
 def filter_of(given: Iterable[str]) -> dict[str, Any]:
-    """`--filter` values as one object: a JSON object, or `key=value`, where a key given twice makes a list and `tags.any=x` an object inside.
+    """`--filter` values as one object: a JSON object, or `key=value`, where a key given twice
+    makes a list and `tags.any=x` an object inside.
 
     A value is text, but for `…_min` and `…_max` (numbers) and what is written as a JSON list, object or quoted text. Raises UsageError.
     """

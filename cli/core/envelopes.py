@@ -5,7 +5,25 @@ from dataclasses import dataclass
 import orjson
 
 RECORD_BYTES_MAX = 1024 * 1024
-TYPES = frozenset("lead contact channel agent team bot topic tag campaign conversation message event lock presence visit".split())
+TYPES = frozenset(
+    [
+        "lead",
+        "contact",
+        "channel",
+        "agent",
+        "team",
+        "bot",
+        "topic",
+        "tag",
+        "campaign",
+        "conversation",
+        "message",
+        "event",
+        "lock",
+        "presence",
+        "visit",
+    ]
+)
 
 
 @dataclass(frozen=True)

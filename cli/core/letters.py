@@ -39,7 +39,8 @@ class Letter:
             "topic": self.topic, "partition": self.partition, "offset": self.offset, "timestamp_ms": self.timestamp_ms,
             **{name.replace("-", "_"): self.reason.get(name) for name in ERROR_HEADERS},
             "key": shown(self.key, bytes_max), "headers": [[name, shown(value, bytes_max)] for name, value in self.headers],
-            "value": shown(self.value, bytes_max), "value_base64": base64.b64encode(self.value).decode() if self.value is not None else None,
+            "value": shown(self.value, bytes_max),
+            "value_base64": base64.b64encode(self.value).decode() if self.value is not None else None,
         }  # fmt: skip
 
 
@@ -61,12 +62,11 @@ def shown(data: bytes | None, bytes_max: int | None = None) -> str | None:
         return None
     cut = data[:bytes_max] if bytes_max is not None else data
     more = f"… ({len(data)} bytes)" if len(cut) < len(data) else ""
-    try:
-        # A cut may split a character: up to three bytes less still are the same text.
-        text = next(cut[: len(cut) - less].decode() for less in range(4 if more else 1) if _is_text(cut[: len(cut) - less]))
-    except StopIteration:
-        return "hex:" + cut.hex() + more
-    return text + more
+    # A cut may split a character: up to three bytes less are still the same text.
+    for kept in (cut[: len(cut) - less] for less in range(4 if more else 1)):
+        if _is_text(kept) and (kept or not data):
+            return kept.decode() + more
+    return "hex:" + cut.hex() + more
 
 
 def _is_text(data: bytes) -> bool:

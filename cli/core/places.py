@@ -26,7 +26,10 @@ class Refused:
 
 
 def place_of(blocks: list[Block], line: int) -> tuple[str, int]:
-    """File and line of line `line` (from 1) of a body that is `blocks` one after the other. A line beyond the end counts on in the last file."""
+    """File and line of line `line` (from 1) of a body that is `blocks` one after the other.
+
+    A line beyond the end counts on in the last file.
+    """
     starts, total = [], 0
     for block in blocks:
         starts.append(total)

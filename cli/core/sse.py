@@ -12,7 +12,8 @@ class Event:
 
 def events(lines: Iterable[str]) -> Iterator[Event]:
     """The events in `lines` (without their ends). One that the stream breaks off is dropped, comments are skipped."""
-    name, data = "message", []
+    name = "message"
+    data: list[str] = []
     for line in lines:
         if not line:
             if data:

@@ -92,7 +92,8 @@ async def _replay_one(
         if memory.is_full:
             await settle()
             raise CliError(
-                f"{partition.place.topic}: too many letters were picked out one by one to remember; send the others first, without --error-code."
+                f"{partition.place.topic}: too many letters were picked out one by one to remember; "
+                "send the others first, without --error-code."
             )
         if choice.limit is not None and done.sent >= choice.limit:
             break

@@ -24,7 +24,7 @@ def _look(url: str) -> list[Finding]:
         with psycopg.connect(url, connect_timeout=CONNECT_SECONDS) as connection:
             row = connection.execute("SELECT current_setting('server_version')").fetchone()
             found = [Finding("postgresql", Verdict.ok, f"version {row[0] if row else '?'}")]
-            return found + [_migrations(connection)]
+            return [*found, _migrations(connection)]
     except psycopg.Error as error:
         first = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
         return [Finding("postgresql", Verdict.wrong, first, "Start it (`make up`), or mend WAYBILL_DATABASE_URL.")]
@@ -32,28 +32,21 @@ def _look(url: str) -> list[Finding]:
 
 def _migrations(connection: "psycopg.Connection[tuple[object, ...]]") -> Finding:
     """The revision that the database is at, against the newest one here."""
-    row = connection.execute(
-        "SELECT n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relname = 'alembic_version' ORDER BY 1 LIMIT 1"
-    ).fetchone()
-    if row is None:
+    row = connection.execute("SELECT to_regclass('waybill_migrations') IS NOT NULL").fetchone()
+    if row is None or not row[0]:
         return Finding("migrations", Verdict.wrong, "none applied", MIGRATE)
-    identifier = psycopg.sql.SQL("SELECT version_num FROM {}").format(psycopg.sql.Identifier(str(row[0]), "alembic_version"))
-    held = sorted(str(each[0]) for each in connection.execute(identifier).fetchall())
-    newest = heads()
+    held = connection.execute("SELECT version_num FROM waybill_migrations").fetchone()
+    at, newest = str(held[0]) if held else "nothing", newest_revision()
     if newest is None:
         return Finding(
-            "migrations", Verdict.note, f"at {', '.join(held)}", "The migrations are not installed here, so nothing to compare with."
+            "migrations", Verdict.note, f"at {at}", "The migrations are not installed here, so there is nothing to compare with."
         )
-    if held != newest:
-        return Finding("migrations", Verdict.wrong, f"at {', '.join(held) or 'nothing'}, this version needs {', '.join(newest)}", MIGRATE)
-    return Finding("migrations", Verdict.ok, f"at {', '.join(held)}")
+    if at != newest:
+        return Finding("migrations", Verdict.wrong, f"at {at}, this version needs {newest}", MIGRATE)
+    return Finding("migrations", Verdict.ok, f"at {at}")
 
 
-def heads() -> list[str] | None:
-    """The newest revisions of deploy/migrations, None where that isn't installed."""
-    folder = Path(__file__).resolve().parents[2] / "deploy" / "migrations"
-    if not (folder / "versions").is_dir():
-        return None
-    from alembic.script import ScriptDirectory
-
-    return sorted(ScriptDirectory(str(folder)).get_heads())
+def newest_revision() -> str | None:
+    """The name of the last file of deploy/migrations/sql, None where that isn't installed."""
+    folder = Path(__file__).resolve().parents[2] / "deploy" / "migrations" / "sql"
+    return max((path.stem for path in folder.glob("*.sql")), default=None)

@@ -14,20 +14,17 @@ ADVICE = "Start it (`make up`), or mend WAYBILL_S3_ENDPOINT, _ACCESS_KEY, _SECRE
 async def store(settings: Settings) -> list[Finding]:
     where = settings.get("WAYBILL_STORE") or "s3"
     if where.startswith("file:"):
-        folder = Path(unquote(urlsplit(where).path))
-        good = folder.is_dir() and os.access(folder, os.W_OK)
-        return [
-            Finding(
-                "store",
-                Verdict.ok if good else Verdict.wrong,
-                f"directory {folder}",
-                "" if good else "Make it, and let the services write there.",
-            )
-        ]
+        return [_directory(Path(unquote(urlsplit(where).path)))]
     bucket = settings.get("WAYBILL_S3_BUCKET")
     if bucket is None:
         return [Finding("store", Verdict.wrong, "WAYBILL_S3_BUCKET isn't set", ADVICE)]
     return [await asyncio.to_thread(_bucket, settings, bucket)]
+
+
+def _directory(folder: Path) -> Finding:
+    if folder.is_dir() and os.access(folder, os.W_OK):
+        return Finding("store", Verdict.ok, f"directory {folder}")
+    return Finding("store", Verdict.wrong, f"directory {folder} can't be written", "Make it, and let the services write there.")
 
 
 def _bucket(settings: Settings, bucket: str) -> Finding:

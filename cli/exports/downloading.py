@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from cli.api import Api
 
-PIECE = 1024 * 1024
 OnBytes = Callable[[int], None]
 
 
@@ -153,7 +152,7 @@ class Partial:
         on_bytes(at - self._shown)
         size = self._shown = at
         with self.path.open("ab") as file:
-            for piece in answer.iter_bytes(PIECE):
+            for piece in answer.iter_bytes():  # no size: pieces of a fixed size would be lost when the connection breaks
                 file.write(piece)
                 self._hash.update(piece)
                 size = self._shown = size + len(piece)

@@ -18,9 +18,14 @@ def send(api: "Api", blocks: Iterator[Block | Refused], tally: Tally, on_sent: C
     for block in blocks:
         if isinstance(block, Refused):
             tally.refuse(block)
-        else:
+            continue
+        try:
             _post(api, [block], tally, atomic=False)
-            on_sent(block)
+        except CliError as error:
+            done = tally.accepted + tally.stale
+            where = f"{block.file}, line {block.first_line}"
+            raise CliError(f"{error} (broke off at {where}; {done:,} records before it are in)", error.code, error.details) from None
+        on_sent(block)
 
 
 def send_atomic(api: "Api", blocks: Iterator[Block | Refused], tally: Tally, on_sent: Callable[[Block], None]) -> None:
@@ -63,16 +68,17 @@ def _post(api: "Api", body: list[Block], tally: Tally, *, atomic: bool) -> None:
 
 
 def _at_its_place(error: ApiRefusal, body: list[Block]) -> ApiRefusal:
-    """An error whose fields start with a line (`line 7`, `7.data.email`, `lines.7…`) with the file's own line in front."""
+    """An error whose fields begin with a line of the body (`lines.7.data.email`), told with the files' own lines."""
     details, words = [], []
     for detail in error.details:
-        digits = next(
-            (part for part in detail["field"].replace(".", " ").replace("[", " ").replace("]", " ").split() if part.isdecimal()), None
-        )
-        if digits is None:
+        first, _, rest = detail["field"].partition(".")
+        number, _, inside = rest.partition(".")
+        if first != "lines" or not number.isdecimal():
             details.append(detail)
             continue
-        file, line = place_of(body, int(digits))
-        details.append({**detail, "file": file, "line": str(line)})
-        words.append(f"{file}, line {line}: {detail['message']}")
-    return ApiRefusal(error.status, error.code, f"Nothing was taken. {'; '.join(words) or error}", details)
+        file, line = place_of(body, int(number))
+        details.append({"field": inside, "message": detail["message"], "file": file, "line": str(line)})
+        words.append(f"{file}, line {line}: {f'{inside}: ' if inside else ''}{detail['message']}")
+    if not words:
+        return error
+    return ApiRefusal(error.status, error.code, f"Nothing was taken. {'; '.join(words)} ({error.code}, {error.status})", details)

@@ -2,6 +2,7 @@
 
 import gzip
 import sys
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -46,7 +47,7 @@ def blocks(files: list[str], block_bytes: int, on_bytes: Callable[[int], None]) 
         raw = sys.stdin.buffer if name == "-" else open(name, "rb")  # noqa: SIM115 (closed below; stdin must stay open)
         try:
             yield from _blocks_of(name, raw, block_bytes, on_bytes)
-        except (gzip.BadGzipFile, EOFError, gzip.zlib.error) as error:  # type: ignore[attr-defined]
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
             raise CliError(f"{name}: the gzip data is broken ({error}).", "bad_gzip") from None
         finally:
             if name != "-":
@@ -89,7 +90,7 @@ def _unpacked(raw: BinaryIO, on_bytes: Callable[[int], None]) -> BinaryIO:
     """`raw`, unpacked where it starts as gzip does (whatever its name; stdin too)."""
     counted = _Prefixed(raw.read(2), cast(BinaryIO, _Counted(raw, on_bytes)))
     on_bytes(len(counted.prefix))
-    return cast(BinaryIO, gzip.GzipFile(fileobj=counted)) if counted.prefix == GZIP_MAGIC else cast(BinaryIO, counted)
+    return cast(BinaryIO, gzip.GzipFile(fileobj=cast(BinaryIO, counted))) if counted.prefix == GZIP_MAGIC else cast(BinaryIO, counted)
 
 
 class _Prefixed:

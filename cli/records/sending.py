@@ -83,5 +83,6 @@ def finish(out: Output, via: str, tally: Tally, data_bytes: int, seconds: float)
         "dry_run": f"{tally.accepted:,} look right (nothing was sent)",
     }.get(via, f"{tally.accepted:,} accepted, {tally.stale:,} stale")
     print(
-        f"{counted}, {tally.refused_count:,} refused; {data_bytes / 1e6:,.1f} MB in {seconds:.1f} s ({document['records_per_second']:,} records/s)"
+        f"{counted}, {tally.refused_count:,} refused; {data_bytes / 1e6:,.1f} MB in {seconds:.1f} s "
+        f"({document['records_per_second']:,} records/s)"
     )

@@ -6,13 +6,16 @@ from dataclasses import dataclass
 from cli.sample.pools import STEMS, Region, escaped, slug
 
 TITLES = (
-    "Head of Customer Care", "CTO", "Office Manager", "VP Sales", "Founder & CEO", "Buyer", "IT Director", "Marketing Lead", "Owner", "Operations Manager",
+    "Head of Customer Care", "CTO", "Office Manager", "VP Sales", "Founder & CEO", "Buyer", "IT Director",
+    "Marketing Lead", "Owner", "Operations Manager",
     "Student", "Chief of Staff", "Product Owner", "Team Lead Support",
 )  # fmt: skip
 INDUSTRIES = ("Retail", "Logistics", "Health care", "Software", "Travel", "Energy", "Education", "Food & drink")
 PLANS = ("free", "team", "business", "enterprise")
-ATTRIBUTES = (("attr_tier", "Customer tier", "Dropdown"), ("attr_no", "Customer number", "Freeform"), ("attr_store", "Preferred store", "Dropdown"),
-              ("attr_note", "Remark", "Freeform"))  # fmt: skip
+ATTRIBUTES = (
+    ("attr_tier", "Customer tier", "Dropdown"), ("attr_no", "Customer number", "Freeform"),
+    ("attr_store", "Preferred store", "Dropdown"), ("attr_note", "Remark", "Freeform"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,7 @@ def person(seed: int, region: Region, number: int) -> Person:
     phone = f"{region.dialling}{draw.randrange(10**8, 10**9)}" if draw.random() < 0.7 else ""
     return Person(
         code=f"{region.number:02x}{number:06x}", name=escaped(name), email=f"{box}@{domain}", phone=phone, company=escaped(company),
-        title=escaped(draw.choice(TITLES)) if business else "", handle=f"{slug(language.latin_given[g])}{number}", lead=lead, business=business,
+        title=escaped(draw.choice(TITLES)) if business else "", handle=f"{slug(language.latin_given[g])}{number}",
+        lead=lead, business=business,
         channel_share=draw.random(), draw=draw,
     )  # fmt: skip

@@ -21,13 +21,16 @@ PRODUCTS = (
     "Kite Router AX6000",
 )
 STEMS = (
-    "Northwind", "Aurora", "Blue Harbour", "Solstice", "Kestrel", "Meridian", "Cobalt", "Verdant", "Quarry", "Halcyon", "Tessera", "Orchard",
-    "Pinnacle", "Ravelin", "Sable", "Umbra", "Vantage", "Willow", "Xenon", "Zephyr",
+    "Northwind", "Aurora", "Blue Harbour", "Solstice", "Kestrel", "Meridian", "Cobalt", "Verdant", "Quarry", "Halcyon", "Tessera",
+    "Orchard",     "Pinnacle", "Ravelin", "Sable", "Umbra", "Vantage", "Willow", "Xenon", "Zephyr",
 )  # fmt: skip
 # What people paste, type by mistake or write so that a careless export breaks.
 ODD = (
-    "👍🏽", "👨‍👩‍👧‍👦 🇧🇪", "=1+1", "+32 470 12 34 56", "-", "@support can anyone help?", "Rue de l'Église 5\nboîte 3\n1000 Bruxelles", 'He said "no", twice.',
-    "a,b;c\td", "<b>URGENT</b> & \"important\"", "  leading and trailing  ", "C:\\Users\\acme\\invoice.pdf", "ＨＥＬＬＯ", "İstanbul'da mısınız?", "e\u0301cole",
+    "👍🏽", "👨‍👩‍👧‍👦 🇧🇪", "=1+1", "+32 470 12 34 56", "-", "@support can anyone help?", "Rue de l'Église 5\nboîte 3\n1000 Bruxelles",
+    'He said "no", twice.',
+    "a,b;c\td", "<b>URGENT</b> & \"important\"", "  leading and trailing  ", "C:\\Users\\acme\\invoice.pdf",
+    "ＨＥＬＬＯ", "İstanbul'da mısınız?",
+    "e\u0301cole",
     "line one\r\nline two", "100%", "{}", "null", "0471", "1e5", "\u200fمرحبا\u200e", "https://acme.example/search?q=a%20b&x=1,2",
 )  # fmt: skip
 
@@ -96,7 +99,8 @@ def _language(raw: dict[str, Any], numbers: "itertools.count[int]") -> Language:
         latin_family=raw.get("latin_family") or [slug(n) for n in raw["family"]],
         family_first=raw.get("family_first", False), free_mail=raw["free_mail"], companies=raw["companies"],
         opening=[filled([text], 40) for text in raw["opening"]],
-        visitor=filled(raw["visitor"], VARIANTS), agent=filled(raw["agent"], VARIANTS), ai=filled(raw["ai"], VARIANTS // 2), thanks=filled(raw["thanks"], 12),
+        visitor=filled(raw["visitor"], VARIANTS), agent=filled(raw["agent"], VARIANTS), ai=filled(raw["ai"], VARIANTS // 2),
+        thanks=filled(raw["thanks"], 12),
     )  # fmt: skip
     for country, zone, dialling, domain, share in raw["regions"]:
         group = {"America": "AMER", "Asia": "APAC", "Australia": "APAC"}.get(zone.split("/")[0], "EMEA")

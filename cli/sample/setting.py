@@ -12,12 +12,13 @@ GROUPS = {"EMEA": "Europe/Brussels", "AMER": "America/New_York", "APAC": "Asia/S
 MEDIUMS = (("Web chat", 30), ("WhatsApp", 24), ("Email", 16), ("Facebook Messenger", 10), ("Twitter", 8), ("Instagram", 7), ("SMS", 5))
 TEAMS = ("Customer Care", "Sales", "Billing & Payments", "Technical Support")
 TOPICS = (
-    "Delivery", "Billing", "Pricing", "Technical problem", "Returns", "Appointment", "Complaint", "Compliment", "Account, access", "Product question",
-    "Warranty", "Spam",
+    "Delivery", "Billing", "Pricing", "Technical problem", "Returns", "Appointment", "Complaint", "Compliment", "Account, access",
+    "Product question", "Warranty", "Spam",
 )  # fmt: skip
 TAGS = (
-    "vip", "urgent", "follow up", "refund", "bug", "feature request", "churn risk", "Zufrieden", "réclamation", "要フォロー", "b2b", "press", "=formula",
-    "fraud?", "holiday, 2026", "translated",
+    "vip", "urgent", "follow up", "refund", "bug", "feature request", "churn risk", "Zufrieden", "réclamation",
+    "要フォロー", "b2b", "press",
+    "=formula", "fraud?", "holiday, 2026", "translated",
 )  # fmt: skip
 CAMPAIGNS = (
     ("oneTimeMsg", "Spring sale"),
@@ -89,7 +90,8 @@ def build(ids: Ids, rng: random.Random, seed: int, clock: Clock, languages: list
     for number, name in enumerate(TAGS):
         setting.tags.append(f"tag_{ids.tag}{number:02d}")
         followers = ",".join(f'"{ident}"' for ident in rng.sample(everyone, number % 3))
-        data = f'"name":"{escaped(name)}","description":"{escaped(name.capitalize())}","follower_ids":[{followers}],"created_at":"{clock.utc(before)}"'
+        about = f'"name":"{escaped(name)}","description":"{escaped(name.capitalize())}"'
+        data = f'{about},"follower_ids":[{followers}],"created_at":"{clock.utc(before)}"'
         setting.lines.append(ids.line("tag", setting.tags[-1], before, data))
     for number, (kind, name) in enumerate(CAMPAIGNS):
         setting.campaigns.append(f"camp_{ids.tag}{number:02d}")
@@ -126,7 +128,8 @@ def _channels(setting: Setting, ids: Ids, clock: Clock, group: str, number: int,
     setting.channels[group] = found
     for kind in ("support_bot", "channel_bot"):
         ident = f"{kind.split('_', maxsplit=1)[0]}bot_{ids.tag}{number}"
-        data = f'"name":"{kind.replace("_", " ").title()} {group}","kind":"{kind}","channel_id":"{found[0][1].id}","created_at":"{clock.utc(at)}"'
+        name = f"{kind.replace('_', ' ').title()} {group}"
+        data = f'"name":"{name}","kind":"{kind}","channel_id":"{found[0][1].id}","created_at":"{clock.utc(at)}"'
         setting.lines.append(ids.line("bot", ident, at, data))
         if kind == "support_bot":
             setting.support_bots.append(ident)
@@ -143,11 +146,12 @@ def _agents(
     for number in range(min(80, 4 + conversations // 2500)):
         who = person(seed + 1, regions[rng.randrange(len(regions))], number + 900_000)
         ident, team = f"agent_{ids.tag}{group.lower()}{number:02d}", teams[0 if number % 2 else number // 2 % 4]
-        removed = "true" if number == 3 else "false"
+        login = f"{who.handle.rstrip('0123456789')}.{group.lower()}{number}"
         data = (
-            f'"name":"{who.name}","email":"{who.handle}@support.acme.example","reference":"{number:03d}","team_id":"{team}","account_id":"{10_000 + number}",'
-            f'"username":"{who.handle}","role":"{"owner" if number == 0 else "member"}","removed":{removed},"created_at":"{clock.utc(at)}",'
-            f'"default_group_watch":"{("all", "info", "none")[number % 3]}","operator":{"true" if number % 4 else "false"},"operator_email_reminder":false'
+            f'"name":"{who.name}","email":"{login}@support.acme.example","reference":"{number:03d}","team_id":"{team}",'
+            f'"account_id":"{10_000 + number}","username":"{login}","role":"{"member" if number else "owner"}",'
+            f'"removed":{"true" if number == 3 else "false"},"created_at":"{clock.utc(at)}","operator":{"true" if number % 4 else "false"},'
+            f'"default_group_watch":"{("all", "info", "none")[number % 3]}","operator_email_reminder":false'
         )
         setting.lines.append(ids.line("agent", ident, at, data))
         found.append(Agent(ident, who.name, team, clock.zones[GROUPS[group]]))
