@@ -17,7 +17,8 @@ from services.export_request.planning import Planner
 from services.export_request.queries import load
 from shared.database import Connection, tenant
 from shared.datasets.plan import CustomProperty
-from shared.errors import ApiError, Detail, PermanentError, conflict, gone, invalid_request
+from shared.errors import ApiError, Detail, PermanentError, conflict, gone, invalid_request, too_large
+from shared.http import BODY_BYTES_MAX
 from shared.ids import new_id
 from shared.inbox import Inbox
 from shared.observability import current_traceparent
@@ -36,6 +37,7 @@ class Request:
     body: Any
     request_id: str | None
     requested_by: str | None
+    size: int = 0  # bytes, as it came
 
 
 class Intake:
@@ -141,6 +143,8 @@ def _without_envelope(body: Any) -> Any:
 
 def _check_envelope(request: Request) -> None:
     """What a Kafka message has besides the body. Raises ApiError."""
+    if request.size > BODY_BYTES_MAX:
+        raise too_large(f"The body is larger than {BODY_BYTES_MAX} bytes.")
     if isinstance(request.body, dict) and "password" in request.body:
         raise ApiError(
             400, "password_over_kafka", "A password must not go over Kafka: ask for this export over HTTP.",

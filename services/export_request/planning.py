@@ -153,7 +153,7 @@ class Planner:
             return  # it has ended, or another process was faster
         now = self._clock()
         files = max([row["files_planned"], *(c.file_number for c in found.chunks)])
-        if files > FILES_MAX:
+        if files * len(row["formats"]) > FILES_MAX:
             too_many = Failed("too_many_files", f"The export would have more than {FILES_MAX} files; ask for more rows a file.")
             await self._publish(connection, await self._effects.apply(connection, row, too_many, now))
             return

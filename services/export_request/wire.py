@@ -36,7 +36,7 @@ def request_of(message: Incoming) -> Request:
     body = _json(message.value)
     if not isinstance(body, dict):
         raise PermanentError("undecodable", "The message is not a JSON object.")
-    return _request(body.get("org_id"), body, body.get("request_id"), body.get("requested_by"))
+    return _request(body.get("org_id"), body, body.get("request_id"), body.get("requested_by"), len(message.value))
 
 
 def _from_avro(value: bytes) -> Request:
@@ -47,7 +47,7 @@ def _from_avro(value: bytes) -> Request:
         record: Any = fastavro.schemaless_reader(io.BytesIO(value[10:]), schema, None)
     except Exception as error:
         raise PermanentError("undecodable", f"The body is not an {NAME}: {type(error).__name__}.") from error
-    return _request(record["org_id"], _json(record["body"]), record["request_id"], record["requested_by"])
+    return _request(record["org_id"], _json(record["body"]), record["request_id"], record["requested_by"], len(value))
 
 
 def _json(text: bytes | str) -> Any:
@@ -57,7 +57,7 @@ def _json(text: bytes | str) -> Any:
         raise PermanentError("undecodable", problem.message, problem.field) from problem
 
 
-def _request(org_id: Any, body: Any, request_id: Any, requested_by: Any) -> Request:
+def _request(org_id: Any, body: Any, request_id: Any, requested_by: Any, size: int) -> Request:
     if not isinstance(org_id, str) or not org_id or "\x00" in org_id:
         raise PermanentError("undecodable", "The message names no organisation.", "org_id")
-    return Request(org_id, body, request_id, requested_by)
+    return Request(org_id, body, request_id, requested_by, size)

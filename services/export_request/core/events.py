@@ -11,6 +11,7 @@ from shared.outbox import Outgoing
 from shared.topics import EXPORT_EVENTS
 
 SOURCE = "/v1/exports"
+ID_MAX = 255
 PROGRESS_EVERY = timedelta(seconds=1)
 
 
@@ -23,8 +24,14 @@ def refused_event(
     org_id: str, request_id: Any, requested_by: Any, error: ApiError, event_id: str, now: datetime, traceparent: str = ""
 ) -> Outgoing:
     """What became of a request over Kafka that no export came of; key and subject are the request's id."""
-    data = {"org_id": org_id, "request_id": request_id, "requested_by": requested_by, "error": error.body()["error"]}
-    return _event("refused", request_id if isinstance(request_id, str) else "", data, event_id, now, traceparent)
+    known, by = _short(request_id), _short(requested_by)
+    data = {"org_id": org_id, "request_id": known, "requested_by": by, "error": error.body()["error"]}
+    return _event("refused", known or "", data, event_id, now, traceparent)
+
+
+def _short(text: Any) -> str | None:
+    """What was sent, as far as it may be what it should be: nothing else is repeated."""
+    return text[:ID_MAX] if isinstance(text, str) else None
 
 
 def _event(told: str, subject: str, data: Mapping[str, Any], event_id: str, now: datetime, traceparent: str) -> Outgoing:

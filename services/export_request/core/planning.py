@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-FILES_MAX = 10_000
+FILES_MAX = 2_000  # of all formats together: an event that lists them fits into a Kafka message
 
 
 @dataclass(frozen=True)

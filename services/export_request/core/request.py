@@ -32,6 +32,7 @@ RANGE_DAYS_MAX = 1_100
 LABELS_MAX, LABEL_NAME_MAX, LABEL_VALUE_MAX = 20, 63, 255
 COLUMNS_MAX = 1_000
 KEY_MAX = 255
+DETAILS_MAX = 200
 WHOLE_MAX = 2**53 - 1
 
 
@@ -101,9 +102,9 @@ class _Resolver:
         expires_in = self._whole("expires_in_seconds", 1, retention, f" (your organisation keeps files for {retention} seconds)")
         labels = self._labels()
         if self._wrong:
-            raise invalid_request(*self._wrong)
+            raise invalid_request(*_bounded(self._wrong))
         if self._together or dataset is None:
-            raise unprocessable(*self._together)
+            raise unprocessable(*_bounded(self._together))
         spec = PlanSpec(
             dataset=dataset.name, formats=asked, columns=columns, custom_properties=list(self._organisation.custom_properties),
             timezone=timezone, from_=start, to=end, filter=chosen, spreadsheet_safe=safe, compression=compression, max_rows_per_file=rows,
@@ -272,6 +273,12 @@ class _Resolver:
             if not isinstance(value, str) or len(value) > LABEL_VALUE_MAX or not value.isprintable():
                 self._refuse(field, f"must be text of at most {LABEL_VALUE_MAX} printable characters")
         return labels
+
+
+def _bounded(details: list[Detail]) -> list[Detail]:
+    """All of them, unless there are so many that the answer would not fit into a message."""
+    rest = len(details) - DETAILS_MAX
+    return details if rest <= 0 else [*details[:DETAILS_MAX], Detail("", f"{rest} more fields are wrong")]
 
 
 @cache

@@ -116,3 +116,16 @@ async def test_an_unknown_organisation_is_a_dead_letter(world: World) -> None:
     with pytest.raises(PermanentError) as refused:
         await world.parts.handlers.export_requests(message(b'{"org_id":"org_nobody","request_id":"r","dataset":"leads"}'))
     assert (refused.value.code, refused.value.field) == ("unknown_organisation", "org_id")
+
+
+async def test_a_refusal_is_always_small_enough_to_be_told(world: World) -> None:
+    """Nothing that a sender can put into a request makes an event that the topic would not take."""
+    caller = await world.organisation()
+    many = {f"field_{n}": 1 for n in range(20_000)}
+    for odd in (as_json(caller, LEADS | many), as_json(caller, LEADS, request_id="x" * 900_000), as_json(caller, LEADS, requested_by="x" * 900_000),
+                as_json(caller, LEADS | {"filter": {"ids": ["x" * 100] * 12_000}})):  # fmt: skip
+        await world.parts.handlers.export_requests(odd)
+    sizes = [len(m.value) + len(m.key) + sum(len(v) for v in m.headers.values()) for m in await world.outbox()]
+    assert len(sizes) == 4
+    assert max(sizes) < 100_000
+    assert (await caller.call("GET", "/v1/exports")).json()["data"] == []

@@ -9,7 +9,8 @@ from shared.codec import encode
 from shared.consumer import Incoming
 from shared.errors import PermanentError
 from shared.messages import ChunkFailed, PublishFailed
-from tests.contract.export_request.conftest import LEADS, World, incoming
+from tests.conftest import Database
+from tests.contract.export_request.conftest import LEADS, World, incoming, world_of
 
 
 async def test_a_small_export_takes_one_express_chunk_and_completes(world: World) -> None:
@@ -237,3 +238,13 @@ async def test_an_internal_message_that_cannot_be_read_is_a_dead_letter(world: W
     assert refused.value.code == "undecodable"
     with pytest.raises(PermanentError):
         await world.parts.handlers.export_parts(Incoming("export-parts", 0, 0, None, encode(PublishFailed("e", "o", "c", "m")), ()))
+
+
+async def test_too_many_files_fail_with_their_reason(database: Database) -> None:
+    async with world_of(database, chunk_rows_max=1000) as world:
+        caller = await world.organisation(leads=1010)
+        export = await caller.ask({"dataset": "leads", "formats": ["csv", "json"], "max_rows_per_file": 1})
+        await world.planned()
+        failed = await caller.get(export["id"])
+        assert (failed["status"], failed["error"]["code"]) == ("failed", "too_many_files")
+        assert await world.admin.fetchval("SELECT count(*) FROM exports.chunks") == 0
