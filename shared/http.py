@@ -14,6 +14,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shared import strictjson
 from shared.database import sorted_errors
@@ -134,18 +135,28 @@ def create_api(title: str) -> FastAPI:
     """A FastAPI app whose every error has the contract's shape; routers are added by the service's api.py."""
     app = FastAPI(title=title, docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     handlers: dict[Any, Callable[[Request, Any], Awaitable[Response]]] = {
-        ApiError: _api_error, TransientError: _transient, HTTPException: _http_exception, RequestValidationError: _validation, Exception: _defect,
+        ApiError: _api_error, TransientError: _transient, HTTPException: _http_exception,
+        RequestValidationError: _validation, Exception: _defect,
     }  # fmt: skip
     for kind, handler in handlers.items():
         app.add_exception_handler(kind, handler)
-    app.middleware("http")(_traced)
+    app.add_middleware(_Traced)
     return app
 
 
-async def _traced(request: Request, call: Callable[[Request], Awaitable[Response]]) -> Response:
-    structlog.contextvars.clear_contextvars()
-    with span(f"{request.method} {request.url.path}", {k: v for k, v in request.headers.items() if k == "traceparent"}):
-        return await call(request)
+class _Traced:
+    """A span a request. Plain ASGI: Starlette's function middleware puts a queue between a streamed answer and its caller."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        structlog.contextvars.clear_contextvars()
+        sender = {name.decode(): value.decode("latin-1") for name, value in scope["headers"] if name == b"traceparent"}
+        with span(f"{scope['method']} {scope['path']}", sender):
+            return await self._app(scope, receive, send)
 
 
 async def _api_error(_: Request, error: ApiError) -> Response:

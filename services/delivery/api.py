@@ -1,6 +1,7 @@
 """Downloads: files, manifests, and links that need no key."""
 
-from collections.abc import AsyncIterator, Callable
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Annotated
@@ -8,6 +9,7 @@ from typing import Annotated
 import structlog
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import RedirectResponse, Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from services.delivery.core import links, ranges
 from services.delivery.core.access import Access, Standing, decide
@@ -101,28 +103,57 @@ class Downloads:
             status, headers["Content-Range"] = 206, f"bytes {span.start}-{span.end - 1}/{found.bytes}"
         if request.method == "HEAD" or span.start == span.end:
             return Response(status_code=status, headers=headers)
-        return StreamingResponse(await self._stream(found.key or "", span), status, headers)
+        return Download(await self._begin(found.key or "", span), self._threads, status, headers)
 
-    async def _stream(self, key: str, span: ranges.Span) -> AsyncIterator[bytes]:
+    async def _begin(self, key: str, span: ranges.Span) -> "Pieces":
         """The first piece is read before the answer begins, so that a store that is away is a 503 and not a broken body."""
-        pieces = self._objects.read(key, span.start, span.end)
+        pieces = Pieces(self._objects.read(key, span.start, span.end))
         try:
-            first = await self._threads.run(next, pieces, b"")
+            await self._threads.run(pieces.begin)
         except NotThere:
             log.error("published_file_missing", key=key)
             raise not_found("The file") from None
+        return pieces
 
-        async def send() -> AsyncIterator[bytes]:
-            piece = first
-            try:
-                while piece:
-                    yield piece
-                    DOWNLOADED.inc(len(piece))
-                    piece = await self._threads.run(next, pieces, b"")
-            finally:  # the caller may have gone away in the middle
-                await self._threads.run(pieces.close)  # type: ignore[attr-defined]
 
-        return send()
+class Pieces:
+    """An object's bytes, read by one thread at a time; `close` waits for a read that is under way."""
+
+    def __init__(self, source: Iterator[bytes]) -> None:
+        self._source, self._lock = source, threading.Lock()
+        self._first = b""
+
+    def begin(self) -> None:
+        self._first = self.next()
+
+    def next(self) -> bytes:
+        """The next piece; empty at the end, and once closed."""
+        with self._lock:
+            piece, self._first = self._first, b""
+            return piece or next(self._source, b"")
+
+    def close(self) -> None:
+        with self._lock:
+            self._source.close()  # type: ignore[attr-defined]
+
+
+class Download(StreamingResponse):
+    """Lets go of the object however the answer ends: sent, refused, or left by the caller before or in the middle of it."""
+
+    def __init__(self, pieces: Pieces, threads: Threads, status: int, headers: dict[str, str]) -> None:
+        super().__init__(self._send(), status, headers)
+        self._pieces, self._threads = pieces, threads
+
+    async def _send(self) -> AsyncIterator[bytes]:
+        while piece := await self._threads.run(self._pieces.next):
+            yield piece
+            DOWNLOADED.inc(len(piece))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._threads.start(self._pieces.close)  # not awaited: this may be a cancellation
 
 
 def _plausible(text: str) -> bool:

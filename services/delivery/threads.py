@@ -17,5 +17,9 @@ class Threads:
     async def run(self, work: Callable[..., T], *args: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, work, *args)
 
+    def start(self, work: Callable[[], object]) -> None:
+        """Have it done; nobody waits for it."""
+        self._pool.submit(work)
+
     async def close(self) -> None:
         await asyncio.to_thread(self._pool.shutdown)
