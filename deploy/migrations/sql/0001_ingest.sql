@@ -1,6 +1,6 @@
 -- The data: one versioned table for each record type. `added` and `ended` are transaction ids; a change ends one version
 -- and adds the next, so a stored pg_snapshot reads the same rows for ever (docs/architecture.md, "One instant").
--- Free objects are canonical JSON (RFC 8785) in text columns: jsonb would reorder keys and reprint numbers.
+-- Free objects are canonical JSON (RFC 8785) in text columns, 'null' where not given: jsonb would reorder keys and reprint numbers.
 
 CREATE SCHEMA ingest AUTHORIZATION waybill_owner;
 SET ROLE waybill_owner;

@@ -27,7 +27,8 @@ def _optional(text: str | None) -> datetime | None:
 
 
 def _free(value: dict[str, Any] | None) -> str:
-    return canonical(value) if value else "{}"
+    """Canonical text; an object that isn't given is JSON's null, which differs from an empty one."""
+    return "null" if value is None else canonical(value)
 
 
 def _properties(value: dict[str, Any] | None) -> str:
