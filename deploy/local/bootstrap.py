@@ -85,7 +85,7 @@ def set_up_kafka() -> None:
         return
     shutil.rmtree(JARS, ignore_errors=True)
     goal = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={JARS}"]
-    _run("fetching Kafka by Maven", ["mvn", "-q", "-B", "-f", str(HERE / "pom.xml"), *goal])
+    _run("fetching Kafka by Maven", ["mvn", "-q", "-B", "-Dstyle.color=never", "-f", str(HERE / "pom.xml"), *goal])
     (JARS.parent / "complete").write_text(_digest(HERE / "pom.xml"), "ascii")
 
 

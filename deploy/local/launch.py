@@ -1,4 +1,4 @@
-"""Become one process of the stack: note the pid, drop privileges, exec. Runs before anything else, so it imports little.
+"""Become one process of the stack: note the pid, clear what a killed run left, drop privileges, exec. Runs before anything else, so it imports little.
 
 Usage: python -I -S launch.py run/NAME.json
 """
@@ -16,6 +16,15 @@ def main(path: str) -> None:
     with open(temporary, "w", encoding="ascii") as pid_file:
         pid_file.write(f"{os.getpid()}\n")
     os.replace(temporary, spec["pid_file"])
+    for leftover in spec["leftovers"]:
+        try:
+            os.unlink(leftover)
+        except FileNotFoundError:
+            continue
+        except PermissionError:
+            sys.exit(
+                f"{leftover} belongs to another user's stack on the same ports: have it removed, or move the ports (WAYBILL_PORT_BASE)"
+            )
     if spec["user"]:
         account = pwd.getpwnam(spec["user"])
         os.setgroups([])

@@ -16,7 +16,7 @@ from deploy.local import gateway, kafka, postgres, s3, services, topics
 from deploy.local.errors import StackError
 from deploy.local.keeper import Keeper
 from deploy.local.ports import Ports, require_free, resolve
-from deploy.local.processes import pid_of, stop_orphans
+from deploy.local.processes import pid_of, remove_leftovers, stop_orphans
 from deploy.local.program import Program
 from deploy.local.progress import say, step
 from deploy.local.state import ROOT, SERVICES, State, write_private
@@ -220,5 +220,6 @@ def down(state: State) -> None:
         while keeper.is_running():
             time.sleep(0.05)
         stop_orphans(state)
+        remove_leftovers(state)
         for path in state.pids.iterdir():
             path.unlink()

@@ -65,6 +65,13 @@ def stop_orphans(state: State) -> None:
         raise StackError(f"can't be stopped: {', '.join(f'{name} (pid {pid})' for name, pid in left.items())}")
 
 
+def remove_leftovers(state: State) -> None:
+    """Remove the files outside of the state directory that our processes, all ended, have left."""
+    for path in state.run.glob("*.json"):
+        for leftover in json.loads(path.read_text("utf-8")).get("leftovers", []):
+            Path(leftover).unlink(missing_ok=True)
+
+
 def _signal(pid: int, number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
         os.kill(pid, number)

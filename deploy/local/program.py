@@ -12,7 +12,10 @@ Ready = Callable[[], str | None]  # None: ready; else what it still waits for
 
 @dataclass(frozen=True)
 class Program:
-    """One process. `ports` are names of the port table; a change of `fingerprint` means a restart (it stands for files read at start)."""
+    """One process. `ports` are names of the port table; a change of `fingerprint` means a restart (it stands for files read at start).
+
+    `leftovers` are files outside of the state directory that a killed run leaves behind, and that would be in the next one's way.
+    """
 
     name: str
     command: list[str]
@@ -22,6 +25,7 @@ class Program:
     directory: Path = Path("/")
     user: str | None = None
     fingerprint: str = ""
+    leftovers: tuple[Path, ...] = ()
     stop_signal: str = "TERM"
     stop_seconds: int = 30
 
@@ -36,6 +40,7 @@ class Program:
                 "pid_file": str(pid_file),
                 "ports": port_numbers,
                 "fingerprint": self.fingerprint,
+                "leftovers": [str(path) for path in self.leftovers],
                 "stop_signal": self.stop_signal,
                 "stop_seconds": self.stop_seconds,
             },

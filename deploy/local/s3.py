@@ -47,6 +47,13 @@ def options(home: Path, ports: Ports) -> list[str]:
     return [f"-{name}={value}" for name, value in flags.items()]
 
 
+def sockets(ports: Ports) -> tuple[Path, ...]:
+    """Unix sockets that SeaweedFS opens beside its ports, under names of its own choosing."""
+    names = [f"s3-{ports['s3']}", f"s3-grpc-{ports['s3_grpc']}", f"filer-{ports['s3_filer']}"]
+    names += [f"{part}-grpc-{ports[f's3_{part}_grpc']}" for part in ("master", "volume", "filer")]
+    return tuple(Path(f"/tmp/seaweedfs-{name}.sock") for name in names)
+
+
 def program(state: State, ports: Ports, binary: Path, access_key: str, secret_key: str) -> Program:
     """SeaweedFS as a process."""
     home = state.directory / "s3"
@@ -61,6 +68,7 @@ def program(state: State, ports: Ports, binary: Path, access_key: str, secret_ke
         ready=lambda: answers(f"http://{ports.address('s3')}/healthz"),
         directory=home,
         fingerprint=text,
+        leftovers=sockets(ports),
         stop_seconds=2,  # its filer waits 15 s for subscribers in its own process; what was acknowledged survives SIGKILL
     )
 

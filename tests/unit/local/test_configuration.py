@@ -186,3 +186,8 @@ def test_the_tests_own_stack_forgets_the_callers() -> None:
     environment = environment_for_tests({"PATH": "/bin", "WAYBILL_URL": "x", "WAYBILL_PORT": "1"}, 28000)
     assert environment["WAYBILL_PORT_BASE"] == "28000"
     assert {name for name in environment if name.startswith("WAYBILL_")} == {"WAYBILL_PORT_BASE", "WAYBILL_ENV_FILE"}
+
+
+def test_sockets_beside_the_stores_ports_are_known_and_differ_by_port() -> None:
+    assert len(set(s3.sockets(PORTS))) == 6
+    assert not set(s3.sockets(PORTS)) & set(s3.sockets(resolve({"WAYBILL_PORT_BASE": "21000"})))
