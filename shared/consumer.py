@@ -12,7 +12,7 @@ from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 from faststream.kafka.message import KafkaAckableMessage
@@ -22,6 +22,7 @@ from shared.observability import span
 from shared.topics import dead_letters_of
 
 log = structlog.get_logger()
+CUT_BYTES = 256 * 1024
 ERROR_HEADERS = ("error-code", "error-message", "error-field", "original-topic", "original-partition", "original-offset")
 
 
@@ -66,15 +67,20 @@ class DeadLetters:
     async def keep_all(self, refused: Sequence[tuple[Incoming, PermanentError]]) -> None:
         """Returns once the broker has all of them. Raises TransientError where Kafka is away."""
         try:
-            sent = [
-                await self._producer.send(
-                    dead_letters_of(m.topic), value=m.value, key=m.key, headers=[*m.headers, *_reason(m, error)]
-                )
-                for m, error in refused
-            ]  # fmt: skip
+            sent = [await self._send(m, error) for m, error in refused]
             await asyncio.gather(*sent)
         except KafkaError as error:
             raise TransientError(f"Kafka: {type(error).__name__}", "Kafka") from error
+
+    async def _send(self, m: Incoming, error: PermanentError) -> Any:
+        """Hand it to the producer. What can't be sent whole (a batch may unpack to more than a topic takes) is cut, and says so."""
+        topic, headers = dead_letters_of(m.topic), [*m.headers, *_reason(m, error)]
+        try:
+            return await self._producer.send(topic, value=m.value, key=m.key, headers=headers)
+        except MessageSizeTooLargeError:
+            cut = [*_reason(m, error), ("original-bytes", str(len(m.value)).encode())]
+            log.error("dead_letter_cut", topic=m.topic, partition=m.partition, offset=m.offset, bytes=len(m.value))
+            return await self._producer.send(topic, value=m.value[:CUT_BYTES], key=(m.key or b"")[:CUT_BYTES] or None, headers=cut)
 
 
 def _reason(message: Incoming, error: PermanentError) -> list[tuple[str, bytes]]:

@@ -14,7 +14,7 @@ from shared.runtime import Service, create_broker, create_producer, kafka_check
 
 
 async def build() -> Service:
-    settings = Settings()  # type: ignore[call-arg]
+    settings = Settings()
     configure("ingest", settings.log_level, settings.otlp_endpoint)
     # A plan made while a table was small must not scan it when it has grown.
     pool = create_pool(settings.ingest_database_url, "ingest", 8, prepare, enable_seqscan="off")

@@ -79,19 +79,24 @@ class Lines:
     def feed(self, piece: bytes) -> list[tuple[int, bytes | None]]:
         """The lines that end in this piece."""
         *ended, self._rest = (self._rest + piece).split(b"\n")
-        lines = [line for text in ended if (line := self._line(text)) is not None]
+        lines = self._numbered(ended)
         if len(self._rest) > RECORD_BYTES_MAX:
             self._rest, self._skips = b"", True
         return lines
 
     def end(self) -> list[tuple[int, bytes | None]]:
         """The last line, where no line end follows it."""
-        line = self._line(self._rest)
-        return [line] if line is not None else []
+        return self._numbered([self._rest])
 
-    def _line(self, text: bytes) -> tuple[int, bytes | None] | None:
-        self._number += 1
-        if self._skips or len(text) > RECORD_BYTES_MAX:
+    def _numbered(self, ended: list[bytes]) -> list[tuple[int, bytes | None]]:
+        first = self._number + 1
+        self._number += len(ended)
+        lines: list[tuple[int, bytes | None]] = [
+            (number, line if len(line) <= RECORD_BYTES_MAX else None)
+            for number, line in enumerate(ended, first)
+            if line and not line.isspace()
+        ]
+        if self._skips and ended:
             self._skips = False
-            return self._number, None
-        return (self._number, text) if text and not text.isspace() else None
+            lines = [(first, None), *[line for line in lines if line[0] != first]]
+        return lines

@@ -106,11 +106,11 @@ def _record(message: Any) -> Record:
 
 
 def _as_json(value: bytes, message: Any) -> bytes:
-    header = next((v or b"" for name, v in message.headers if name == "content-type"), JSON.encode())
+    header = next((v or b"" for name, v in message.headers if name == "content-type"), b"")
     content_type = header.decode("utf-8", "replace").partition(";")[0].strip().lower()
     if content_type == AVRO:
         return avro.as_json(value)
-    if content_type != JSON:
+    if content_type not in ("", JSON):
         raise PermanentError("undecodable", f"the header content-type must be {JSON} or {AVRO}", "content-type")
     return value
 

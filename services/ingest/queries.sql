@@ -60,10 +60,15 @@ DELETE FROM ingest.{table} WHERE org_id = $1 AND id = ANY ($2::text[]);
 -- name: erase_scores!
 DELETE FROM ingest.lead_scores WHERE org_id = $1 AND id = ANY ($2::text[]);
 
--- name: keep_tombstones!
+-- name: add_tombstones!
 INSERT INTO ingest.tombstones (org_id, type, id, version, erased)
-SELECT $1, '{type}', t.id, t.version, t.erased FROM unnest($2::text[], $3::bigint[], $4::boolean[]) t (id, version, erased)
-ON CONFLICT (org_id, type, id) DO UPDATE SET version = excluded.version, erased = excluded.erased;
+SELECT $1, '{type}', t.id, t.version, t.erased FROM unnest($2::text[], $3::bigint[], $4::boolean[]) t (id, version, erased);
+
+-- name: change_tombstones!
+-- Not an upsert: that would add one anew where another writer has just removed it, instead of failing.
+UPDATE ingest.tombstones b SET version = t.version, erased = t.erased
+FROM unnest($2::text[], $3::bigint[], $4::boolean[]) t (id, version, erased)
+WHERE b.org_id = $1 AND b.type = '{type}' AND b.id = t.id;
 
 -- name: remove_tombstones!
 DELETE FROM ingest.tombstones WHERE org_id = $1 AND type = '{type}' AND id = ANY ($2::text[]);

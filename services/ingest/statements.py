@@ -32,7 +32,8 @@ class Statements:
     end_versions: str
     remove_own_versions: str
     erase_versions: str
-    keep_tombstones: str
+    add_tombstones: str
+    change_tombstones: str
     remove_tombstones: str
 
 

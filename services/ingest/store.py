@@ -13,6 +13,7 @@ from services.ingest.core.fold import Final, Held, fold
 from services.ingest.core.records import Record
 from services.ingest.statements import STATEMENTS, Statements, statement
 from shared.database import Connection, sorted_errors
+from shared.errors import TransientError
 
 log = structlog.get_logger()
 RUNS_MAX = 100
@@ -61,35 +62,38 @@ class Store:
         async def batches() -> AsyncIterator[Sequence[Record]]:
             yield records
 
-        return await self.write_together(batches, org_id)
+        return await self._persist(batches, org_id, together=False)
 
     async def write_together(self, batches: Batches, org_id: str = "") -> Written:
         """Write all batches that `batches()` gives in one transaction; it is called again where the transaction has to run again."""
+        return await self._persist(batches, org_id, together=True)
+
+    async def _persist(self, batches: Batches, org_id: str, together: bool) -> Written:
+        """Run the transaction until no other writer comes first."""
         alone = False
-        for run in range(RUNS_MAX):
+        for _ in range(RUNS_MAX):
             try:
                 with sorted_errors():
-                    written = await self._run(batches, org_id, alone)
+                    written = await self._run(batches, org_id, alone, together)
             except _MustBeAlone:
                 alone = True
             except Exception as error:
-                if not isinstance(error.__cause__ or error, _OTHER_WRITER) or run == RUNS_MAX - 1:
+                if not isinstance(error.__cause__ or error, _OTHER_WRITER):
                     raise
                 RUNS_AGAIN.inc()
             else:
                 RECORDS.labels("accepted").inc(written.accepted)
                 RECORDS.labels("stale").inc(written.stale)
                 return written
-        raise AssertionError("unreachable")
+        raise TransientError("PostgreSQL: other writers came first every time", "PostgreSQL")
 
-    async def _run(self, batches: Batches, org_id: str, alone: bool) -> Written:
+    async def _run(self, batches: Batches, org_id: str, alone: bool, together: bool) -> Written:
         accepted = total = 0
         async with self._transaction(alone) as connection:
-            first = True
+            batch = _Batch(connection, self._known, alone, together)
             async for records in batches():
-                accepted += await _Batch(connection, self._known, alone, first).write(records, org_id)
+                accepted += await batch.write(records, org_id)
                 total += len(records)
-                first = False
         return Written(accepted, total - accepted)
 
     @asynccontextmanager
@@ -100,10 +104,10 @@ class Store:
 
 
 class _Batch:
-    """One batch inside a transaction; `first`: nothing was written in it before."""
+    """Writes batches inside a transaction; `shared`: more than one."""
 
-    def __init__(self, connection: Connection, known: set[str], alone: bool, first: bool) -> None:
-        self._connection, self._known, self._alone, self._first = connection, known, alone, first
+    def __init__(self, connection: Connection, known: set[str], alone: bool, shared: bool) -> None:
+        self._connection, self._known, self._alone, self._shared = connection, known, alone, shared
 
     async def write(self, records: Sequence[Record], default_org_id: str) -> int:
         """Returns how many were accepted."""
@@ -148,23 +152,25 @@ class _Batch:
                 await execute(sql.replace_versions, org_id)
             if replaced < len(rows):
                 await execute(sql.add_versions, org_id)
-            if not self._first:
+            if self._shared:
                 await execute(f"TRUNCATE pg_temp.{sql.staging}")
         ended = [f.before.place for f in finals if f.life == "gone" and f.before.place is not None]
         if ended:
             await execute(sql.end_versions, org_id, ended)
-            if not self._first:
+            if self._shared:
                 await execute(sql.remove_own_versions, org_id, ended)
 
     async def _bury(self, sql: Statements, org_id: str, finals: Sequence[Final]) -> None:
         """Tombstones, and everything of a person who is erased."""
         buried = [f for f in finals if f.life == "erased" or (f.life == "gone" and f.version is not None)]
-        if buried:
-            if not self._alone and any(f.before.life == "unknown" for f in buried):
-                raise _MustBeAlone
-            await self._connection.execute(
-                sql.keep_tombstones, org_id, [f.id for f in buried], [f.version for f in buried], [f.life == "erased" for f in buried]
-            )
+        if not self._alone and any([f.before.life == "unknown" for f in buried]):
+            raise _MustBeAlone
+        known = [f for f in buried if f.before.life in ("gone", "erased")]
+        new = [f for f in buried if f.before.life in ("unknown", "current")]
+        for query, some in ((sql.change_tombstones, known), (sql.add_tombstones, new)):
+            if some:
+                columns = [f.id for f in some], [f.version for f in some], [f.life == "erased" for f in some]
+                await self._connection.execute(query, org_id, *columns)
         if erased := [f.id for f in finals if f.life == "erased"]:
             await self._connection.execute(sql.erase_versions, org_id, erased)
             if sql.kind.name == "lead":

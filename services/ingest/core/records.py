@@ -69,7 +69,7 @@ def _keys(kind: RecordType, value: dict[str, Any]) -> int:
 
 
 def _record(kind: RecordType, envelope: Any) -> Record:
-    op = envelope.op or "upsert"
+    op: Op = envelope.op or "upsert"
     if not 1 <= len(envelope.id) <= t.ID_CODE_POINTS_MAX or (not envelope.id.isprintable() and _control_character(envelope.id)):
         raise PermanentError("invalid_value", f"must be 1–{t.ID_CODE_POINTS_MAX} characters, none of them a control character", "id")
     if op == "upsert":

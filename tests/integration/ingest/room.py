@@ -1,0 +1,81 @@
+"""A database with organisations and keys, and ingest's store and HTTP on it, in the test's own process."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+import httpx
+import msgspec
+from fastapi import FastAPI
+
+from services.ingest.api import router
+from services.ingest.core.records import Record, decode
+from services.ingest.store import Store, prepare
+from shared.database import create_pool
+from shared.http import Authenticator, create_api, new_key
+from tests.conftest import Database
+from tests.unit.ingest.samples import as_bytes
+
+ORGS = ("org_a", "org_b")
+
+
+@dataclass
+class Room:
+    pool: asyncpg.Pool
+    admin: asyncpg.Connection  # superuser: sees everything
+    store: Store
+    api: FastAPI
+    keys: dict[str, str]
+
+    def client(self, org_id: str = "org_a") -> httpx.AsyncClient:
+        transport = httpx.ASGITransport(self.api, raise_app_exceptions=False)
+        return httpx.AsyncClient(transport=transport, base_url="http://ingest", headers={"authorization": f"Bearer {self.keys[org_id]}"})
+
+    async def write(self, *records: dict[str, Any], org_id: str = "org_a") -> tuple[int, int]:
+        """Accepted and stale."""
+        written = await self.store.write([read(r, org_id) for r in records])
+        return written.accepted, written.stale
+
+    async def current(self, table: str, column: str, org_id: str = "org_a") -> dict[str, Any]:
+        rows = await self.admin.fetch(f'SELECT id, "{column}" FROM ingest.{table} WHERE org_id = $1 AND ended IS NULL', org_id)
+        return {id_: value for id_, value in rows}
+
+    async def versions(self, table: str, id_: str) -> list[Any]:
+        """Every version of an id, oldest first: (version, ended or not)."""
+        query = f"SELECT version, ended IS NOT NULL FROM ingest.{table} WHERE id = $1 ORDER BY added"
+        return [tuple(row) for row in await self.admin.fetch(query, id_)]
+
+
+def read(record: dict[str, Any], org_id: str) -> Record:
+    return msgspec.structs.replace(decode(as_bytes(record)), org_id=org_id)
+
+
+def team(id_: str, name: str | None = None, **envelope: Any) -> dict[str, Any]:
+    data = {"data": {"name": name}} if name is not None else {}
+    return {"type": "team", "id": id_, **envelope, **data}
+
+
+@asynccontextmanager
+async def open_room(database: Database) -> AsyncIterator[Room]:
+    admin = await asyncpg.connect(database.url)
+    keys = {}
+    for org_id in ORGS:
+        key_id, shown, hash_ = new_key()
+        keys[org_id] = shown
+        await admin.execute("INSERT INTO tenancy.organisations (org_id, name) VALUES ($1, $1) ON CONFLICT DO NOTHING", org_id)
+        query = "INSERT INTO tenancy.api_keys (id, org_id, name, hash, scopes) VALUES ($1, $2, '', $3, $4)"
+        await admin.execute(query, key_id, org_id, hash_, ["records:write"])
+    pool = create_pool(database.as_service("ingest"), "ingest", 6, prepare, enable_seqscan="off")
+    await pool
+    store = Store(pool)
+    api = create_api("ingest")
+    api.include_router(router(store, Authenticator(pool)))
+    try:
+        yield Room(pool, admin, store, api, keys)
+    finally:
+        for table in [r[0] for r in await admin.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'ingest'")]:
+            await admin.execute(f"TRUNCATE ingest.{table}")
+        await pool.close()
+        await admin.close()
