@@ -53,6 +53,7 @@ def show(
 ) -> None:
     """Shows dead letters: why they lie here, where they came from, and their bytes as text or hex."""
     import asyncio
+    from contextlib import aclosing
 
     from cli.core.letters import Letter
     from cli.dlq.reading import consumer_of, letters, partitions_of
@@ -68,12 +69,12 @@ def show(
             if partition is not None and not parts:
                 raise UsageError(f"--partition: {topic} has no partition {partition}.")
             for part in parts:
-                taken = 0
-                async for letter in letters(consumer, part, offset if offset is not None else part.end - limit):
-                    found.append(letter)
-                    taken += 1
-                    if taken >= limit:
-                        break
+                first = offset if offset is not None else part.end - limit
+                async with aclosing(letters(brokers, part, first)) as there:
+                    of_part: list[Letter] = []
+                    while len(of_part) < limit and (letter := await anext(there, None)) is not None:
+                        of_part.append(letter)
+                found += of_part
             return found
 
     found = asyncio.run(look())
@@ -131,7 +132,7 @@ def replay(
             {
                 "topic": topic,
                 "dry_run": dry_run,
-                "sent": done.sent,
+                "sent": done.chosen,
                 "skipped": done.skipped,
                 "waiting": done.left,
                 "by_target": done.by_target,
@@ -140,7 +141,7 @@ def replay(
         return
     word = "would be sent" if dry_run else "sent"
     where = ", ".join(f"{count:,} to {name}" for name, count in sorted(done.by_target.items()))
-    print(f"{done.sent:,} {word}{f' ({where})' if where else ''}; {done.skipped:,} were sent before; {done.left:,} wait.")
+    print(f"{done.chosen:,} {word}{f' ({where})' if where else ''}; {done.skipped:,} were sent before; {done.left:,} wait.")
 
 
 def _place(text: str) -> tuple[int, int]:

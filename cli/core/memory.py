@@ -6,6 +6,7 @@ Kept in the group's committed offset and its metadata text, so that it lies wher
 from dataclasses import dataclass
 
 METADATA_CHARS_MAX = 4000  # the broker takes 4,096 (offset.metadata.max.bytes)
+SCATTERED_MAX = 100  # letters remembered at once: what `is_full` leaves room for
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,8 @@ class Memory:
 
     @property
     def is_full(self) -> bool:
-        """Whether one more range might be more than the broker keeps."""
-        return len(self.metadata) > METADATA_CHARS_MAX - 48
+        """Whether SCATTERED_MAX more offsets, none beside another, might be more than the broker keeps."""
+        return len(self.metadata) > METADATA_CHARS_MAX - 20 * SCATTERED_MAX
 
 
 def parse(offset: int, metadata: str | None) -> Memory:

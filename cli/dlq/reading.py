@@ -1,7 +1,7 @@
 """Reading dead-letter topics: what lies there, and what was sent again already."""
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -65,41 +65,47 @@ async def partitions_of(brokers: str, consumer: AIOKafkaConsumer, topic: str) ->
     """Bounds and memory of every partition. Raises UsageError for a topic that isn't one of dead letters."""
     if not topic.endswith(SUFFIX):
         raise UsageError(f"TOPIC: '{topic}' holds no dead letters: their topics end in {SUFFIX}.")
-    if topic not in await consumer.topics():
+    numbers, remembered = await _known(brokers, topic)
+    if not numbers:
         raise CliError(f"TOPIC: '{topic}' is not there; `waybill dlq list` shows which are.", "unknown_topic")
-    places = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
+    places = [TopicPartition(topic, number) for number in numbers]
     starts, ends = await consumer.beginning_offsets(places), await consumer.end_offsets(places)
-    remembered = await memories(brokers, topic)
     return [Partition(p, starts[p], ends[p], remembered.get(p, Memory(0)).from_start(starts[p])) for p in places]
 
 
-async def memories(brokers: str, topic: str) -> dict[TopicPartition, Memory]:
-    """What the topic's group remembers."""
+async def _known(brokers: str, topic: str) -> tuple[list[int], dict[TopicPartition, Memory]]:
+    """The topic's partitions, none where it isn't there, and what its group remembers of them."""
     admin = AIOKafkaAdminClient(bootstrap_servers=brokers)
     try:
         await admin.start()
-        held = await admin.list_consumer_group_offsets(group_of(topic))
+        described = await admin.describe_topics([topic])
+        numbers = sorted(each["partition"] for row in described for each in row["partitions"])
+        held = await admin.list_consumer_group_offsets(group_of(topic)) if numbers else {}
     finally:
         await admin.close()
-    return {place: parse(kept.offset, kept.metadata) for place, kept in held.items() if place.topic == topic}
+    return numbers, {place: parse(kept.offset, kept.metadata) for place, kept in held.items() if place.topic == topic}
 
 
-async def letters(consumer: AIOKafkaConsumer, partition: Partition, first: int | None = None) -> AsyncIterator[Letter]:
-    """The letters of one partition from offset `first` on, in order, up to its end as it was when looked at."""
+async def letters(brokers: str, partition: Partition, first: int | None = None) -> AsyncGenerator[Letter]:
+    """The letters of one partition from offset `first` on, in order, up to its end as it was when looked at.
+
+    Each partition has a consumer of its own: one that is assigned anew while it coordinates fails now and then.
+    """
     start = max(partition.start, first or 0)
     if start >= partition.end:
         return
-    consumer.assign([partition.place])
-    consumer.seek(partition.place, start)
-    while True:
-        fetched = await consumer.getmany(partition.place, timeout_ms=FETCH_SECONDS * 1000)
-        records = fetched.get(partition.place, [])
-        for record in records:
-            if record.offset >= partition.end:
+    async with consumer_of(brokers) as consumer:
+        consumer.assign([partition.place])
+        consumer.seek(partition.place, start)
+        while True:
+            fetched = await consumer.getmany(partition.place, timeout_ms=FETCH_SECONDS * 1000)
+            records = fetched.get(partition.place, [])
+            for record in records:
+                if record.offset >= partition.end:
+                    return
+                yield letter_of(record)
+            # Offsets may have gaps (aborted or compacted): the position says when the end is reached, not the last record.
+            if await consumer.position(partition.place) >= partition.end:
                 return
-            yield letter_of(record)
-        # Offsets may have gaps (aborted or compacted): the position says when the end is reached, not the last record.
-        if await consumer.position(partition.place) >= partition.end:
-            return
-        if not records:
-            raise CliError(f"{partition.place.topic}: nothing came for {FETCH_SECONDS} s.", "kafka")
+            if not records:
+                raise CliError(f"{partition.place.topic}: nothing came for {FETCH_SECONDS} s.", "kafka")

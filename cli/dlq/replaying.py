@@ -1,6 +1,7 @@
 """Sending dead letters again: original bytes, key and headers to the topic that they came from; none of them twice."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -8,10 +9,9 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
 from cli.core.letters import SUFFIX, Letter
+from cli.core.memory import SCATTERED_MAX, Memory
 from cli.dlq.reading import Partition, consumer_of, group_of, letters, partitions_of
 from cli.errors import CliError
-
-WINDOW = 500  # letters sent before their offsets are committed: what a crash could send twice
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,10 @@ class Choice:
 
 @dataclass
 class Replayed:
-    """What a replay did. `skipped`: chosen, but sent again before."""
+    """What a replay did. `chosen` were sent (with a dry run: would be); `skipped` were sent before; `left` still wait."""
 
-    sent: int = 0
+    chosen: int = 0
+    committed: int = 0
     skipped: int = 0
     left: int = 0
     by_target: dict[str, int] = field(default_factory=dict)
@@ -41,83 +42,97 @@ class Replayed:
 
 async def replay(brokers: str, topic: str, choice: Choice, *, dry_run: bool, on_sent: Callable[[int], None]) -> Replayed:
     """Sends the chosen letters of `topic` again, in order within a partition. Committed once the broker has them."""
-    done = Replayed()
-    async with consumer_of(brokers, group_of(topic)) as consumer:
-        partitions = await partitions_of(brokers, consumer, topic)
-        producer = AIOKafkaProducer(
-            bootstrap_servers=brokers, acks="all", enable_idempotence=True, compression_type="lz4", max_request_size=2 * 1024 * 1024
-        )
-        await producer.start()
+    producer = AIOKafkaProducer(
+        bootstrap_servers=brokers, acks="all", enable_idempotence=True, compression_type="lz4", max_request_size=2 * 1024 * 1024
+    )
+    async with consumer_of(brokers, group_of(topic)) as keeper:
+        partitions = await partitions_of(brokers, keeper, topic)
+        # It only commits: assigned once and for all, and paused, so that it fetches nothing.
+        keeper.assign([partition.place for partition in partitions])
+        keeper.pause(*(partition.place for partition in partitions))
+        run = _Replay(brokers, keeper, producer, choice, dry_run, on_sent)
         try:
+            await producer.start()
             for partition in partitions:
-                await _replay_one(consumer, producer, partition, choice, done, dry_run, on_sent)
+                await run.one(partition)
         except KafkaError as error:
-            raise CliError(f"{topic}: {error} ({done.sent} were sent; the same command goes on from there).", "kafka") from None
+            known = "nothing was sent" if dry_run else f"{run.done.committed} were sent; the same command goes on from there"
+            raise CliError(f"{topic}: {error} ({known}).", "kafka") from None
         finally:
             await producer.stop()
-        done.left = sum(p.waiting for p in partitions) - (0 if dry_run or choice.again else done.sent)
-    return done
+        run.done.left += sum(partition.waiting for partition in partitions) - run.newly
+        return run.done
 
 
-async def _replay_one(
-    consumer: AIOKafkaConsumer,
-    producer: AIOKafkaProducer,
-    partition: Partition,
-    choice: Choice,
-    done: Replayed,
-    dry_run: bool,
-    on_sent: Callable[[int], None],
-) -> None:
-    memory = partition.memory
-    window: list[Letter] = []
+class _Replay:
+    """One replay under way: a window of letters is sent, then remembered; a crash in between sends at most that window twice."""
 
-    async def settle() -> None:
-        nonlocal memory
-        if not window or dry_run:
-            window.clear()
-            return
-        await _publish(producer, window)
-        for letter in window:
-            memory = memory.with_sent(letter.offset)
-        await consumer.commit({partition.place: OffsetAndMetadata(memory.before, memory.metadata)})
-        window.clear()
+    def __init__(
+        self,
+        brokers: str,
+        keeper: AIOKafkaConsumer,
+        producer: AIOKafkaProducer,
+        choice: Choice,
+        dry_run: bool,
+        on_sent: Callable[[int], None],
+    ) -> None:
+        self._brokers, self._keeper, self._producer = brokers, keeper, producer
+        self._choice, self._dry_run, self._on_sent = choice, dry_run, on_sent
+        self.done = Replayed()
+        self.newly = 0  # letters that didn't count as sent before
 
-    async for letter in _chosen(consumer, partition, choice, done):
-        window.append(letter)
-        done.sent += 1
-        done.by_target[letter.target] = done.by_target.get(letter.target, 0) + 1
-        on_sent(1)
-        if len(window) >= WINDOW:
-            await settle()
+    async def one(self, partition: Partition) -> None:
+        memory, window = partition.memory, []
+        async with aclosing(self._chosen(partition)) as chosen:
+            async for letter in chosen:
+                window.append(letter)
+                self.done.chosen += 1
+                self.done.by_target[letter.target] = self.done.by_target.get(letter.target, 0) + 1
+                if len(window) >= SCATTERED_MAX:
+                    memory = await self._settle(partition, memory, window)
+                    window = []
+                if self._enough:
+                    break
+        await self._settle(partition, memory, window)
+
+    @property
+    def _enough(self) -> bool:
+        return self._choice.limit is not None and self.done.chosen >= self._choice.limit
+
+    async def _settle(self, partition: Partition, memory: Memory, window: list[Letter]) -> Memory:
+        """Sends `window` and remembers it; the memory from then on. Raises CliError where no more can be remembered."""
+        if not window or self._dry_run:
+            return memory
         if memory.is_full:
-            await settle()
             raise CliError(
-                f"{partition.place.topic}: too many letters were picked out one by one to remember; "
-                "send the others first, without --error-code."
+                f"{partition.place.topic}: too many letters were picked out one by one to remember; send the others first, "
+                f"without --error-code ({self.done.committed} were sent now)."
             )
-        if choice.limit is not None and done.sent >= choice.limit:
-            break
-    await settle()
+        await _publish(self._producer, window)
+        for letter in window:
+            self.newly += letter.offset not in memory
+            memory = memory.with_sent(letter.offset)
+        await self._keeper.commit({partition.place: OffsetAndMetadata(memory.before, memory.metadata)})
+        self.done.committed += len(window)
+        self._on_sent(len(window))
+        return memory
 
-
-async def _chosen(consumer: AIOKafkaConsumer, partition: Partition, choice: Choice, done: Replayed) -> AsyncIterator[Letter]:
-    if choice.limit is not None and done.sent >= choice.limit:
-        return
-    mine = [offset for number, offset in choice.offsets if number == partition.place.partition]
-    if choice.offsets and not mine:
-        return
-    first = min(mine, default=partition.start if choice.again else partition.memory.before)
-    async for letter in letters(consumer, partition, first):
-        if not choice.takes(letter):
-            continue
-        if letter.offset in partition.memory and not choice.again:
-            done.skipped += 1
-            continue
-        if letter.target.endswith(SUFFIX):
-            raise CliError(
-                f"{partition.place.topic}, offset {letter.offset}: original-topic '{letter.target}' is itself one of dead letters."
-            )
-        yield letter
+    async def _chosen(self, partition: Partition) -> AsyncGenerator[Letter]:
+        mine = [offset for number, offset in self._choice.offsets if number == partition.place.partition]
+        if self._enough or (self._choice.offsets and not mine):
+            return
+        first = min(mine, default=partition.start if self._choice.again else partition.memory.before)
+        async with aclosing(letters(self._brokers, partition, first)) as found:
+            async for letter in found:
+                if not self._choice.takes(letter):
+                    continue
+                if letter.offset in partition.memory and not self._choice.again:
+                    self.done.skipped += 1
+                    continue
+                if letter.target.endswith(SUFFIX):
+                    where = f"{partition.place.topic}, offset {letter.offset}"
+                    raise CliError(f"{where}: original-topic '{letter.target}' is itself one of dead letters.")
+                yield letter
 
 
 async def _publish(producer: AIOKafkaProducer, window: list[Letter]) -> None:
