@@ -56,6 +56,9 @@ def set_up_peers() -> None:
 
 def measure(arguments: argparse.Namespace, stack: Stack) -> int:
     """Run the measurements; one that fails is told and the others go on. Returns the exit code."""
+    load = report.foreign_load()
+    if float(load) > 0.5:
+        print(f"warning: other programs are using this machine (load {load}): what is measured now is worth little", file=sys.stderr)
     stack.up()
     full = arguments.rows == FULL_ROWS and arguments.records == FULL_RECORDS and not arguments.quick
     context = Context(stack, arguments.rows, 1 if arguments.quick else 3, arguments.records, 20 if arguments.quick else 100)

@@ -11,7 +11,7 @@ from tests.bench.paths import OUT
 from tests.bench.peers import duck, others, psql
 from tests.bench.report import Section, seconds_cell
 from tests.bench.stack import DIRECTORY_STORE, BenchError
-from tests.bench.timing import interleave, ratio
+from tests.bench.timing import Run, interleave, ratio
 from tests.bench.waybill import Caller, Done
 
 COLUMNS = ["What", "Median (runs)", "Ratio to `psql \\copy`", "Target"]
@@ -124,28 +124,32 @@ def gzip_s3(context: Context) -> Section:
 
 
 def jsonl(context: Context) -> Section:
-    """JSON lines into a directory against DuckDB."""
+    """JSON lines into a directory against DuckDB, which joins in PostgreSQL or by itself."""
     stack = context.stack
     stack.up(WAYBILL_STORE=DIRECTORY_STORE)
     data = ensure_messages(stack, context.rows)
-    query = psql.messages_query(stack.database_url, data.org_id)
     target = OUT / "duckdb.jsonl"
+    ways = {
+        "DuckDB, join in PostgreSQL": duck.select(psql.messages_query(stack.database_url, data.org_id)),
+        "DuckDB, join in DuckDB": duck.select_joining(data.org_id, psql.snapshot(stack.database_url), FROM, TO),
+    }
     with Caller(stack, data.org_id) as caller:
-        seconds = interleave({
-            "Waybill": lambda: _export(caller, data.rows, _body(format="jsonl")),
-            "DuckDB": lambda: duck.write_jsonl(stack.database_url, query, target),
-        }, context.rounds, context.say)  # fmt: skip
         done = caller.run(_body(format="jsonl", timezone="UTC"))
         _check_rows(done, data.rows)
-        same = duck.same_lines(stack.store_path(done.keys()[0]), target)
+        for select in ways.values():
+            duck.write_jsonl(stack.database_url, select, target)
+            same = duck.same_lines(stack.store_path(done.keys()[0]), target)
         caller.cancel_or_delete(done.id)
+        peers: dict[str, Run] = {
+            name: (lambda select=select: duck.write_jsonl(stack.database_url, select, target))  # type: ignore[misc]
+            for name, select in ways.items()
+        }
+        ours: dict[str, Run] = {"Waybill": lambda: _export(caller, data.rows, _body(format="jsonl"))}
+        seconds = interleave(ours | peers, context.rounds, context.say)
+    best = min((seconds[name] for name in ways), key=median)
+    names = {"Waybill": "Waybill, `jsonl`, default options"} | {name: name for name in ways}
     lines = [
-        [
-            "Waybill, `jsonl`, default options",
-            seconds_cell(seconds["Waybill"]),
-            f"**{ratio(seconds['Waybill'], seconds['DuckDB']):.2f}**",
-            "≤ 1.0",
-        ],
-        ["DuckDB, join in PostgreSQL", seconds_cell(seconds["DuckDB"]), "1.00", ""],
-    ]
-    return Section("jsonl", "JSON lines into a directory", [*COLUMNS[:2], "Ratio to DuckDB", "Target"], lines, [same])
+        [what, seconds_cell(seconds[name]), f"{ratio(seconds[name], best):.2f}", "≤ 1.0" if name == "Waybill" else ""]
+        for name, what in names.items()
+    ]  # fmt: skip
+    return Section("jsonl", "JSON lines into a directory", [*COLUMNS[:2], "Ratio to DuckDB's faster way", "Target"], lines, [same])

@@ -21,8 +21,9 @@ from tests.bench.stack import DIRECTORY_STORE, BenchError, Stack
 
 PARTITIONS = 6
 GROWN_MILLIONS = 5
+CPU_OF = ["ingest", "postgres", "kafka"]
 WAIT_SECONDS = 600
-EMPTIED = ("messages", "tombstones")
+EMPTIED = ("messages", "conversations", "contacts", "events", "channels", "agents", "teams", "tags", "tombstones")
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,11 @@ def _topic(bootstrap: str) -> Iterator[str]:
             future.result()
 
 
+def _spent(before: dict[str, float], after: dict[str, float]) -> str:
+    """CPU seconds by process; ingest has been started anew in between."""
+    return ", ".join(f"{name} {after[name] - (0 if name == 'ingest' else before.get(name, 0)):.1f}" for name in after)
+
+
 def ingest(context: Context) -> Section:
     """Records a second from Kafka, Waybill beside Kafka Connect; tables emptied before each run."""
     connect.install()
@@ -120,8 +126,10 @@ def ingest(context: Context) -> Section:
     rates: dict[str, list[float]] = {"Waybill": [], "Kafka Connect": []}
     for _ in range(context.rounds):
         empty_tables(stack)
+        before = stack.processes.cpu_seconds(CPU_OF)
         rates["Waybill"].append(waybill(stack, context.records))
-        context.say(f"Waybill: {rates['Waybill'][-1]:,.0f} records/s")
+        spent = _spent(before, stack.processes.cpu_seconds(CPU_OF))
+        context.say(f"Waybill: {rates['Waybill'][-1]:,.0f} records/s; CPU {spent}")
         empty_tables(stack)
         rates["Kafka Connect"].append(kafka_connect(stack, context.records))
         context.say(f"Kafka Connect: {rates['Kafka Connect'][-1]:,.0f} records/s")
@@ -138,7 +146,10 @@ def ingest(context: Context) -> Section:
             ("Kafka Connect", "Kafka Connect with Debezium's JDBC sink, upsert", ""),
         )
     ]
-    notes = [f"{context.records:,} records; the second half repeats the first half's ids with a higher version."]
+    notes = [
+        f"CPU seconds of Waybill's last run, the service's start included: {spent}.",
+        f"{context.records:,} records; the second half repeats the first half's ids with a higher version.",
+    ]
     return Section("ingest", "Records from Kafka", ["What", "Records/s (runs)", "Ratio to Kafka Connect", "Target"], lines, notes)
 
 

@@ -77,6 +77,11 @@ def versions(server: str) -> str:
     return ", ".join(filter(None, found))
 
 
+def foreign_load() -> str:
+    """The load of the last minute, which is other programs' when it is asked for before a run."""
+    return f"{os.getloadavg()[0]:.1f}"
+
+
 def keep(section: Section, facts: Mapping[str, str]) -> None:
     """Keep a section's result for the page."""
     known = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
@@ -95,7 +100,8 @@ def render(sections: list[Section]) -> str:
             facts.append(said)
         table = [section.columns, ["---"] * len(section.columns), *section.lines]
         lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in table]
-        when = f"Measured {section.measured['date']} at commit {section.measured['commit']}, {section.measured['size']}."
+        told = section.measured
+        when = f"Measured {told['date']} at commit {told['commit']}, {told['size']}; load before the run {told['load']}."
         blocks.append("\n".join([f"### {section.title}", "", *lines, "", *(f"- {note}" for note in section.notes), f"- {when}"]))
     return "\n\n".join(["\n".join(facts), *blocks])
 

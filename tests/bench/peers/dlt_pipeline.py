@@ -2,9 +2,9 @@
 
 import sys
 
-import dlt
-from dlt.destinations import filesystem
-from dlt.sources.sql_database import sql_table
+import dlt  # type: ignore[import-not-found]
+from dlt.destinations import filesystem  # type: ignore[import-not-found]
+from dlt.sources.sql_database import sql_table  # type: ignore[import-not-found]
 from sqlalchemy import create_engine, text
 
 

@@ -16,10 +16,14 @@ def one_line(path: Path, **values: str) -> str:
     return re.sub(r":'(\w+)'", lambda found: "'" + values[found[1]].replace("'", "''") + "'", " ".join(text.split()))
 
 
+def snapshot(url: str) -> str:
+    """The instant that is now, as an export stores it."""
+    return psql(url, "-c", "SELECT pg_current_snapshot()").strip()
+
+
 def messages_query(url: str, org_id: str) -> str:
     """The join over all messages of the organisation, as of now."""
-    snapshot = psql(url, "-c", "SELECT pg_current_snapshot()").strip()
-    return one_line(JOIN, org_id=org_id, snapshot=snapshot, **{"from": FROM, "to": TO})
+    return one_line(JOIN, org_id=org_id, snapshot=snapshot(url), **{"from": FROM, "to": TO})
 
 
 def copy_csv(url: str, query: str, target: Path, *settings: str) -> None:
