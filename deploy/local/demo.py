@@ -115,15 +115,18 @@ def over_kafka(client: Client, body: dict[str, Any], kafka: str, folder: Path) -
 def show(made: list[Made], folder: Path, state: State, url: str) -> None:
     """What was made and where to look."""
     table = Table(title="Exports of the sample organisation", title_justify="left")
-    for heading in ("asked over", "export", "file", "rows", "bytes", "seconds to disk"):
-        table.add_column(heading, justify="right" if heading in ("rows", "bytes", "seconds to disk") else "left", overflow="fold")
+    for heading in ("asked over", "dataset", "format"):
+        table.add_column(heading)
+    for heading in ("rows", "bytes", "seconds to disk"):
+        table.add_column(heading, justify="right")
     for one in made:
         for number, file in enumerate(one.export["files"]):
-            lead = (one.way, one.export["id"], f"{one.seconds:.1f}") if not number else ("", "", "")
-            table.add_row(lead[0], lead[1], file["name"], f"{file['rows']:,}", f"{file['bytes']:,}", lead[2])
-    console = Console()
-    console.print(table)
-    say(f"files      {folder}")
+            asked, seconds = ((one.way, one.export["dataset"]), f"{one.seconds:.1f}") if not number else (("", ""), "")
+            table.add_row(*asked, file["format"], f"{file['rows']:,}", f"{file['bytes']:,}", seconds)
+    Console().print(table)
+    for one in made:
+        for file in one.export["files"]:
+            say(f"file       {folder / file['name']}")
     say(f"API        {url}  (page: {url}/docs)")
     say(f"settings   {state.env_file}  (organisation org_demo), {state.directory / 'sample' / 'waybill.env'}  (organisation {ORG})")
     say(f"logs       {state.log}")

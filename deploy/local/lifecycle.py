@@ -75,12 +75,12 @@ def up(state: State, only: list[str]) -> None:
         with ThreadPoolExecutor() as pool:
             programs = list(pool.map(lambda name: builders[name](), names))
         _hand_over(state, keeper, ports, programs, keep_others=bool(only))
-        _start(state, keeper, [program for program in programs if program.name in DEPENDENCIES])
+        _start(state, keeper, ports, [program for program in programs if program.name in DEPENDENCIES])
         _prepare(state, ports, secrets, names)
         if "export_request" in names:
             organisation_key(state, ports, "org_demo", "Demo", "api_key")
         write_private(state.env_file, environment_file(state, ports, state.load_secrets()))
-        _start(state, keeper, [program for program in programs if program.name not in DEPENDENCIES])
+        _start(state, keeper, ports, [program for program in programs if program.name not in DEPENDENCIES])
 
 
 def _hand_over(state: State, keeper: Keeper, ports: Ports, programs: list[Program], *, keep_others: bool) -> None:
@@ -99,13 +99,13 @@ def _hand_over(state: State, keeper: Keeper, ports: Ports, programs: list[Progra
         keeper.configure((old if keep_others else {}) | new)
 
 
-def _start(state: State, keeper: Keeper, programs: Iterable[Program]) -> None:
+def _start(state: State, keeper: Keeper, ports: Ports, programs: Iterable[Program]) -> None:
     programs = list(programs)
     for program in programs:
         keeper.start(program.name)
     for program in programs:
         with step(f"starting {program.name}"):
-            _wait(state, keeper, program)
+            _wait(state, keeper, ports, program)
 
 
 def _tail(path: Path) -> str:
@@ -115,7 +115,7 @@ def _tail(path: Path) -> str:
         return ""
 
 
-def _wait(state: State, keeper: Keeper, program: Program) -> None:
+def _wait(state: State, keeper: Keeper, ports: Ports, program: Program) -> None:
     """Wait until a process is ready. Raises StackError with its log's end when it keeps ending, or isn't ready in time."""
     deadline = time.monotonic() + READY_SECONDS
     log = state.log / f"{program.name}.log"
@@ -127,6 +127,7 @@ def _wait(state: State, keeper: Keeper, program: Program) -> None:
         if why is None:
             return
         if word == "FATAL" or len(pids) > DEATHS_MAX:
+            require_free(ports, program.ports)  # the likeliest reason, best said by its name
             raise StackError(f"{program.name} keeps ending; its log, {log}, says why", _tail(log))
         if time.monotonic() > deadline:
             raise StackError(f"{program.name} is not ready after {READY_SECONDS} s: {why}; its log is {log}", _tail(log))
@@ -214,7 +215,7 @@ def down(state: State) -> None:
     with _alone(state):
         keeper = Keeper(state)
         for names in STOP_ORDER:
-            with step(f"stopping {', '.join(names)}"):
+            with step(f"stopping {'the services' if names[0] in services.INSTANCES else ' and '.join(names)}"):
                 keeper.stop(names)
         keeper.shutdown()
         while keeper.is_running():

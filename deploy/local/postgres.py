@@ -28,6 +28,7 @@ TUNING = {
     "max_wal_size": "4GB",
     "checkpoint_timeout": "15min",
     "jit": "off",
+    "autovacuum_naptime": "5s",  # after a first load the planner must not guess for a minute
     "fsync": "on",
     "synchronous_commit": "on",
     "log_line_prefix": "%m [%p] %q%u@%d ",
