@@ -131,7 +131,7 @@ def test_leads_as_json(world: Organisation) -> None:
     assert first["custom_properties"] == {"budget": 100000, "other": None, "size": "50", "vip": True}
     assert first["conversations"] == [{"id": "conv_1", "started_at": "2026-03-29T00:59:59Z", "message_count": 4}]
     assert (first["tags"], first["score"], first["assigned_to"]) == (["webinar", "enterprise"], 0, "alex@us.example")
-    assert (second["custom_properties"], second["conversations"], second["tags"]) == ({}, [], [])
+    assert (second["custom_properties"], second["conversations"], second["tags"]) == (None, [], None)
 
 
 def test_conversations_as_json(world: Organisation) -> None:

@@ -1,6 +1,7 @@
 -- The data: one versioned table for each record type. `added` and `ended` are transaction ids; a change ends one version
 -- and adds the next, so a stored pg_snapshot reads the same rows for ever (docs/architecture.md, "One instant").
--- Free objects are canonical JSON (RFC 8785) in text columns, 'null' where not given: jsonb would reorder keys and reprint numbers.
+-- Free objects are canonical JSON (RFC 8785) in text columns, 'null' where not given (jsonb would reorder keys and
+-- reprint numbers). A list that isn't given is null, which JSON tells from an empty one.
 
 CREATE SCHEMA ingest AUTHORIZATION waybill_owner;
 SET ROLE waybill_owner;
@@ -9,7 +10,7 @@ CREATE TABLE ingest.leads (
     org_id text COLLATE "C" NOT NULL, id text COLLATE "C" NOT NULL, version bigint,
     added xid8 NOT NULL DEFAULT pg_current_xact_id(), ended xid8,
     email text NOT NULL, name text, company text, title text, phone text, status text NOT NULL, source text NOT NULL,
-    source_url text, tags text[] NOT NULL, assigned_to text COLLATE "C", custom_properties text NOT NULL, last_intent text,
+    source_url text, tags text[], assigned_to text COLLATE "C", custom_properties text NOT NULL, last_intent text,
     first_seen_at timestamptz, last_activity_at timestamptz, created_at timestamptz NOT NULL, updated_at timestamptz);
 CREATE INDEX leads_by_time ON ingest.leads (org_id, created_at, id);
 
@@ -55,7 +56,7 @@ CREATE TABLE ingest.topics (
 CREATE TABLE ingest.tags (
     org_id text COLLATE "C" NOT NULL, id text COLLATE "C" NOT NULL, version bigint,
     added xid8 NOT NULL DEFAULT pg_current_xact_id(), ended xid8,
-    name text NOT NULL, description text, channel_id text COLLATE "C", follower_ids text[] NOT NULL, created_at timestamptz);
+    name text NOT NULL, description text, channel_id text COLLATE "C", follower_ids text[], created_at timestamptz);
 
 CREATE TABLE ingest.campaigns (
     org_id text COLLATE "C" NOT NULL, id text COLLATE "C" NOT NULL, version bigint,
@@ -67,7 +68,7 @@ CREATE TABLE ingest.conversations (
     channel_id text COLLATE "C", contact_id text COLLATE "C", lead_id text COLLATE "C", visitor_id text COLLATE "C",
     description text, status text NOT NULL, language text, url text,
     created_at timestamptz NOT NULL, ended_at timestamptz, updated_at timestamptz,
-    assignee_id text COLLATE "C", follower_ids text[] NOT NULL, campaign_id text COLLATE "C",
+    assignee_id text COLLATE "C", follower_ids text[], campaign_id text COLLATE "C",
     support_bot_id text COLLATE "C", support_bot_revision_id text COLLATE "C", support_bot_section_path text COLLATE "C",
     qualification_triggered boolean, meeting_booked boolean, engagement_score double precision,
     csat_score smallint, csat_completed_status text, csat_question text, csat_answer text,

@@ -40,7 +40,7 @@ def _properties(value: dict[str, Any] | None) -> str:
 
 def _lead(d: t.Lead) -> Row:
     return (
-        d.email, d.name, d.company, d.title, d.phone, d.status or "new", d.source or "import", d.source_url, d.tags or [], d.assigned_to,
+        d.email, d.name, d.company, d.title, d.phone, d.status or "new", d.source or "import", d.source_url, d.tags, d.assigned_to,
         _properties(d.custom_properties), d.last_intent, _optional(d.first_seen_at), _optional(d.last_activity_at), instant(d.created_at),
         _optional(d.updated_at),
     )  # fmt: skip
@@ -79,7 +79,7 @@ def _topic(d: t.Topic) -> Row:
 
 
 def _tag(d: t.Tag) -> Row:
-    return (d.name, d.description, d.channel_id, d.follower_ids or [], _optional(d.created_at))
+    return (d.name, d.description, d.channel_id, d.follower_ids, _optional(d.created_at))
 
 
 def _campaign(d: t.Campaign) -> Row:
@@ -91,7 +91,7 @@ def _conversation(d: t.Conversation) -> Row:
     csat = d.csat
     return (
         d.channel_id, d.contact_id, d.lead_id, d.visitor_id, d.description, d.status or "new", d.language, d.url, instant(d.created_at),
-        _optional(d.ended_at), _optional(d.updated_at), d.assignee_id, d.follower_ids or [], d.campaign_id,
+        _optional(d.ended_at), _optional(d.updated_at), d.assignee_id, d.follower_ids, d.campaign_id,
         *((bot.id, bot.revision_id, bot.section_path) if bot else (None, None, None)),
         d.qualification_triggered, d.meeting_booked, d.engagement_score,
         *((csat.score, csat.completed_status, csat.question, csat.answer) if csat else (None, None, None, None)),

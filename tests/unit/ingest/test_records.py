@@ -68,7 +68,7 @@ def test_unknown_fields_are_named(name: str) -> None:
 
 def test_defaults() -> None:
     lead = dict(zip(RECORD_TYPES["lead"].columns, decode(as_bytes(minimal_lead())).row or (), strict=True))
-    assert (lead["status"], lead["source"], lead["tags"], lead["custom_properties"]) == ("new", "import", [], "null")
+    assert (lead["status"], lead["source"], lead["tags"], lead["custom_properties"]) == ("new", "import", None, "null")
     agent = decode(b'{"type":"agent","id":"a","data":{"name":"n"}}').row
     assert agent is not None and agent[9] is False
     assert decode(b'{"type":"team","id":"t","op":null,"version":null,"data":{"name":"n"}}').op == "upsert"
