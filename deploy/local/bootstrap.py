@@ -16,6 +16,7 @@ VENV = ROOT / ".venv"
 JARS = HERE / "target" / "kafka"
 PYTHON_MIN = (3, 11)
 JAVA_MIN = 17
+UV_VERSION = "0.13.9"  # installs what the lock file names; everything else is locked there
 OUTPUT_LINES = 15
 
 
@@ -62,7 +63,7 @@ def set_up_python() -> None:
         _run("making .venv", [sys.executable, "-m", "venv", "--clear", str(VENV)], " (Debian: apt-get install python3-venv)")
     uv = [str(VENV / "bin" / "uv"), "pip"]
     if not (VENV / "bin" / "uv").exists():
-        _run("installing uv", [str(python), "-m", "pip", "install", "--quiet", "uv"])
+        _run("installing uv", [str(python), "-m", "pip", "install", "--quiet", f"uv=={UV_VERSION}"])
     _run("installing Python packages", [*uv, "sync", "--quiet", "--python", str(python), "requirements.lock"])
     _run("installing Waybill", [*uv, "install", "--quiet", "--python", str(python), "--no-deps", "--no-build-isolation", "--editable", "."])
     marker.write_text(digest, "ascii")
