@@ -1,7 +1,7 @@
 """leads: one row a lead, with its score, its custom properties and, in JSON, its conversations."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, Field, StrictInt
 
@@ -42,7 +42,7 @@ class Leads(Dataset):
     range_rule = "optional"
     filter_model = LeadFilter
     table, alias = "leads", "l"
-    fields = {
+    fields: ClassVar[Mapping[str, str]] = {
         "id": "l.id", "email": "l.email", "name": "l.name", "phone": "l.phone", "company": "l.company", "status": "l.status",
         "score": "coalesce(sc.score, 0)", "source_url": "l.source_url", "created_at": "l.created_at", "last_activity_at": "l.last_activity_at",
         "tags": "l.tags", "assigned_to": "coalesce(ag.email, l.assigned_to)", "custom_properties": "l.custom_properties",
@@ -108,7 +108,7 @@ class Leads(Dataset):
 
     def size(self, spec: PlanSpec, snapshot: str) -> str:
         wide = ("email", "name", "phone", "company", "source_url", "custom_properties")
-        size = "400 + pg_column_size(l.tags) + " + " + ".join(f"coalesce(octet_length(l.{name}), 0)" for name in wide)
+        size = "400 + coalesce(pg_column_size(l.tags), 0) + " + " + ".join(f"coalesce(octet_length(l.{name}), 0)" for name in wide)
         if any("conversations" in keys for keys in spec.columns.values()):
             size += f" + 120 * (select count(*) from ingest.conversations c where c.lead_id = l.id and {current('c', snapshot)})"
         return size
