@@ -1,7 +1,7 @@
 """conversations: one row a conversation, with all its messages and events; as a transcript in txt."""
 
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator
 
@@ -9,7 +9,7 @@ from shared.datasets import filters
 from shared.datasets.base import Dataset, any_of
 from shared.datasets.filters import Filter, Instant, TagFilter, Text, Texts, choice
 from shared.datasets.plan import Column, ColumnType, CustomProperty, Dimension, PlanSpec
-from shared.datasets.sql import current, duck_literal, instant, lookup, pulled, texts
+from shared.datasets.sql import current, duck_literal, found, instant, lookup, pulled, texts
 
 Status = Annotated[Text, AfterValidator(choice("new", "pending", "resolved"))]
 NESTED = frozenset({"json", "jsonl"})
@@ -63,7 +63,7 @@ class Conversations(Dataset):
     range_rule = "optional"
     filter_model = ConversationFilter
     table, alias = "conversations", "c"
-    fields = {
+    fields: ClassVar[Mapping[str, str]] = {
         "conversation_id": "c.id", "lead_id": "c.lead_id", "lead_email": "ld.email", "started_at": "c.created_at", "ended_at": "c.ended_at",
         "qualification_triggered": "c.qualification_triggered", "meeting_booked": "c.meeting_booked",
     }  # fmt: skip
@@ -141,8 +141,8 @@ def _talk(keys: str, spec: PlanSpec, snapshot: str) -> str:
     transcript = "txt" in spec.formats
     query = f"""
         select c.id, c.created_at as started_at, m.id as message_id, m.created_at, m.sender_kind, m.content{", " + names if transcript else ""}
-        from unnest({keys}) k(id) join ingest.conversations c on c.id = k.id and {current("c", snapshot)} {joins if transcript else ""}
-        left join ingest.messages m on m.conversation_id = c.id and {current("m", snapshot)} {senders if transcript else ""}"""
+        from unnest({keys}) k(id) join {found("conversations", "c", "c.id = k.id", snapshot)} {joins if transcript else ""}
+        left join {found("messages", "m", "m.conversation_id = c.id", snapshot)} {senders if transcript else ""}"""
     one = """concat('{"sender":', json_text(sender_kind), ',"content":', json_text(content), ',"timestamp":"', utc_seconds(created_at), '"}')"""
     given = "filter (where message_id is not null)"
     text = _transcript(spec, given) if transcript else "null::varchar"
@@ -174,7 +174,7 @@ def _happened(keys: str, snapshot: str) -> str:
                    coalesce((select '{{' || string_agg(to_json(d.key)::text || ':' || d.value::text, ',') || '}}'
                              from json_each(e.data::json) d where d.key not in ('type', 'timestamp')), '{{}}')
                else e.data end as data
-        from unnest({keys}) k(id) join ingest.events e on e.conversation_id = k.id and {current("e", snapshot)}"""
+        from unnest({keys}) k(id) join {found("events", "e", "e.conversation_id = k.id", snapshot)}"""
     rest = "case when data in ('{}', 'null') then '}' else concat(',', substr(data, 2)) end"
     one = f"""concat('{{"type":', json_text(kind), ',"timestamp":"', utc_seconds(happened_at), '"', {rest})"""
     return f"select id, concat('[', string_agg({one}, ',' order by happened_at, event_id), ']') as events from {pulled(query)} group by id"

@@ -106,12 +106,10 @@ def _path(location: tuple[int | str, ...], data: Any) -> str:
     """The path as the request has it: a place in a list that was given as a single value isn't one."""
     path = ["filter"]
     for step in location:
-        if isinstance(data, dict) and step in data:
-            data = data[step]
-        elif isinstance(data, list) and isinstance(step, int) and step < len(data):
-            data = data[step]
-        else:
+        here = step in data if isinstance(data, dict) else isinstance(data, list) and isinstance(step, int) and step < len(data)
+        if not here:
             continue
+        data = data[step]
         path.append(str(step)[:80])
     return ".".join(path)
 

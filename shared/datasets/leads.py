@@ -9,7 +9,7 @@ from shared.datasets import filters
 from shared.datasets.base import Dataset, any_of
 from shared.datasets.filters import Filter, Instant, TagFilter, Text, Texts, choice
 from shared.datasets.plan import Column, ColumnType, CustomProperty, Dimension, PlanSpec
-from shared.datasets.sql import current, instant, literal, lookup, pulled, texts
+from shared.datasets.sql import current, found, instant, literal, lookup, pulled, texts
 
 NESTED = frozenset({"json", "jsonl"})
 FLAT = frozenset({"csv", "xlsx", "parquet"})
@@ -100,7 +100,7 @@ class Leads(Dataset):
             rows = pulled(f"""
                 select c.lead_id, c.id, c.created_at,
                        (select count(*) from ingest.messages m where m.conversation_id = c.id and {current("m", snapshot)}) as messages
-                from unnest({keys}) k(id) join ingest.conversations c on c.lead_id = k.id and {current("c", snapshot)}""")
+                from unnest({keys}) k(id) join {found("conversations", "c", "c.lead_id = k.id", snapshot)}""")
             one = """concat('{"id":', json_text(id), ',"started_at":"', utc_seconds(created_at), '","message_count":', messages, '}')"""
             return f"select lead_id, concat('[', string_agg({one}, ',' order by created_at, id), ']') as json from {rows} group by lead_id"
 

@@ -1,12 +1,13 @@
 """messages: one row a message, with what its conversation, its sender and its tags say."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 from shared.datasets.base import Dataset, any_of
 from shared.datasets.filters import Filter, Texts
 from shared.datasets.plan import Column, ColumnType, CustomProperty, Dimension, PlanSpec
-from shared.datasets.sql import current, lookup, pulled
+from shared.datasets.sql import current, found, lookup, pulled
 
 
 class MessageFilter(Filter):
@@ -63,7 +64,7 @@ class Messages(Dataset):
     formats = ("csv", "jsonl")
     filter_model = MessageFilter
     table, alias = "messages", "m"
-    fields = {
+    fields: ClassVar[Mapping[str, str]] = {
         "id": "m.id", "created_at": "m.created_at", "conversation_id": "m.conversation_id",
         "agent_id": "case when m.sender_kind = 'agent' then m.sender_id end", "message_type": "m.message_type", "origin": "m.origin",
         "outbound_message_type": "m.outbound_message_type",
@@ -115,14 +116,14 @@ def _agents(keys: str, snapshot: str) -> str:
 def _held(keys: str, snapshot: str) -> str:
     """Tags that messages hold: the last event for (message, tag) in order applied it; listed in order of first application, ever."""
     applied = "filter (where e.kind = 'tag_applied')"
+    tagging = "e.tag_id is not null and e.message_id is not null and e.kind in ('tag_applied', 'tag_removed')"
     query = f"""
         select h.conversation_id, h.message_id as id, array_agg(h.tag_id order by h.first_at, h.first_id) as tag_ids,
                array_agg(coalesce(t.name, '') order by h.first_at, h.first_id) as tag_names
         from (
             select e.conversation_id, e.message_id, e.tag_id, (array_agg(e.kind order by e.at desc, e.id desc))[1] as last,
                    (array_agg(e.at order by e.at, e.id) {applied})[1] as first_at, (array_agg(e.id order by e.at, e.id) {applied})[1] as first_id
-            from unnest({keys}) k(id) join ingest.events e on e.conversation_id = k.id and e.tag_id is not null
-                and e.message_id is not null and e.kind in ('tag_applied', 'tag_removed') and {current("e", snapshot)}
+            from unnest({keys}) k(id) join {found("events", "e", f"e.conversation_id = k.id and {tagging}", snapshot)}
             group by 1, 2, 3
         ) h {lookup("tags", "t", "h.tag_id", snapshot)}
         where h.last = 'tag_applied' group by 1, 2"""

@@ -65,7 +65,16 @@ def current(alias: str, snapshot: str) -> str:
 
 def lookup(table: str, alias: str, key: str, snapshot: str) -> str:
     """A left join that finds one row of a versioned table by its id."""
-    return f"left join ingest.{table} {alias} on {alias}.id = {key} and {current(alias, snapshot)}"
+    return f"left join {found(table, alias, f'{alias}.id = {key}', snapshot)}"
+
+
+def found(table: str, alias: str, condition: str, snapshot: str) -> str:
+    """What a join finds of a versioned table by an index, once for each row on its left: `condition` names the left side.
+
+    OFFSET 0 keeps PostgreSQL from turning the join round. Before a table's first ANALYZE it would read the whole index for every key.
+    """
+    rows = f"select * from ingest.{table} {alias} where {condition} and {current(alias, snapshot)} offset 0"
+    return f"lateral ({rows}) {alias} on true"
 
 
 def pulled(query: str) -> str:
