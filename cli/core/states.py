@@ -38,7 +38,7 @@ def line_of(export: Mapping[str, Any]) -> str:
     elif written is not None and planned is not None:
         words.append(f"{written:,} of {planned:,} rows")
     if progress.get("queue_position"):
-        words.append(f"{progress['queue_position']} in line before it")
+        words.append(f"number {progress['queue_position']} in line")
     if progress.get("eta_seconds") is not None and export.get("status") not in ENDED:
         words.append(f"{progress['eta_seconds']:.0f} s left")
     return " · ".join(words)

@@ -86,7 +86,8 @@ class Planner:
                 await self.work(row)
                 continue
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(wake.wait(), POLL_SECONDS)
+                async with asyncio.timeout(POLL_SECONDS):  # wait_for of Python 3.11 can lose a cancellation
+                    await wake.wait()
             wake.clear()
 
     async def claim(self, first_steps: bool) -> Row | None:

@@ -54,7 +54,8 @@ class Releaser:
                 released = 0
             if not released:
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
+                    async with asyncio.timeout(POLL_SECONDS):  # wait_for of Python 3.11 can lose a cancellation
+                        await self._wake.wait()
                 self._wake.clear()
 
     async def release(self) -> int:
