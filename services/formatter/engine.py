@@ -7,7 +7,7 @@ DuckDB runs on one thread: rows stay in the order that PostgreSQL sent them, and
 import json
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from services.formatter.core.batches import in_order, text_bytes
 from services.formatter.core.parts import ByteSink, PartResult, PartWriter
-from services.formatter.core.statements import compile_chunk
+from services.formatter.core.statements import compile_chunk, years_of
 from shared.datasets import registry as datasets
 from shared.datasets.plan import Key, PlanSpec
 from shared.datasets.sql import duck_literal, literal, pulled, session_sql
@@ -48,7 +48,7 @@ class FormatEngine:
     def __init__(self, dsn: str, memory_mb: int = 384) -> None:
         self._dsn, self._memory_mb = dsn, memory_mb
         self._connection: duckdb.DuckDBPyConnection | None = None
-        self._timezone: str | None = None
+        self._local: tuple[str, tuple[int, int]] | None = None
         self._lock = threading.Lock()
 
     def warm_up(self) -> None:
@@ -74,7 +74,7 @@ class FormatEngine:
             except (KeyError, ValueError) as error:
                 raise PermanentError("bad_plan", f"The plan can't be formatted: {error}") from error
             writers = {name: PartWriter(sink, spec.compression, formats.get(name).row_separator.encode()) for name, sink in sinks.items()}
-            connection = self._begin(org_id, spec.timezone)
+            connection = self._begin(org_id, (spec.timezone, years_of(spec, lower, upper)))
             try:
                 with self._sorted_errors():
                     if statements.keys:
@@ -83,14 +83,13 @@ class FormatEngine:
                         keys = _one(connection.execute(table.arrays))
                         connection.execute(table.create(f"{literal(keys)}::text[]"))
                     reader = connection.execute(statements.rows).to_arrow_reader(_BATCH_ROWS)
-                return self._stream(reader, writers)
+                results = self._stream(reader, writers)
             except BaseException:
                 # Whatever went wrong, what is left of the transaction and the connection isn't worth knowing.
                 self._drop()
                 raise
-            finally:
-                if self._connection is not None:
-                    connection.execute("rollback")
+            self._end()
+            return results
 
     def _stream(self, reader: pa.RecordBatchReader, writers: dict[str, PartWriter]) -> dict[str, PartResult]:
         rows, first, last = 0, "", ""
@@ -114,29 +113,29 @@ class FormatEngine:
             except StopIteration:
                 return None
 
-    def _begin(self, org_id: str, timezone: str) -> duckdb.DuckDBPyConnection:
+    def _begin(self, org_id: str, local: tuple[str, tuple[int, int]]) -> duckdb.DuckDBPyConnection:
         """A transaction of the organisation. A connection that died since the last chunk is replaced once, at once."""
         try:
-            return self._start(org_id, timezone)
+            return self._start(org_id, local)
         except TransientError:
             self._drop()
         except BaseException:
             self._drop()
             raise
         try:
-            return self._start(org_id, timezone)
+            return self._start(org_id, local)
         except BaseException:
             self._drop()
             raise
 
-    def _start(self, org_id: str, timezone: str) -> duckdb.DuckDBPyConnection:
+    def _start(self, org_id: str, local: tuple[str, tuple[int, int]]) -> duckdb.DuckDBPyConnection:
         connection = self._open()
-        if timezone != self._timezone:
+        if local != self._local:
             try:
-                connection.execute(macros.local_time(timezone))
+                connection.execute(macros.local_time(*local))
             except ValueError as error:
                 raise PermanentError("bad_plan", str(error)) from error
-            self._timezone = timezone
+            self._local = local
         with self._sorted_errors():
             self._attach(connection)
             connection.execute("begin")
@@ -152,14 +151,25 @@ class FormatEngine:
             connection.execute("set disabled_optimizers = 'join_order,build_side_probe_side'")
             connection.execute("set arrow_large_buffer_size = true")
             connection.execute(macros.encoders())
-            self._connection, self._timezone = connection, None
+            self._connection, self._local = connection, None
         return self._connection
 
     def _attach(self, connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute(f"attach if not exists {duck_literal(self._dsn)} as pg (type postgres, read_only)")
 
+    def _end(self) -> None:
+        """End the transaction: its temporary tables go with it. Where PostgreSQL is gone by now, so is the connection."""
+        if self._connection is not None:
+            try:
+                self._connection.execute("rollback")
+            except duckdb.Error:
+                self._drop()
+
     def _drop(self) -> None:
         if self._connection is not None:
+            # A transaction whose PostgreSQL is gone must be rolled back by hand: closing it would end the process.
+            with suppress(duckdb.Error):
+                self._connection.execute("rollback")
             self._connection.close()
             self._connection = None
 

@@ -2,7 +2,7 @@
 
 -- A text that starts like a letter and holds no quote needs no look at the guard: most texts.
 create or replace temp macro csv_guarded(x) as case
-    when x >= 'A' and x < '＋' and not contains(x, '"') then '"' || x || '"'
+    when x >= 'A' and x < '＋' and not contains(x, '"') then concat('"', x, '"')
     when regexp_matches(x, '^''*[=+\-@\t\r\n＝＋－＠]') then '"''' || replace(x, '"', '""') || '"'
     else '"' || replace(x, '"', '""') || '"' end;
 

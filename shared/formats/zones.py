@@ -2,7 +2,7 @@
 
 DuckDB brings timezone data of its own, which differs (Europe/Chisinau since 2022, many zones before 1970), and PostgreSQL has a third. The one that
 counts is Python's zoneinfo: it resolves from and to, so files must agree with it. Its offsets become DuckDB macros: a small decision tree for the
-years around now, a list for all others. Rules repeat every 400 years after 2100, and the list folds what lies beyond 2500.
+years of a chunk, a list for all others. Rules repeat every 400 years after 2100, and the list folds what lies beyond 2500.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -13,7 +13,6 @@ from shared.datasets.instants import zone
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST, _LAST = datetime(1800, 1, 1, tzinfo=UTC), datetime(2500, 1, 1, tzinfo=UTC)
-_NEAR = (datetime(2015, 1, 1, tzinfo=UTC), datetime(2040, 1, 1, tzinfo=UTC))
 _FOLD_FROM = datetime(2100, 1, 1, tzinfo=UTC)
 _CYCLE_US = 146_097 * 86_400_000_000
 # No zone has changed its offset and back within fewer days (a test holds it for all zones of today).
@@ -65,10 +64,14 @@ def _tree(table: list[Period], us: str) -> str:
     return f"case when {us} < {table[half].start} then {_tree(table[:half], us)} else {_tree(table[half:], us)} end"
 
 
-def statements(name: str) -> list[str]:
-    """DuckDB statements that make `local_text`, `local_clock` and `local_date` those of the timezone. Deterministic."""
+def statements(name: str, years: tuple[int, int]) -> list[str]:
+    """DuckDB statements that make `local_text`, `local_clock` and `local_date` those of the timezone.
+
+    `years` (first, last) are those that most times are in: they go through the tree, all others through the list. Both say the same, so
+    bytes don't depend on `years`; the tree is planned anew for every column of every chunk, so it should be small.
+    """
     table = periods(name)
-    near, far = _us(_NEAR[0]), _us(_NEAR[1])
+    near, far = (_us(datetime(min(max(y, 1800), 2499), 1, 1, tzinfo=UTC)) for y in (years[0], years[1] + 1))
     inside = [p for p in table if near < p.start < far]
     first = [p for p in table if p.start <= near][-1]
     fold = _us(_FOLD_FROM)
@@ -81,11 +84,11 @@ def statements(name: str) -> list[str]:
             len(list_filter(getvariable('zone_starts'), lambda start: start <= {folded}))]""",
         f"create or replace temp macro is_near(us) as us >= {near} and us < {far}",
         """create or replace temp macro local_time(x) as make_timestamp(epoch_us(x) + case
-            when is_near(epoch_us(x)) then near_offset(epoch_us(x)) else far_offset(epoch_us(x)) end)""",
+            when is_near(epoch_us(x)) then near_offset(epoch_us(x)) when x is not null then far_offset(epoch_us(x)) end)""",
         # The cast prints microseconds where there are any, so one of them makes the width fixed; it is cut off again.
         """create or replace temp macro local_text(x) as case
             when is_near(epoch_us(x)) then left(make_timestamp(epoch_us(x) + near_offset(epoch_us(x)) + 1)::varchar, 23)
-            else strftime(local_time(x), '%Y-%m-%d %H:%M:%S.%g') end""",
+            when x is not null then strftime(make_timestamp(epoch_us(x) + far_offset(epoch_us(x))), '%Y-%m-%d %H:%M:%S.%g') end""",
         "create or replace temp macro local_clock(x) as strftime(local_time(x), '%I:%M %p')",
         "create or replace temp macro local_date(x) as strftime(local_time(x), '%Y-%m-%d')",
     ]

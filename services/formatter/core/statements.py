@@ -74,6 +74,13 @@ def compile_chunk(
     return ChunkStatements(f"create temp table keys as select * from {pulled(query.keys)}" if query.keys else None, tables, rows)
 
 
+def years_of(spec: PlanSpec, lower: Key | None, upper: Key | None) -> tuple[int, int]:
+    """The years (first, last) that most times of a chunk are in: what shapes statements, never bytes."""
+    start = int(lower[0][:4]) if lower else spec.from_.year if spec.from_ else int(upper[0][:4]) if upper else 2026
+    end = int(upper[0][:4]) if upper else start
+    return (start - 1, max(start, end) + 1) if end - start < 10 else (end - 5, end + 1)
+
+
 def _line(fmt: Format, columns: Sequence[Column], spec: PlanSpec, fragments: _Fragments) -> str:
     runs: list[list[Piece]] = []
     for source, run in groupby(columns, key=lambda c: c.source):
