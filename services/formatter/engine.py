@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from services.formatter.core.batches import in_order, text_bytes
 from services.formatter.core.parts import ByteSink, PartResult, PartWriter
-from services.formatter.core.statements import compile_chunk, years_of
+from services.formatter.core.statements import ChunkStatements, compile_chunk, years_of
 from shared.datasets import registry as datasets
 from shared.datasets.plan import Key, PlanSpec
 from shared.datasets.sql import duck_literal, literal, pulled, session_sql
@@ -28,7 +28,7 @@ from shared.formats import registry as formats
 __all__ = ["ByteSink", "FormatEngine", "PartResult"]
 
 # Rows a record batch: whole lines in memory at once, so few enough for long ones.
-_BATCH_ROWS = 4096
+_BATCH_ROWS = 2048
 
 # DuckDB hands on what libpq says, without the SQLSTATE. These are PostgreSQL's and libpq's words for what passes by itself.
 _PASSING = (
@@ -49,6 +49,7 @@ class FormatEngine:
         self._dsn, self._memory_mb = dsn, memory_mb
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._local: tuple[str, tuple[int, int]] | None = None
+        self._constants: dict[str, str] = {}
         self._lock = threading.Lock()
 
     def warm_up(self) -> None:
@@ -69,13 +70,10 @@ class FormatEngine:
         PermanentError where doing it again can't help. What a sink raises goes through.
         """
         with self._lock:
-            try:
-                statements = compile_chunk(datasets.get(spec.dataset), spec, list(sinks), snapshot, lower, upper)
-            except (KeyError, ValueError) as error:
-                raise PermanentError("bad_plan", f"The plan can't be formatted: {error}") from error
             writers = {name: PartWriter(sink, spec.compression, formats.get(name).row_separator.encode()) for name, sink in sinks.items()}
             connection = self._begin(org_id, (spec.timezone, years_of(spec, lower, upper)))
             try:
+                statements = self._compiled(spec, list(sinks), snapshot, lower, upper)
                 with self._sorted_errors():
                     if statements.keys:
                         connection.execute(statements.keys)
@@ -90,6 +88,19 @@ class FormatEngine:
                 raise
             self._end()
             return results
+
+    def _compiled(self, spec: PlanSpec, wanted: list[str], snapshot: str, lower: Key | None, upper: Key | None) -> ChunkStatements:
+        try:
+            return compile_chunk(datasets.get(spec.dataset), spec, wanted, snapshot, lower, upper, self._fold)
+        except (KeyError, ValueError) as error:
+            raise PermanentError("bad_plan", f"The plan can't be formatted: {error}") from error
+
+    def _fold(self, constant: str) -> str:
+        """A constant expression as its literal, worked out once."""
+        if constant not in self._constants:
+            with self._sorted_errors():
+                self._constants[constant] = duck_literal(_one(self._open().execute(f"select {constant}")))
+        return self._constants[constant]
 
     def _stream(self, reader: pa.RecordBatchReader, writers: dict[str, PartWriter]) -> dict[str, PartResult]:
         rows, first, last = 0, "", ""
@@ -150,6 +161,8 @@ class FormatEngine:
             # Facts stream past the joins in their order, dimensions are the side that is built: never the other way round.
             connection.execute("set disabled_optimizers = 'join_order,build_side_probe_side'")
             connection.execute("set arrow_large_buffer_size = true")
+            # DuckDB counts 16 bytes for a text of any length here: its default would keep 28,000 whole lines in memory.
+            connection.execute("set streaming_buffer_size = '64KB'")
             connection.execute(macros.encoders())
             self._connection, self._local = connection, None
         return self._connection

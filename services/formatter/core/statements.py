@@ -5,7 +5,7 @@ with one copy.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -58,13 +58,20 @@ class _Fragments:
 
 
 def compile_chunk(
-    dataset: Dataset, spec: PlanSpec, wanted: Sequence[str], snapshot: str, lower: Key | None, upper: Key | None
+    dataset: Dataset,
+    spec: PlanSpec,
+    wanted: Sequence[str],
+    snapshot: str,
+    lower: Key | None,
+    upper: Key | None,
+    fold: Callable[[str], str] = lambda constant: constant,
 ) -> ChunkStatements:
-    """The statements of one chunk in the `wanted` formats."""
+    """The statements of one chunk in the `wanted` formats. `fold` may turn a constant expression into its literal: DuckDB would bind and fold
+    it again for every chunk, which is most of the time that a small chunk takes to plan."""
     spec = spec.model_copy(update={"formats": list(wanted)})
     query = dataset.relation(spec, snapshot, lower, upper)
     fragments = _Fragments()
-    lines = {name: _line(formats.get(name), dataset.selected(spec, name), spec, fragments) for name in wanted}
+    lines = {name: _line(formats.get(name), dataset.selected(spec, name), spec, fragments, fold) for name in wanted}
     tables = tuple(DimensionTable(d, tuple(fragments.by_dimension[d.name])) for d in query.dimensions)
     joins = " ".join(f"left join {d.name} on {d.join}" for d in query.dimensions)
     texts = ", ".join(f'{sql} as "{name}"' for name, sql in lines.items())
@@ -81,13 +88,13 @@ def years_of(spec: PlanSpec, lower: Key | None, upper: Key | None) -> tuple[int,
     return (start - 1, max(start, end) + 1) if end - start < 10 else (end - 5, end + 1)
 
 
-def _line(fmt: Format, columns: Sequence[Column], spec: PlanSpec, fragments: _Fragments) -> str:
+def _line(fmt: Format, columns: Sequence[Column], spec: PlanSpec, fragments: _Fragments, fold: Callable[[str], str]) -> str:
     runs: list[list[Piece]] = []
     for source, run in groupby(columns, key=lambda c: c.source):
         adjacent = list(run)
         pieces = fmt.cells([Cell(c, c.sql) for c in adjacent], spec)
         if source != "fact":
-            missing = concat(fmt.cells([Cell(c, c.missing) for c in adjacent], spec))
+            missing = fold(concat(fmt.cells([Cell(c, c.missing) for c in adjacent], spec)))
             pieces = [Sql(f"coalesce({fragments.add(source, concat(pieces))}, {missing})")]
         runs.append(pieces)
     return fmt.line(runs)
