@@ -127,7 +127,6 @@ def assemble(spec: PlanSpec, name: str, parts: list[bytes]) -> bytes:
 def exporter(database: Database) -> Iterator[Exporter]:
     """The example records are in."""
     with psycopg.connect(database.url) as connection:
-        connection.execute("alter table ingest.leads alter column tags drop not null")  # a lead that names no tags has null, not []
         load(connection, ORG, (EXAMPLES / "records.ndjson").read_text("utf-8").strip("\n").split("\n"), CASES["scores"])
     engine = FormatEngine(database.libpq("formatter"), memory_mb=256)
     yield Exporter(database, engine)

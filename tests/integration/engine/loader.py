@@ -70,7 +70,7 @@ def _columns(kind: str, data: dict[str, Any]) -> dict[str, Any]:
             row[name] = rfc8785.dumps(data.get(name)).decode()
     for owner, name in LISTS:
         if owner == kind:
-            row[name] = data.get(name) if (owner, name) == ("lead", "tags") else data.get(name) or []
+            row[name] = data.get(name)
     for name, value in data.items():
         if value is None or (kind, name) in JSON or (kind, name) in LISTS:
             continue
