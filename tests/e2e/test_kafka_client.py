@@ -117,3 +117,15 @@ def test_records_over_kafka_are_in_the_next_export(producer: Producer, organisat
     while lead.encode() not in content and time.monotonic() < deadline:
         content = organisation.download(organisation.completed({"dataset": "leads", "format": "jsonl"}))
     assert json.loads(content)["id"] == lead
+
+
+def test_one_trace_goes_from_the_request_to_the_last_event(events: Consumer, sample: Organisation) -> None:
+    trace_id = secrets.token_hex(16)
+    response = sample.http.post(
+        "/v1/exports", json={"dataset": "leads", "format": "csv"}, headers={"traceparent": f"00-{trace_id}-{secrets.token_hex(8)}-01"}
+    )
+    export_id = response.json()["id"]
+    seen = read_until(events, lambda m: m.key() == export_id.encode() and kind(m) == "waybill.export.completed")
+    ours = [dict(m.headers())["traceparent"].decode() for m in seen if m.key() == export_id.encode()]
+    assert len(ours) >= 3
+    assert {header.split("-")[1] for header in ours} == {trace_id}

@@ -1,6 +1,7 @@
 """An export's life over HTTP: submit, watch, cancel, expire, delete, and who may see it."""
 
 import json
+import time
 from typing import Any
 
 import httpx
@@ -90,3 +91,25 @@ def test_without_a_key_nothing_is_told(stack: Stack) -> None:
     for headers in ({}, {"Authorization": "Bearer sk_live_0123456789abcdef_0123456789012345678901234567890123456789"}):
         response = httpx.get(f"{stack.url}/v1/exports", headers=headers)
         assert (response.status_code, response.json()["error"]["code"]) == (401, "unauthorized")
+
+
+def test_an_expired_export_stays_readable_and_its_files_go(sample: Organisation) -> None:
+    export = sample.completed(LEADS | {"expires_in_seconds": 1})
+    deadline = time.monotonic() + 30
+    while (status := sample.http.get(f"/v1/exports/{export['id']}").json()["status"]) != "expired":
+        assert time.monotonic() < deadline, status
+    gone = sample.http.get(export["files"][0]["url"])
+    assert (gone.status_code, gone.json()["error"]["code"]) == (410, "gone")
+    assert sample.http.get(export["manifest_url"]).status_code == 410
+
+
+def test_a_cancelled_export_ends_and_publishes_nothing(sample: Organisation) -> None:
+    export = sample.ask({"dataset": "conversations"})
+    answer = sample.http.delete(f"/v1/exports/{export['id']}")
+    if answer.status_code == 204:  # it was quicker than we were: then it is deleted
+        assert sample.http.get(f"/v1/exports/{export['id']}").status_code == 404
+        return
+    assert answer.status_code == 202
+    ended = sample.ended(export["id"])
+    assert (ended["status"], ended["files"]) == ("cancelled", [])
+    assert sample.http.get(f"/v1/exports/{export['id']}/manifest").status_code == 404
