@@ -23,6 +23,7 @@ from tests.integration.engine.loader import load
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 CASES = json.loads((EXAMPLES / "cases.json").read_text("utf-8"))
+RECORDS = (EXAMPLES / "records.ndjson").read_text("utf-8").strip("\n").split("\n")
 ORG = "org_examples"
 
 
@@ -127,7 +128,7 @@ def assemble(spec: PlanSpec, name: str, parts: list[bytes]) -> bytes:
 def exporter(database: Database) -> Iterator[Exporter]:
     """The example records are in."""
     with psycopg.connect(database.url) as connection:
-        load(connection, ORG, (EXAMPLES / "records.ndjson").read_text("utf-8").strip("\n").split("\n"), CASES["scores"])
+        load(connection, ORG, RECORDS, CASES["scores"])
     engine = FormatEngine(database.libpq("formatter"), memory_mb=256)
     yield Exporter(database, engine)
     engine.close()

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from services.formatter.engine import FormatEngine
 from shared.datasets import registry
+from shared.datasets.plan import CustomProperty, PlanSpec
 from shared.datasets.sql import literal, session_sql, texts
 from shared.errors import PermanentError, TransientError
-from tests.integration.engine.conftest import ORG, Buffer, Exporter
+from tests.integration.engine.conftest import ORG, RECORDS, Buffer, Exporter
 from tests.integration.engine.loader import load
 
 RANGE = {"from": "2026-01-01", "to": "2026-07-01", "timezone": "Europe/Brussels"}
@@ -63,38 +64,32 @@ async def test_parts_say_where_they_begin_and_end(exporter: Exporter) -> None:
 
 
 async def test_an_export_reads_one_instant(exporter: Exporter) -> None:
-    snapshot, spec = exporter.snapshot(), exporter.spec(MESSAGES)
-    before = await exporter.export(spec, snapshot, 40)
+    org = "org_instant"
     with psycopg.connect(exporter.database.url) as connection:
-        for table, column in (
-            ("messages", "content"),
-            ("contacts", "primary_identifier"),
-            ("agents", "name"),
-            ("tags", "name"),
-            ("channels", "name"),
-        ):
-            columns = connection.execute(
-                "select string_agg(quote_ident(column_name), ', ') from information_schema.columns"
-                " where table_schema = 'ingest' and table_name = %s and column_name not in ('added', 'ended', %s)", (table, column)
-            ).fetchone()  # fmt: skip
-            assert columns
-            connection.execute(
-                f"with old as (update ingest.{table} set ended = pg_current_xact_id() where org_id = '{ORG}' and ended is null returning *)"
-                f" insert into ingest.{table} ({columns[0]}, {column}) select {columns[0]}, 'changed' from old".encode()
-            )
-        connection.execute("update ingest.events set ended = pg_current_xact_id() where org_id = %s and tag_id is not null", (ORG,))
-    try:
-        assert (await exporter.export(spec, snapshot, 7)).files == before.files
-        after = await exporter.export(spec, exporter.snapshot(), 40)
-        assert after.files != before.files
-        assert after.files["csv"].count(b"changed") > 300
-    finally:
-        with psycopg.connect(exporter.database.url) as connection:
-            for table in ("messages", "contacts", "agents", "tags", "channels", "events"):
-                connection.execute(f"delete from ingest.{table} where org_id = '{ORG}' and added = (select max(added) from ingest.{table})"
-                                   f" and exists (select from ingest.{table} where org_id = '{ORG}' and ended is not null)".encode()
-                                   if table != "events" else b"select 1")  # fmt: skip
-                connection.execute(f"update ingest.{table} set ended = null where org_id = '{ORG}'".encode())
+        load(connection, org, RECORDS, {})
+    own = Exporter(exporter.database, exporter.engine, org)
+    snapshot, spec = own.snapshot(), own.spec(MESSAGES)
+    before = await own.export(spec, snapshot, 40)
+    with psycopg.connect(exporter.database.url) as connection:
+        for table, column in (("messages", "content"), ("contacts", "primary_identifier"), ("agents", "name"), ("channels", "name")):
+            change_all(connection, org, table, column)
+        connection.execute("update ingest.events set ended = pg_current_xact_id() where org_id = %s and tag_id is not null", (org,))
+    assert (await own.export(spec, snapshot, 7)).files == before.files
+    after = await own.export(spec, own.snapshot(), 40)
+    assert after.files["csv"].count(b'"changed"') > 300
+    assert b"tag_" in before.files["csv"]
+    assert b"tag_" not in after.files["csv"]
+
+
+def change_all(connection: psycopg.Connection[Any], org_id: str, table: str, column: str) -> None:
+    """End every current version and add one that differs in `column`."""
+    query = "select string_agg(quote_ident(attname), ', ') from pg_attribute where attrelid = %s::regclass and attnum > 0 and attname <> all(%s)"
+    row = connection.execute(query, (f"ingest.{table}", ["added", "ended", column])).fetchone()
+    assert row
+    connection.execute(
+        f"with old as (update ingest.{table} set ended = pg_current_xact_id() where org_id = '{org_id}' and ended is null returning *)"
+        f" insert into ingest.{table} ({row[0]}, {column}) select {row[0]}, 'changed' from old".encode()
+    )
 
 
 async def test_another_organisation_sees_nothing(exporter: Exporter) -> None:
@@ -155,17 +150,11 @@ def test_a_connection_that_dies_inside_a_chunk_is_a_passing_error(exporter: Expo
 def test_what_is_unreachable_is_passing_and_keeps_its_secret() -> None:
     engine = FormatEngine("postgresql://waybill_formatter:s3cret@127.0.0.1:1/nowhere?connect_timeout=2")
     engine.warm_up()
-    spec = registry.get("messages")
+    spec = PlanSpec(dataset="messages", formats=["csv"], columns=registry.get("messages").resolve_columns(None, ["csv"]))
     with pytest.raises(TransientError) as caught:
-        engine.format_chunk(_spec(spec.name), ORG, "1:1:", None, None, {"csv": Buffer()})
+        engine.format_chunk(spec, ORG, "1:1:", None, None, {"csv": Buffer()})
     assert "s3cret" not in str(caught.value)
     engine.close()
-
-
-def _spec(dataset: str) -> Any:
-    from shared.datasets.plan import PlanSpec
-
-    return PlanSpec(dataset=dataset, formats=["csv"], columns=registry.get(dataset).resolve_columns(None, ["csv"]))
 
 
 @pytest.mark.parametrize("wrong", [{"snapshot": "x"}, {"dataset": "nope"}, {"timezone": "Mars/Olympus"}])
@@ -188,8 +177,8 @@ def test_what_a_sink_raises_goes_through_and_the_engine_lives_on(exporter: Expor
 
 async def test_a_conversation_of_five_megabytes(exporter: Exporter) -> None:
     start = datetime(2026, 1, 1, tzinfo=UTC)
-    conversation = {"type": "conversation", "id": "big", "data": {"created_at": start.isoformat()}}
-    messages = [
+    conversation: dict[str, Any] = {"type": "conversation", "id": "big", "data": {"created_at": start.isoformat()}}
+    messages: list[dict[str, Any]] = [
         {"type": "message", "id": f"b{i:03}", "data": {"conversation_id": "big", "created_at": (start + timedelta(seconds=i)).isoformat(),
                                                       "content": f"{i}" + 'x"\n' * 80_000}}
         for i in range(21)
@@ -221,15 +210,11 @@ async def test_data_of_an_event_never_hides_its_type_and_custom_names_may_be_any
     assert '"events":[{"type":"own","timestamp":"2026-01-01T00:00:01Z","x":{"type":1},"z\\u001f":"\\u001f"},' in text
     assert '{"type":"only","timestamp":"2026-01-01T00:00:01Z"}]' in text
     spec = odd.spec({"dataset": "leads", "format": "csv"})
-    spec = spec.model_copy(update={"custom_properties": [_custom(n) for n in names], "columns": {"csv": [f"custom_{n}" for n in names]}})
+    spec = spec.model_copy(
+        update={"custom_properties": [CustomProperty(name=n) for n in names], "columns": {"csv": [f"custom_{n}" for n in names]}}
+    )
     body = (await odd.export(spec, odd.snapshot())).files["csv"].decode().split("\r\n")[1:]
     assert "\r\n".join(body) == '"\'=text",1e+21,-0.5,true,,"q""","\x1f"\r\n'
-
-
-def _custom(name: str) -> Any:
-    from shared.datasets.plan import CustomProperty
-
-    return CustomProperty(name=name)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

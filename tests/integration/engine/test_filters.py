@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.integration.engine.conftest import EXAMPLES, Exporter
+from tests.integration.engine.conftest import RECORDS, Exporter
 from tests.integration.engine.loader import current_records
 
-HELD = current_records((EXAMPLES / "records.ndjson").read_text("utf-8").strip("\n").split("\n"))
+HELD = current_records(RECORDS)
 
 
 def of(kind: str) -> dict[str, dict[str, Any]]:

@@ -8,9 +8,7 @@ from hypothesis import strategies as st
 from shared.datasets.instants import resolve_instant
 from shared.datasets.sql import duck_literal, literal, snapshot_literal
 
-TEXT = st.text(
-    st.one_of(st.sampled_from(list("'\\\";$-/*{},\n")), st.characters(exclude_characters="\x00", codec="utf-8")), max_size=60
-)
+TEXT = st.text(st.one_of(st.sampled_from(list("'\\\";$-/*{},\n")), st.characters(exclude_characters="\x00", codec="utf-8")), max_size=60)
 
 
 @settings(max_examples=300, deadline=None)
