@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from statistics import median
 
 import psycopg
+from confluent_kafka import OFFSET_END, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
@@ -65,6 +66,7 @@ def _check(deadline: float, alive: Callable[[], str | None]) -> None:
 def waybill(stack: Stack, records: int, *, first: int = 0, new_only: bool = False) -> float:
     """Records a second of Waybill's ingest. The topic is filled while the service is stopped."""
     stack.stop("ingest")
+    _empty_topic(stack.env["WAYBILL_KAFKA"], "records")
     numbers = all_new(records, first) if new_only else half_updates(records, first)
     last = produce(stack.env["WAYBILL_KAFKA"], "records", numbers, as_envelope=True)
     watched = Watched(
@@ -96,6 +98,14 @@ def kafka_connect(stack: Stack, records: int) -> float:
         with connect.running(bootstrap, stack.database_url, topic) as process:
             log = CONNECT / "connect.log"
             return watched.rate(records, last, lambda: None if process.poll() is None else f"Kafka Connect ended; {log} says why")
+
+
+def _empty_topic(bootstrap: str, name: str) -> None:
+    """Delete what a topic holds, so that nothing of an earlier run is consumed in this one's time."""
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    partitions = admin.list_topics(name, timeout=10).topics[name].partitions
+    for future in admin.delete_records([TopicPartition(name, number, OFFSET_END) for number in partitions]).values():
+        future.result()
 
 
 @contextmanager
