@@ -14,7 +14,9 @@ class Settings(CommonSettings):
     secret_key: str = Field(min_length=32, repr=False, description="signs cursors; the same in every process")
 
     chunk_rows_max: int = Field(50_000, ge=1, le=1_000_000)
-    chunk_bytes_max: int = Field(64 << 20, ge=1 << 10, description="of rows as they lie in PostgreSQL, about")
+    chunk_bytes_max: int = Field(
+        24 << 20, ge=1 << 10, description="of rows as they lie in PostgreSQL, about; a formatter needs some six times as much memory"
+    )
     express_rows_max: int = Field(10_000, ge=0, description="an export of at most so many rows goes by the express lane")
     express_bytes_max: int = Field(8 << 20, ge=0)
     chunks_in_flight_max: int = Field(4, ge=1, description="chunks at the formatters at once; two a formatter keep it busy")

@@ -75,8 +75,8 @@ class FormatEngine:
             try:
                 statements = self._compiled(spec, list(sinks), snapshot, lower, upper)
                 with self._sorted_errors():
-                    if statements.keys:
-                        connection.execute(statements.keys)
+                    if statements.facts:
+                        connection.execute(statements.facts)
                     for table in statements.dimensions:
                         keys = _one(connection.execute(table.arrays))
                         connection.execute(table.create(f"{literal(keys)}::text[]"))

@@ -122,10 +122,7 @@ class Dataset:
             f"select {time} as _at, {key} as _id{', ' + shown if shown else ''}"
             f" from {self._from(shown + conditions, snapshot)} where {where} order by {time}, {key}"
         )
-        if not dimensions:
-            return ChunkQuery(facts)
-        keys = ", ".join(f"{self._fields(spec)[name]} as {name}" for name in dict.fromkeys(d.key for d in dimensions))
-        return ChunkQuery(facts, f"select distinct {keys} from {self._from(keys + conditions, snapshot)} where {where}", dimensions)
+        return ChunkQuery(facts, dimensions)
 
     def _fields(self, spec: PlanSpec) -> Mapping[str, str]:
         return self.fields

@@ -96,8 +96,9 @@ class Conversations(Dataset):
         return parts
 
     def size(self, spec: PlanSpec, snapshot: str) -> str:
+        # Three times the text: building one value of all messages of a conversation holds several copies of them at once.
         return f"""500
-            + (select coalesce(sum(coalesce(octet_length(m.content), 0) + coalesce(octet_length(m.sender_name), 0) + 100), 0)
+            + 3 * (select coalesce(sum(coalesce(octet_length(m.content), 0) + coalesce(octet_length(m.sender_name), 0) + 100), 0)
                from ingest.messages m where m.conversation_id = c.id and {current("m", snapshot)})
             + (select coalesce(sum(octet_length(e.data) + 100), 0)
                from ingest.events e where e.conversation_id = c.id and {current("e", snapshot)})"""

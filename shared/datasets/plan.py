@@ -93,8 +93,7 @@ class Dimension:
 
 @dataclass(frozen=True)
 class ChunkQuery:
-    """What a chunk is made of: PostgreSQL queries for the rows in order, and for the distinct keys of its dimensions."""
+    """What a chunk is made of: the PostgreSQL query for its rows in order, and the dimensions that join them by their keys."""
 
     facts: str
-    keys: str | None = None
     dimensions: tuple[Dimension, ...] = field(default=())

@@ -25,7 +25,7 @@ class DimensionTable:
 
     @property
     def arrays(self) -> str:
-        return f"select array_text({self.dimension.key}) from keys"
+        return f"select array_text({self.dimension.key}) from fact"
 
     def create(self, keys: str) -> str:
         name = self.dimension.name
@@ -36,10 +36,11 @@ class DimensionTable:
 
 @dataclass(frozen=True)
 class ChunkStatements:
-    """What to run, in order: `keys` (where there are dimensions), each dimension's table, then `rows`: a text column a format, then _n (0, 1, 2 …
+    """What to run, in order: `facts` (where there are dimensions: a temporary table, so that its keys are known without a second scan in
+    PostgreSQL), each dimension's table, then `rows`: a text column a format, then _n (0, 1, 2 …
     in the order of the dataset), _at and _id. A hash join hands out the rows of a vector in an order of its own, so rows come a little out of order."""
 
-    keys: str | None
+    facts: str | None
     dimensions: tuple[DimensionTable, ...]
     rows: str
 
@@ -76,9 +77,10 @@ def compile_chunk(
     joins = " ".join(f"left join {d.name} on {d.join}" for d in query.dimensions)
     texts = ", ".join(f'{sql} as "{name}"' for name, sql in lines.items())
     finished = ", ".join(f'{formats.get(name).finish(f"line.{name}")} as "{name}"' for name in lines)
-    facts = f"(select *, row_number() over () - 1 as _n from {pulled(query.facts)}) fact"
-    rows = f"select {finished}, _n, _at, _id from (select {texts}, fact._n, fact._at, fact._id from {facts} {joins}) line"
-    return ChunkStatements(f"create temp table keys as select * from {pulled(query.keys)}" if query.keys else None, tables, rows)
+    facts = f"select *, row_number() over () - 1 as _n from {pulled(query.facts)}"
+    source = "fact" if query.dimensions else f"({facts}) fact"
+    rows = f"select {finished}, _n, _at, _id from (select {texts}, fact._n, fact._at, fact._id from {source} {joins}) line"
+    return ChunkStatements(f"create temp table fact as {facts}" if query.dimensions else None, tables, rows)
 
 
 def years_of(spec: PlanSpec, lower: Key | None, upper: Key | None) -> tuple[int, int]:
