@@ -106,7 +106,7 @@ class Conversations(Dataset):
     def dimensions(self, spec: PlanSpec, snapshot: str) -> tuple[Dimension, ...]:
         key = "conversation_id"
         return (
-            Dimension("talk", key, "talk.id = fact.conversation_id", lambda k: _talk(k, spec, snapshot)),
+            Dimension("talk", key, "talk.id = fact.conversation_id", lambda k: _talk(k, spec, snapshot), dense=True),
             Dimension("happened", key, "happened.id = fact.conversation_id", lambda k: _happened(k, snapshot)),
         )
 

@@ -90,8 +90,14 @@ class Messages(Dataset):
 
     def dimensions(self, spec: PlanSpec, snapshot: str) -> tuple[Dimension, ...]:
         return (
-            Dimension("conversation", "conversation_id", "conversation.id = fact.conversation_id", lambda k: _conversations(k, snapshot)),
-            Dimension("agent", "agent_id", "agent.id = fact.agent_id", lambda k: _agents(k, snapshot)),
+            Dimension(
+                "conversation",
+                "conversation_id",
+                "conversation.id = fact.conversation_id",
+                lambda k: _conversations(k, snapshot),
+                dense=True,
+            ),
+            Dimension("agent", "agent_id", "agent.key = coalesce(fact.agent_id, '')", lambda k: _agents(k, snapshot), dense=True),
             Dimension(
                 "held", "conversation_id", "held.conversation_id = fact.conversation_id and held.id = fact.id", lambda k: _held(k, snapshot)
             ),
@@ -107,9 +113,10 @@ def _conversations(keys: str, snapshot: str) -> str:
 
 
 def _agents(keys: str, snapshot: str) -> str:
+    """The agents, and a row with the key '' (which is no id) for messages that no agent sent."""
     query = f"""
-        select k.id, a.name, a.reference, a.team_id, t.name as team
-        from unnest({keys}) k(id) {lookup("agents", "a", "k.id", snapshot)} {lookup("teams", "t", "a.team_id", snapshot)}"""
+        select k.id as key, nullif(k.id, '') as id, a.name, a.reference, a.team_id, t.name as team
+        from unnest(array_append({keys}, '')) k(id) {lookup("agents", "a", "k.id", snapshot)} {lookup("teams", "t", "a.team_id", snapshot)}"""
     return f"select * from {pulled(query)}"
 
 

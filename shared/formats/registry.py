@@ -1,27 +1,16 @@
 """Finds the formats: every module of this package that has a `FORMAT`. Adding a format is adding a file."""
 
-import importlib
-import pkgutil
 from functools import cache
 
 import shared.formats
 from shared.formats.base import Format
+from shared.registry import discover
 
 
 @cache
 def all_formats() -> dict[str, Format]:
     """Name → format. Raises ValueError where two have the same name or extension."""
-    found: dict[str, Format] = {}
-    extensions: set[str] = set()
-    for module in sorted(m.name for m in pkgutil.iter_modules(shared.formats.__path__)):
-        fmt = getattr(importlib.import_module(f"shared.formats.{module}"), "FORMAT", None)
-        if fmt is None:
-            continue
-        if fmt.name in found or fmt.extension in extensions:
-            raise ValueError(f"two formats are called '{fmt.name}' or have the extension '{fmt.extension}'")
-        found[fmt.name] = fmt
-        extensions.add(fmt.extension)
-    return found
+    return discover(shared.formats, "FORMAT", "extension")
 
 
 def names() -> list[str]:
