@@ -160,6 +160,8 @@ class FormatEngine:
             connection.execute("load postgres_scanner")
             # Facts stream past the joins in their order, dimensions are the side that is built: never the other way round.
             connection.execute("set disabled_optimizers = 'join_order,build_side_probe_side'")
+            # A dimension has one row a key; without the check, looking one up is a plain join that keeps the order.
+            connection.execute("set scalar_subquery_error_on_multiple_rows = false")
             connection.execute("set arrow_large_buffer_size = true")
             # DuckDB counts 16 bytes for a text of any length here: its default would keep 28,000 whole lines in memory.
             connection.execute("set streaming_buffer_size = '64KB'")

@@ -74,13 +74,25 @@ def compile_chunk(
     fragments = _Fragments()
     lines = {name: _line(formats.get(name), dataset.selected(spec, name), spec, fragments, fold) for name in wanted}
     tables = tuple(DimensionTable(d, tuple(fragments.by_dimension[d.name])) for d in query.dimensions)
-    joins = " ".join(f"left join {d.name} on {d.join}" for d in query.dimensions)
     texts = ", ".join(f'{sql} as "{name}"' for name, sql in lines.items())
     finished = ", ".join(f'{formats.get(name).finish(f"line.{name}")} as "{name}"' for name in lines)
     facts = f"select *, row_number() over () - 1 as _n from {pulled(query.facts)}"
-    source = "fact" if query.dimensions else f"({facts}) fact"
-    rows = f"select {finished}, _n, _at, _id from (select {texts}, fact._n, fact._at, fact._id from {source} {joins}) line"
+    source = _joined(tables) if tables else f"({facts}) fact"
+    rows = f"select {finished}, _n, _at, _id from (select {texts}, fact._n, fact._at, fact._id from {source}) line"
     return ChunkStatements(f"create temp table fact as {facts}" if query.dimensions else None, tables, rows)
+
+
+def _joined(tables: Sequence[DimensionTable]) -> str:
+    """The facts with a row of each dimension. Where every fact has one, a left join keeps their order (but for rare collisions of hashes).
+
+    Where not, a scalar subquery does: DuckDB runs one as a plain join, but for a second would keep all facts once more.
+    """
+    source, looked_up = "fact", [t for t in tables if not t.dimension.dense][:1]
+    for table in looked_up:
+        name = table.dimension.name
+        found = ", ".join(f"f{i}: {name}.f{i}" for i in range(len(table.fragments)))
+        source = f"(select *, (select {{{found}}} from {name} where {table.dimension.join}) as {name} from {source}) fact"
+    return " ".join([source, *(f"left join {t.dimension.name} on {t.dimension.join}" for t in tables if t not in looked_up)])
 
 
 def years_of(spec: PlanSpec, lower: Key | None, upper: Key | None) -> tuple[int, int]:
