@@ -101,7 +101,7 @@ def render(sections: list[Section]) -> str:
         table = [section.columns, ["---"] * len(section.columns), *section.lines]
         lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in table]
         told = section.measured
-        when = f"Measured {told['date']} at commit {told['commit']}, {told['size']}; load before the run {told['load']}."
+        when = f"Measured {told['date']} at commit {told['commit']}, {told['size']}; load before the run {told.get('load', 'not noted')}."
         blocks.append("\n".join([f"### {section.title}", "", *lines, "", *(f"- {note}" for note in section.notes), f"- {when}"]))
     return "\n\n".join(["\n".join(facts), *blocks])
 
