@@ -11,7 +11,7 @@ from services.export_request.core.life import RUNNING
 from services.export_request.store import Exports
 from shared.errors import ApiError, TransientError
 
-LOOK_SECONDS = (0.05, 1.0)  # how often: often for a young export, once a second for a long one
+LOOK_SECONDS = (0.015, 1.0)  # how often: often for a young export, which may end within 100 ms, once a second for a long one
 HEARTBEAT_SECONDS = 15
 _STEADY = ("status", "progress", "error")
 
@@ -38,7 +38,7 @@ class Live:
                 last = seen
                 yield _event("progress", view)
             await asyncio.sleep(wait)
-            wait = min(longest, wait * 1.3)
+            wait = min(longest, wait * 1.2)
             try:
                 row = await self._exports.get(org_id, row["id"])
             except TransientError:
