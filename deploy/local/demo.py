@@ -127,7 +127,7 @@ def show(made: list[Made], folder: Path, state: State, url: str) -> None:
     for one in made:
         for file in one.export["files"]:
             say(f"file       {folder / file['name']}")
-    say(f"API        {url}  (page: {url}/docs)")
+    say(f"API        {url}")
     say(f"settings   {state.env_file}  (organisation org_demo), {state.directory / 'sample' / 'waybill.env'}  (organisation {ORG})")
     say(f"logs       {state.log}")
     say(f"try        .venv/bin/waybill exports list --env-file {state.directory / 'sample' / 'waybill.env'}")
