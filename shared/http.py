@@ -23,6 +23,8 @@ from shared.observability import span
 
 log = structlog.get_logger()
 BODY_BYTES_MAX = 1 << 20
+LIMIT, LIMIT_MAX = 50, 500  # rows of a page
+_WHOLE = re.compile(r"[0-9]{1,6}")
 SCOPES = (
     "leads:read", "leads:write", "records:write", "exports:read", "exports:write", "exports:download", "schedules:write",
     "webhooks:write", "sftp:write", "settings:write", "audit:read", "admin",
@@ -122,6 +124,18 @@ def refuse_unknown_parameters(request: Request, known: set[str]) -> None:
     wrong += [Detail(n, "given more than once") for n in dict.fromkeys(names) if n in known and names.count(n) > 1]
     if wrong:
         raise invalid_request(*wrong)
+
+
+def id_of(text: str) -> str:
+    """An id from a path; what no id can be finds nothing."""
+    return text if text.isprintable() and len(text) <= 100 else ""
+
+
+def limit_of(request: Request) -> int:
+    text = request.query_params.get("limit", str(LIMIT))
+    if not _WHOLE.fullmatch(text) or not 1 <= int(text) <= LIMIT_MAX:
+        raise invalid_request(Detail("limit", f"must be a whole number between 1 and {LIMIT_MAX}"))
+    return int(text)
 
 
 # ---- answers

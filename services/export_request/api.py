@@ -1,6 +1,5 @@
 """The HTTP API: exports, their events, datasets. What an answer looks like is in core/view.py, what happens in store.py and intake.py."""
 
-import re
 from datetime import datetime
 from typing import Any
 
@@ -8,20 +7,18 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, Response
 
 from services.export_request import catalogue
-from services.export_request.core import cursor as cursors
 from services.export_request.core.life import RUNNING, Status
 from services.export_request.core.view import retry_after_seconds
 from services.export_request.intake import Intake
 from services.export_request.intake import Request as ExportRequest
 from services.export_request.live import Live
 from services.export_request.store import Exports, Wanted
+from shared import cursors
 from shared.datasets.instants import resolve_instant
 from shared.errors import Detail, invalid_request
-from shared.http import Authenticator, Principal, read_json, refuse_unknown_parameters
+from shared.http import Authenticator, Principal, id_of, limit_of, read_json, refuse_unknown_parameters
 
-LIMIT, LIMIT_MAX = 50, 500
 _REPEATED = {"status", "dataset", "label"}
-_WHOLE = re.compile(r"[0-9]{1,6}")
 
 
 def exports_router(intake: Intake, exports: Exports, live: Live, auth: Authenticator, secret: bytes, clock: Any) -> APIRouter:
@@ -77,18 +74,6 @@ def exports_router(intake: Intake, exports: Exports, live: Live, auth: Authentic
         return JSONResponse({"data": catalogue.describe(await exports.custom_properties(principal.org_id))})
 
     return routes
-
-
-def id_of(text: str) -> str:
-    """An id from a path; what no id can be finds nothing."""
-    return text if text.isprintable() and len(text) <= 100 else ""
-
-
-def limit_of(request: Request) -> int:
-    text = request.query_params.get("limit", str(LIMIT))
-    if not _WHOLE.fullmatch(text) or not 1 <= int(text) <= LIMIT_MAX:
-        raise invalid_request(Detail("limit", f"must be a whole number between 1 and {LIMIT_MAX}"))
-    return int(text)
 
 
 def _idempotency_key(request: Request) -> str | None:

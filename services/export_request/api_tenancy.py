@@ -6,18 +6,18 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, Response
 
-from services.export_request.api import id_of, limit_of
-from services.export_request.core import cursor as cursors
 from services.export_request.core import tenancy as checks
 from services.export_request.tenancy import Tenancy, key_view
+from shared import cursors
+from shared.checks import Check, checked
 from shared.errors import not_found, unauthorized
-from shared.http import Authenticator, Principal, read_json, refuse_unknown_parameters
+from shared.http import Authenticator, Principal, id_of, limit_of, read_json, refuse_unknown_parameters
 
-_SETTINGS: dict[str, checks.Check] = {
+_SETTINGS: dict[str, Check] = {
     "name": checks.name, "timezone": checks.timezone, "custom_properties": checks.custom_properties,
 }  # fmt: skip
-_KEY: dict[str, checks.Check] = {"name": checks.name, "scopes": checks.scopes, "expires_in_seconds": checks.expires_in_seconds}
-_ORGANISATION: dict[str, checks.Check] = {"org_id": checks.org_id, "name": checks.name, "timezone": checks.timezone}
+_KEY: dict[str, Check] = {"name": checks.name, "scopes": checks.scopes, "expires_in_seconds": checks.expires_in_seconds}
+_ORGANISATION: dict[str, Check] = {"org_id": checks.org_id, "name": checks.name, "timezone": checks.timezone}
 
 
 def settings_router(tenancy: Tenancy, auth: Authenticator) -> APIRouter:
@@ -32,7 +32,7 @@ def settings_router(tenancy: Tenancy, auth: Authenticator) -> APIRouter:
     @routes.patch("/v1/settings")
     async def patch_settings(request: Request, principal: Principal = writes) -> Response:
         refuse_unknown_parameters(request, set())
-        changes = checks.checked(await read_json(request), _SETTINGS)
+        changes = checked(await read_json(request), _SETTINGS)
         return JSONResponse(await tenancy.change_settings(principal.org_id, changes))
 
     return routes
@@ -45,7 +45,7 @@ def keys_router(tenancy: Tenancy, auth: Authenticator, secret: bytes, overlap_se
     @routes.post("/v1/api-keys")
     async def post_key(request: Request, principal: Principal = admin) -> Response:
         refuse_unknown_parameters(request, set())
-        body = checks.checked(await read_json(request), _KEY, ("name", "scopes"))
+        body = checked(await read_json(request), _KEY, ("name", "scopes"))
         made = await tenancy.add_key(principal.org_id, body["name"], body["scopes"], body.get("expires_in_seconds"))
         return JSONResponse(made, 201, headers={"Location": f"/v1/api-keys/{made['id']}", "Cache-Control": "no-store"})
 
@@ -88,7 +88,7 @@ def organisations_router(tenancy: Tenancy, operator_token: str) -> APIRouter:
     @routes.post("/v1/organisations", dependencies=[Depends(operator)])
     async def post_organisation(request: Request) -> Response:
         refuse_unknown_parameters(request, set())
-        body: dict[str, Any] = checks.checked(await read_json(request), _ORGANISATION, ("org_id", "name"))
+        body: dict[str, Any] = checked(await read_json(request), _ORGANISATION, ("org_id", "name"))
         made = await tenancy.create(body["org_id"], body["name"], body.get("timezone", "UTC"))
         return JSONResponse(made, 201, headers={"Cache-Control": "no-store"})
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 import asyncpg
 from aiokafka import AIOKafkaProducer
@@ -22,6 +22,7 @@ from services.export_request.store import Exports
 from services.export_request.sweeping import Sweeper
 from services.export_request.tenancy import Tenancy
 from services.export_request.tracking import Tracker
+from shared.clock import utc_now
 from shared.consumer import DeadLetters, subscribe
 from shared.database import create_pool, ping
 from shared.http import Authenticator, create_api
@@ -45,12 +46,6 @@ class Parts:
     releaser: Releaser
     sweeper: Sweeper
     handlers: Handlers
-
-
-def utc_now() -> datetime:
-    """Now, to the millisecond: what is stored is what is shown, and can be asked for."""
-    now = datetime.now(UTC)
-    return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
 
 def assemble(settings: Settings, pool: asyncpg.Pool, producer: AIOKafkaProducer, clock: Callable[[], datetime] = utc_now) -> Parts:

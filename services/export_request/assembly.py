@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from services.export_request.core.track import Run, Tracked, file_key, file_name, manifest_name, numbering_known, runs
-from services.export_request.core.view import instant
 from services.export_request.effects import Row
 from services.export_request.frames import frame_of
 from services.export_request.queries import load, rows
+from shared.clock import instant
 from shared.database import Connection
 from shared.datasets.plan import PlanSpec
 from shared.formats import registry as formats

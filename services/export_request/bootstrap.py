@@ -11,13 +11,14 @@ import sys
 from services.export_request.core import tenancy as checks
 from services.export_request.settings import Settings
 from services.export_request.tenancy import Tenancy
+from shared.checks import checked
 from shared.database import create_pool
 from shared.errors import ApiError, TransientError
 
 
 async def make(url: str, org_id: str, name: str) -> str:
     """The key. Raises ApiError for a wrong id or name, TransientError where PostgreSQL is away."""
-    checks.checked({"org_id": org_id, "name": name}, {"org_id": checks.org_id, "name": checks.name})
+    checked({"org_id": org_id, "name": name}, {"org_id": checks.org_id, "name": checks.name})
     pool = create_pool(url, "bootstrap", 1)
     async with pool:
         return await Tenancy(pool).ensure(org_id, name)

@@ -7,8 +7,8 @@ from typing import Any
 
 import asyncpg
 
-from services.export_request.core.view import instant
 from services.export_request.queries import load, rows
+from shared.clock import instant
 from shared.database import across_tenants, tenant
 from shared.errors import conflict, not_found
 from shared.http import new_key

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from services.export_request.core.view import instant
+from shared.clock import instant
 from shared.errors import ApiError
 from shared.outbox import Outgoing
 from shared.topics import EXPORT_EVENTS

@@ -1,12 +1,12 @@
 """What an organisation may be called and set: checks of /v1/organisations, /v1/settings and /v1/api-keys."""
 
 import re
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 from zoneinfo import available_timezones
 
-from shared.errors import Detail, invalid_request
+from shared.checks import line
+from shared.errors import Detail
 from shared.http import SCOPES
 
 ORG_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
@@ -14,8 +14,6 @@ NAME_MAX = 200
 PROPERTIES_MAX, PROPERTY_NAME_MAX = 200, 100
 PROPERTY_TYPES = ("text", "number", "boolean")
 KEY_DAYS_MAX = 3_660
-
-Check = Callable[[Any], list[Detail]]
 
 
 @dataclass(frozen=True)
@@ -27,20 +25,8 @@ class Settings:
     custom_properties: list[dict[str, str]]
 
 
-def checked(body: Any, fields: dict[str, Check], required: Iterable[str] = ()) -> dict[str, Any]:
-    """`body` with known fields only, each right. Raises ApiError 400 naming all that are wrong, unknown or missing."""
-    if not isinstance(body, dict):
-        raise invalid_request(Detail("", "the body must be a JSON object"))
-    wrong = [Detail(name[:80], "unknown field") for name in body if name not in fields]
-    wrong += [Detail(name, "is required") for name in required if name not in body]
-    wrong += [detail for name, check in fields.items() if name in body for detail in check(body[name])]
-    if wrong:
-        raise invalid_request(*wrong)
-    return body
-
-
 def name(value: Any) -> list[Detail]:
-    return _text("name", value, NAME_MAX)
+    return line("name", value, NAME_MAX)
 
 
 def org_id(value: Any) -> list[Detail]:
@@ -83,7 +69,7 @@ def _property(field: str, value: Any, seen: set[str]) -> list[Detail]:
     if not isinstance(value, dict):
         return [Detail(field, "must be an object with name and type")]
     wrong = [Detail(f"{field}.{key[:80]}", "unknown field") for key in value if key not in ("name", "type")]
-    wrong += _text(f"{field}.name", value.get("name"), PROPERTY_NAME_MAX)
+    wrong += line(f"{field}.name", value.get("name"), PROPERTY_NAME_MAX)
     if value.get("type", "text") not in PROPERTY_TYPES:
         wrong.append(Detail(f"{field}.type", f"must be one of {', '.join(PROPERTY_TYPES)}"))
     if isinstance(value.get("name"), str):
@@ -91,9 +77,3 @@ def _property(field: str, value: Any, seen: set[str]) -> list[Detail]:
             wrong.append(Detail(f"{field}.name", "is there twice"))
         seen.add(value["name"])
     return wrong
-
-
-def _text(field: str, value: Any, length_max: int) -> list[Detail]:
-    if isinstance(value, str) and 1 <= len(value) <= length_max and value.isprintable() and value.strip():
-        return []
-    return [Detail(field, f"must be text of 1 to {length_max} printable characters, on one line")]

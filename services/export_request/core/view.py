@@ -6,14 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from services.export_request.core.life import RUNNING
+from shared.clock import instant
 
 Row = Mapping[str, Any]
 _RETRY_AFTER_MAX = 10
-
-
-def instant(at: datetime | None) -> str | None:
-    """RFC 3339 in UTC, to the millisecond."""
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z") if at else None
 
 
 def export_view(

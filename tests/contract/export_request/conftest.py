@@ -13,8 +13,9 @@ import asyncpg
 import httpx
 import pytest
 
-from services.export_request.app import Parts, assemble, utc_now
+from services.export_request.app import Parts, assemble
 from services.export_request.settings import Settings
+from shared.clock import utc_now
 from shared.codec import decode, encode
 from shared.consumer import Incoming
 from shared.database import create_pool
