@@ -3,10 +3,16 @@
 A handler raises TransientError: the same message is tried again in place, with growing delays. PermanentError: the message goes to its
 dead-letter topic with the reason, and is acknowledged once the broker has it. Anything else is a defect: the process ends without an
 acknowledgement, and the message comes again. FastStream's policies other than MANUAL commit before the work or skip what fails.
+
+Where too many messages become dead letters (shared/dead_letter_limit.py) the consumer halts: it keeps no more of them, acknowledges nothing,
+and waits for an operator, who mends the cause and starts the process again.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+import re
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +23,11 @@ from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 from faststream.kafka.message import KafkaAckableMessage
 
+from shared import metrics
+from shared.dead_letter_limit import Limit, Window, count, too_many
 from shared.errors import PermanentError, TransientError
-from shared.observability import span
+from shared.observability import current_traceparent, span
+from shared.stopping import Stopping, pause
 from shared.topics import dead_letters_of
 
 log = structlog.get_logger()
@@ -55,11 +64,45 @@ def retry_delay_seconds(attempt: int) -> float:
     return float(min(5.0, 0.2 * 2 ** min(attempt - 1, 10)))
 
 
-class DeadLetters:
-    """Keeps what can't be handled: the original bytes, key and headers, and the reason."""
+class Halts:
+    """Which topics' consumers have halted, for /health/ready."""
 
-    def __init__(self, producer: AIOKafkaProducer) -> None:
-        self._producer = producer
+    def __init__(self) -> None:
+        self._since: dict[str, float] = {}
+
+    def add(self, topic: str) -> None:
+        self._since.setdefault(topic, time.time())
+        metrics.HALTED.labels(topic).set(1)
+
+    def down(self) -> dict[str, str]:
+        return {topic: "halted: too many dead letters" for topic in self._since}
+
+
+class DeadLetters:
+    """Keeps what can't be handled: the original bytes, key and headers, and the reason; up to a limit, one window for each topic."""
+
+    def __init__(
+        self, producer: AIOKafkaProducer, limit: Limit | None = None, halts: Halts | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:  # fmt: skip
+        self._producer, self._limit, self._clock = producer, limit or Limit(), clock
+        self._halts = halts or Halts()
+        self._windows: dict[str, Window] = {}
+
+    def handled(self, topic: str, messages: int = 1) -> None:
+        """Messages that were handled well: dead letters are seen in proportion to them."""
+        self._windows[topic] = count(self._windows.get(topic, Window()), self._limit, self._clock(), messages, 0)
+
+    async def admit(self, topic: str, letters: int = 1, handled: int | None = None) -> None:
+        """Count letters that are about to be kept, of `handled` messages. Where they are too many, this doesn't return: the consumer has halted.
+
+        Raises Stopping when the process ends.
+        """
+        window = count(self._windows.get(topic, Window()), self._limit, self._clock(), letters if handled is None else handled, letters)
+        if too_many(window, self._limit):
+            self._halts.add(topic)
+            log.critical("consumer_halted", topic=topic, letters=window.letters, handled=window.handled, limit=self._limit.letters_max)
+            await pause(None)
+        self._windows[topic] = window
 
     async def keep(self, message: Incoming, error: PermanentError) -> None:
         await self.keep_all([(message, error)])
@@ -71,14 +114,16 @@ class DeadLetters:
             await asyncio.gather(*sent)
         except KafkaError as error:
             raise TransientError(f"Kafka: {type(error).__name__}", "Kafka") from error
+        for message, reason in refused:
+            metrics.DEAD_LETTERS.labels(message.topic, reason.code).inc()
 
     async def _send(self, m: Incoming, error: PermanentError) -> Any:
         """Hand it to the producer. What can't be sent whole (a batch may unpack to more than a topic takes) is cut, and says so."""
-        topic, headers = dead_letters_of(m.topic), [*m.headers, *_reason(m, error)]
+        topic, headers = dead_letters_of(m.topic), [*m.headers, *_trace(m), *_reason(m, error)]
         try:
             return await self._producer.send(topic, value=m.value, key=m.key, headers=headers)
         except MessageSizeTooLargeError:
-            cut = [*_reason(m, error), ("original-bytes", str(len(m.value)).encode())]
+            cut = [*_trace(m), *_reason(m, error), ("original-bytes", str(len(m.value)).encode())]
             log.error("dead_letter_cut", topic=m.topic, partition=m.partition, offset=m.offset, bytes=len(m.value))
             return await self._producer.send(topic, value=m.value[:CUT_BYTES], key=(m.key or b"")[:CUT_BYTES] or None, headers=cut)
 
@@ -88,21 +133,32 @@ def _reason(message: Incoming, error: PermanentError) -> list[tuple[str, bytes]]
     return [(name, value.encode()[:1000]) for name, value in zip(ERROR_HEADERS, values, strict=True)]
 
 
+def _trace(message: Incoming) -> list[tuple[str, bytes]]:
+    """Where the message brought no trace, the one in which it was refused."""
+    trace = current_traceparent()
+    return [("traceparent", trace.encode())] if trace and not message.header("traceparent") else []
+
+
 def incoming(record: Any) -> Incoming:
     """An aiokafka ConsumerRecord as an Incoming."""
     return Incoming(record.topic, record.partition, record.offset, record.key, record.value or b"", tuple(record.headers))
 
 
 async def persist(work: Callable[[], Awaitable[None]], **context: Any) -> None:
-    """Do `work` until no passing error stops it."""
+    """Do `work` until no passing error stops it. Raises Stopping where the process ends while it waits."""
     attempt = 0
     while True:
         try:
             return await work()
         except TransientError as error:
             attempt += 1
+            metrics.RETRIES.labels(str(context.get("topic", "")), error.dependency).inc()
             log.warning("waits_for_dependency", dependency=error.dependency, attempt=attempt, reason=str(error), **context)
-            await asyncio.sleep(retry_delay_seconds(attempt))
+            await pause(retry_delay_seconds(attempt))
+
+
+Refusal = Callable[[Incoming, PermanentError], Awaitable[None]]
+_EXPORT_KEY = re.compile(rb"(exp_[0-9A-Za-z]{1,40})(/[0-9]{1,10})?")
 
 
 def subscribe(
@@ -112,26 +168,41 @@ def subscribe(
     handle: Handler,
     dead_letters: DeadLetters,
     fail: Callable[[BaseException], None],
+    refuse: Refusal | None = None,
     **options: Any,
 ) -> None:
-    """Register `handle` for a topic. `fail` ends the process (Service.fail)."""
+    """Register `handle` for a topic. `fail` ends the process (Service.fail). `refuse` is told of a message that is about to become a dead letter."""
 
     async def work(message: Incoming) -> None:
         try:
-            with span(f"{topic} receive", {"traceparent": message.header("traceparent")}):
-                await handle(message)
+            await handle(message)
+            dead_letters.handled(topic)
         except PermanentError as error:
-            log.error("dead_letter", topic=topic, partition=message.partition, offset=message.offset, code=error.code)
+            await give_up(message, error)
+
+    async def give_up(message: Incoming, error: PermanentError) -> None:
+        async def keep() -> None:
+            if refuse is not None:
+                await refuse(message, error)
             await dead_letters.keep(message, error)
+
+        await dead_letters.admit(topic)
+        log.error("dead_letter", topic=topic, partition=message.partition, offset=message.offset, code=error.code)
+        await persist(keep, topic=topic, partition=message.partition, offset=message.offset)
 
     async def consume(message: KafkaMessage) -> None:
         received = incoming(message.raw_message)
-        try:
-            await persist(lambda: work(received), topic=topic, partition=received.partition, offset=received.offset)
-        except Exception as error:
-            fail(error)
-            await asyncio.Event().wait()  # take nothing more: the process is ending
-        await message.ack()
+        with metrics.HANDLING.labels(topic).time(), _within(received), suppress(Stopping):
+            # Where the process ends meanwhile, the message is not acknowledged: it comes again, to whoever goes on.
+            try:
+                await persist(lambda: work(received), topic=topic, partition=received.partition, offset=received.offset)
+            except Stopping:
+                raise
+            except Exception as error:
+                fail(error)
+                await pause(None)  # take nothing more
+            await message.ack()
+            metrics.MESSAGES.labels(topic).inc()
 
     async def parse(record: Any) -> KafkaMessage:
         return raw_message(record, subscriber.consumer)
@@ -147,6 +218,15 @@ def subscribe(
         **options,
     )
     subscriber(consume)
+
+
+@contextmanager
+def _within(message: Incoming) -> Iterator[None]:
+    """The message's trace, and its export's id in every log line."""
+    export = _EXPORT_KEY.fullmatch(message.key or b"")
+    ids = {"export_id": export[1].decode()} if export else {}
+    with structlog.contextvars.bound_contextvars(**ids), span(f"{message.topic} receive", {"traceparent": message.header("traceparent")}):
+        yield
 
 
 def raw_message(record: Any, consumer: Any) -> KafkaMessage:

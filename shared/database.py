@@ -1,14 +1,17 @@
 """PostgreSQL connections: one pool a service, transactions that belong to one organisation, errors sorted into passing and lasting."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import asyncpg
 
 from shared.errors import TransientError
 
 Connection = Any  # an asyncpg connection, pooled or not (asyncpg ships no types)
+
+T = TypeVar("T")
 
 # Classes of SQLSTATE that pass by themselves: connection trouble, out of resources, operator intervention (restart), serialization and deadlock.
 _PASSING_CLASSES = ("08", "53", "57P", "40001", "40P01", "55P03")
@@ -63,6 +66,17 @@ async def across_tenants(pool: asyncpg.Pool) -> AsyncIterator[Connection]:
         async with pool.acquire(timeout=5) as connection, connection.transaction():
             await connection.execute(f"SET LOCAL ROLE {DISPATCHER}")
             yield connection
+
+
+async def in_time(work: Coroutine[Any, Any, T], seconds: float) -> T:
+    """What `work` gives, or TimeoutError after so many seconds, whatever it does then: ending a query of a server that hangs takes as long as the query."""
+    task = asyncio.ensure_future(work)
+    done, _ = await asyncio.wait({task}, timeout=seconds)
+    if not done:
+        task.add_done_callback(lambda t: t.cancelled() or t.exception())  # looked at, so that nobody complains of it
+        task.cancel()
+        raise TimeoutError
+    return task.result()
 
 
 async def ping(pool: asyncpg.Pool) -> None:

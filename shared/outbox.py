@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import json
 import zlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -16,6 +17,7 @@ import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from shared import metrics
 from shared.codec import encode
 from shared.database import Connection, sorted_errors
 from shared.errors import TransientError
@@ -26,6 +28,8 @@ from shared.observability import current_traceparent
 log = structlog.get_logger()
 RELAY_ROWS_MAX = 500
 POLL_SECONDS = 1.0
+MEASURE_SECONDS = 5.0
+MEASURED_MAX = 100_000
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,19 @@ class Outbox:
             if relayed < RELAY_ROWS_MAX:
                 await self._wait()
 
+    async def watch(self) -> None:
+        """Keep the metrics of what waits here fresh, for ever; also while the relay itself waits for Kafka."""
+        waiting = f"SELECT created_at FROM {self._schema}.outbox ORDER BY seq LIMIT {MEASURED_MAX}"
+        while True:
+            with contextlib.suppress(TransientError), sorted_errors():
+                row = await self._pool.fetchrow(
+                    f"SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0)::float FROM ({waiting}) w",
+                    timeout=5,
+                )
+                metrics.OUTBOX_MESSAGES.labels(self._schema).set(row[0])
+                metrics.OUTBOX_AGE.labels(self._schema).set(max(0.0, row[1]))
+            await asyncio.sleep(MEASURE_SECONDS)
+
     async def _wait(self) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(POLL_SECONDS):  # wait_for of Python 3.11 loses a cancellation that comes together with the event
@@ -108,3 +125,5 @@ class Outbox:
             for row in rows
         ]  # fmt: skip
         await asyncio.gather(*acknowledged)
+        for topic, published in Counter(row["topic"] for row in rows).items():
+            metrics.OUTBOX_PUBLISHED.labels(self._schema, topic).inc(published)

@@ -2,27 +2,34 @@
 
 import asyncio
 import contextlib
+import os
 import signal
+import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 import structlog
 import uvicorn
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from fastapi import FastAPI
-from fastapi.responses import JSONResponse, Response
 from faststream.kafka import KafkaBroker
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import ValidationError
 
+from shared import observability
+from shared.consumer import DeadLetters, Halts
+from shared.dead_letter_limit import Limit
 from shared.errors import TransientError
+from shared.health import Check, Health
+from shared.settings import CommonSettings
+from shared.stopping import announce, pause
 
 log = structlog.get_logger()
-STOP_SECONDS = 8
-CHECK_SECONDS = 2
+STOP_SECONDS = 8  # from SIGTERM to the end, at most
+DRAIN_SECONDS = 0.7  # /health/live says that it ends, before nobody listens any more: a gateway looks twice in this time
+HAND_SECONDS = 5  # for what is in hand: messages, requests, downloads
 CONNECT_AGAIN_SECONDS = 1
-
-Check = Callable[[], Awaitable[None]]
 
 
 def create_producer(bootstrap: str, client_id: str) -> AIOKafkaProducer:
@@ -35,7 +42,7 @@ def create_producer(bootstrap: str, client_id: str) -> AIOKafkaProducer:
 
 def create_broker(bootstrap: str, client_id: str) -> KafkaBroker:
     """Subscribers only: publishing goes through the outbox's producer."""
-    return KafkaBroker(bootstrap, client_id=client_id, acks="all", enable_idempotence=True, logger=None, graceful_timeout=STOP_SECONDS)
+    return KafkaBroker(bootstrap, client_id=client_id, acks="all", enable_idempotence=True, logger=None, graceful_timeout=HAND_SECONDS)
 
 
 @dataclass
@@ -50,45 +57,86 @@ class Service:
     loops: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     checks: dict[str, Check] = field(default_factory=dict)  # dependency → raises where it is down
     on_start: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    on_stopping: list[Callable[[], Awaitable[None]]] = field(default_factory=list)  # while consumers can still acknowledge
     on_stop: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    halts: Halts = field(default_factory=Halts)
     _failure: BaseException | None = None
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    _ending: asyncio.Event = field(default_factory=asyncio.Event)  # waits end: set once no message can be taken any more
     _consuming: bool = False
+
+    def dead_letters(self, settings: CommonSettings, public: bool = False) -> DeadLetters:
+        """For one consumer. `public`: of a topic that strangers write to."""
+        assert self.producer is not None
+        limit = Limit(settings.dead_letters_max, settings.dead_letters_ratio, settings.dead_letters_window_seconds)
+        return DeadLetters(self.producer, limit.public() if public else limit, self.halts)
 
     def fail(self, error: BaseException) -> None:
         """End the process: a defect that trying again in place can't mend."""
-        log.critical("defect_ends_process", kind=type(error).__name__, exc_info=error)
+        log.critical("defect_ends_process", exc_info=error)
         self._failure = error
         self._stopping.set()
 
 
 def run(build: Callable[[], Awaitable[Service]]) -> int:
-    """Run a service until SIGTERM or a defect; returns the exit code."""
-    return asyncio.run(_run(build))
+    """Run a service until SIGTERM or a defect; returns the exit code where it can't be started, and ends the process otherwise."""
+    try:
+        return asyncio.run(_run(build))
+    except ValidationError as error:
+        wrong = [
+            f"WAYBILL_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors(include_input=False, include_url=False)
+        ]
+        print(f"settings: {'; '.join(wrong)}", file=sys.stderr)
+        return 1
 
 
 async def _run(build: Callable[[], Awaitable[Service]]) -> int:
-    service = await build()
+    try:
+        service = await build()
+    except ValidationError:
+        raise
+    except Exception as error:  # settings that name nothing usable; their text may hold a password
+        log.critical("cannot_start", exc_info=error)
+        return 1
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, service._stopping.set)
-    _add_health(service)
+    announce(service._ending)
+    health = _health(service)
+    health.serve(service.http)
     server = _server(service)
     tasks = [asyncio.create_task(server.serve(), name="http"), asyncio.create_task(_work(service), name="work")]
+    watch = asyncio.create_task(health.watch(), name="health")
     stopping = asyncio.create_task(service._stopping.wait())
-    await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
-    for task in tasks:
+    await asyncio.wait([stopping, watch, *tasks], return_when=asyncio.FIRST_COMPLETED)
+    for task in [watch, *tasks]:
         if task.done() and not task.cancelled() and task.exception():
             service.fail(task.exception())  # type: ignore[arg-type]
+    watch.cancel()
     await _stop(service, server, tasks)
     log.info("stopped", failed=service._failure is not None)
-    return 1 if service._failure else 0
+    return _leave(1 if service._failure else 0)
+
+
+def _leave(code: int) -> NoReturn:
+    """End the process. The interpreter's own end would wait for threads in the middle of what can't be interrupted, such as a store that hangs."""
+    observability.flush()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _health(service: Service) -> Health:
+    def more() -> dict[str, str]:
+        return service.halts.down() | ({} if service._consuming else {"kafka": "not connected yet"})
+
+    return Health(service.checks, more, service._stopping.is_set)
 
 
 def _server(service: Service) -> uvicorn.Server:
     host, _, port = service.address.rpartition(":")
     config = uvicorn.Config(
         service.http, host=host, port=int(port), log_config=None, access_log=False, lifespan="off", timeout_keep_alive=30,
-        timeout_graceful_shutdown=3, server_header=False, date_header=True,
+        timeout_graceful_shutdown=HAND_SECONDS, server_header=False, date_header=True,
     )  # fmt: skip
     server = uvicorn.Server(config)
     server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign,assignment]
@@ -126,17 +174,18 @@ async def _connect(start: Callable[[], Awaitable[None]], dependency: str) -> Non
             return await start()
         except (KafkaError, OSError) as error:
             log.warning("waits_for_dependency", dependency=dependency, reason=type(error).__name__)
-            await asyncio.sleep(CONNECT_AGAIN_SECONDS)
+            await pause(CONNECT_AGAIN_SECONDS)
 
 
 async def _stop(service: Service, server: uvicorn.Server, tasks: list[asyncio.Task[None]]) -> None:
     """Take no more work, let what is in hand end (at most STOP_SECONDS), close."""
-    server.should_exit = True
     service._stopping.set()
+    for subscriber in service.broker.subscribers if service.broker is not None else ():
+        subscriber.running = False  # before any wait ends: a message that is given back must not be passed over by the next one
+    service._ending.set()
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(STOP_SECONDS):
-            if service.broker is not None:
-                await service.broker.stop()
+            await asyncio.gather(_stop_serving(service, server), _stop_consuming(service))
             await asyncio.gather(*tasks, return_exceptions=True)
             if service.producer is not None:
                 await service.producer.stop()
@@ -146,35 +195,18 @@ async def _stop(service: Service, server: uvicorn.Server, tasks: list[asyncio.Ta
         task.cancel()
 
 
-def _add_health(service: Service) -> None:
-    @service.http.get("/health/live", include_in_schema=False)
-    async def live() -> dict[str, str]:
-        return {"status": "ok"}
-
-    @service.http.get("/health/ready", include_in_schema=False)
-    async def ready() -> JSONResponse:
-        down = {
-            name: why for name, why in zip(service.checks, await asyncio.gather(*map(_down, service.checks.values())), strict=True) if why
-        }
-        if not service._consuming and "kafka" not in down:
-            down["kafka"] = "not connected yet"
-        return JSONResponse({"status": "down" if down else "ok", "down": down}, 503 if down else 200)
-
-    @service.http.get("/metrics", include_in_schema=False)
-    async def metrics() -> Response:
-        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+async def _stop_serving(service: Service, server: uvicorn.Server) -> None:
+    """A defect needs no gentle end: what serves may be broken too."""
+    if service._failure is None:
+        await asyncio.sleep(DRAIN_SECONDS)
+    server.should_exit = True
 
 
-async def _down(check: Check) -> str:
-    """Why a dependency is down; empty where it answers in time."""
-    try:
-        async with asyncio.timeout(CHECK_SECONDS):
-            await check()
-    except TimeoutError:
-        return f"no answer within {CHECK_SECONDS} s"
-    except Exception as error:
-        return str(error) or type(error).__name__
-    return ""
+async def _stop_consuming(service: Service) -> None:
+    for stop in service.on_stopping:
+        await stop()
+    if service.broker is not None:
+        await service.broker.stop()
 
 
 def kafka_check(producer: AIOKafkaProducer) -> Check:
@@ -182,9 +214,11 @@ def kafka_check(producer: AIOKafkaProducer) -> Check:
 
     async def check() -> None:
         try:
-            await producer.client.force_metadata_update()
+            answered = await producer.client.force_metadata_update()
         except KafkaError as error:
             raise TransientError(f"Kafka: {type(error).__name__}", "Kafka") from error
+        if not answered:
+            raise TransientError("Kafka: no broker answers", "Kafka")
 
     return check
 

@@ -13,6 +13,13 @@ class CommonSettings(BaseSettings):
     public_url: str = Field("http://127.0.0.1:8080", description="base URL under which callers reach the gateway")
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
     otlp_endpoint: str = Field("", description="where spans go (OTLP over HTTP); empty: nowhere")
+    dead_letters_max: int = Field(
+        100,
+        ge=0,
+        description="dead letters of one consumer in a window; with more it halts (public topics: a hundred times as many); 0: no limit",
+    )
+    dead_letters_ratio: float = Field(0.5, ge=0, le=1, description="and only where they are at least this part of all messages")
+    dead_letters_window_seconds: int = Field(300, ge=1, le=86_400)
 
 
 class StoreSettings(BaseSettings):

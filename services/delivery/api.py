@@ -16,13 +16,15 @@ from services.delivery.core.access import Access, Standing, decide
 from services.delivery.metrics import DOWNLOADED
 from services.delivery.store import DeliveryStore, Found
 from services.delivery.threads import Threads
-from shared.errors import ApiError, Detail, gone, invalid_request, not_found
+from shared.database import in_time
+from shared.errors import ApiError, Detail, TransientError, gone, invalid_request, not_found
 from shared.http import Authenticator, Principal, refuse_unknown_parameters
 from shared.storage import NotThere, ObjectStore
 from shared.storage.names import content_disposition
 
 log = structlog.get_logger()
 NAME_CHARACTERS_MAX = 255
+BEGIN_SECONDS = 1.8  # for the first piece: a caller hears within two seconds that the store is away
 # Stored bytes go out as they are (`no-transform`): a checksum that a proxy's compression changed would be worth nothing.
 FIXED_HEADERS = {"Accept-Ranges": "bytes", "X-Content-Type-Options": "nosniff", "Cache-Control": "private, no-cache, no-transform"}
 
@@ -109,10 +111,13 @@ class Downloads:
         """The first piece is read before the answer begins, so that a store that is away is a 503 and not a broken body."""
         pieces = Pieces(self._objects.read(key, span.start, span.end))
         try:
-            await self._threads.run(pieces.begin)
+            await in_time(self._threads.run(pieces.begin), BEGIN_SECONDS)
         except NotThere:
             log.error("published_file_missing", key=key)
             raise not_found("The file") from None
+        except TimeoutError:
+            self._threads.start(pieces.close)  # once its read is over
+            raise TransientError("The store: no answer in time", "The store") from None
         return pieces
 
 

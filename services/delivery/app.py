@@ -10,7 +10,7 @@ from services.delivery.publisher import Publisher
 from services.delivery.settings import Settings
 from services.delivery.store import DeliveryStore
 from services.delivery.threads import Threads
-from shared.consumer import DeadLetters, subscribe
+from shared.consumer import subscribe
 from shared.database import create_pool, ping
 from shared.http import Authenticator, create_api
 from shared.observability import configure
@@ -20,13 +20,16 @@ from shared.storage import open_store
 from shared.topics import EXPORT_ASSEMBLIES
 
 POOL_SIZE = 16
+KEYS_POOL_SIZE = 4
 
 
 async def build() -> Service:
     settings = Settings()
     configure("delivery", settings.log_level, settings.otlp_endpoint)
     pool = create_pool(settings.delivery_database_url, "delivery", POOL_SIZE)
+    keys = create_pool(settings.delivery_database_url, "delivery-keys", KEYS_POOL_SIZE)
     await pool
+    await keys
     objects = open_store(settings)
     producer = create_producer(settings.kafka, "waybill-delivery")
     broker = create_broker(settings.kafka, "waybill-delivery")
@@ -39,10 +42,10 @@ async def build() -> Service:
     express = Assembler(store, objects, publisher, Lane("express", True, 1, 16))
     handler = CommandHandler(store, objects, publisher, at_once, {False: bulk, True: express}, janitor.discard_asked)
     api = create_api("Waybill delivery")
-    api.include_router(create_router(Downloads(store, objects, serving, settings.secret_key, settings.public_url), Authenticator(pool)))
+    api.include_router(create_router(Downloads(store, objects, serving, settings.secret_key, settings.public_url), Authenticator(keys)))
     service = Service("delivery", api, settings.delivery_http, broker, producer)
-    subscribe(broker, EXPORT_ASSEMBLIES, "delivery", handler.handle, DeadLetters(producer), service.fail)
-    service.loops = [outbox.run, bulk.run, express.run, janitor.discard_loop, janitor.sweep_loop]
-    service.checks = {"postgres": lambda: ping(pool), "kafka": kafka_check(producer), "store": in_thread(objects.check)}
-    service.on_stop = [at_once.close, serving.close, tidying.close, pool.close]
+    subscribe(broker, EXPORT_ASSEMBLIES, "delivery", handler.handle, service.dead_letters(settings), service.fail)
+    service.loops = [outbox.run, outbox.watch, bulk.run, express.run, janitor.discard_loop, janitor.sweep_loop]
+    service.checks = {"postgresql": lambda: ping(pool), "kafka": kafka_check(producer), "store": in_thread(objects.check)}
+    service.on_stop = [at_once.close, serving.close, tidying.close, pool.close, keys.close]
     return service

@@ -11,6 +11,7 @@ from services.delivery.threads import Threads
 from shared.database import Connection
 from shared.errors import PermanentError
 from shared.messages import ExportPublished, PublishFailed
+from shared.metrics import STAGE_SECONDS
 from shared.outbox import Outbox, internal
 from shared.storage import ObjectStore
 from shared.topics import EXPORT_FILES
@@ -32,9 +33,10 @@ class Publisher:
         files = await self._store.whole_files(connection, export_id)
         if publication.over or publication.files_total is None or len(files) < publication.files_total:
             return False
-        manifest, event = await self._manifest(export_id, org_id, publication, files)
-        await self._store.publish(connection, export_id, manifest.decode())
-        await self._outbox.add(connection, [internal(EXPORT_FILES, export_id, event, f"{export_id}/published")])
+        with STAGE_SECONDS.labels("publish").time():
+            manifest, event = await self._manifest(export_id, org_id, publication, files)
+            await self._store.publish(connection, export_id, manifest.decode())
+            await self._outbox.add(connection, [internal(EXPORT_FILES, export_id, event, f"{export_id}/published")])
         return True
 
     def told(self, export_id: str) -> None:

@@ -22,11 +22,13 @@ from services.export_request.store import Exports
 from services.export_request.sweeping import Sweeper
 from services.export_request.tenancy import Tenancy
 from services.export_request.tracking import Tracker
+from services.export_request.watching import Watcher
 from shared.clock import utc_now
-from shared.consumer import DeadLetters, subscribe
+from shared.consumer import subscribe
 from shared.database import create_pool, ping
 from shared.http import Authenticator, create_api
 from shared.inbox import Inbox
+from shared.lag import Kafka
 from shared.observability import configure
 from shared.outbox import Outbox
 from shared.runtime import Service, create_broker, create_producer, kafka_check
@@ -34,6 +36,7 @@ from shared.topics import EXPORT_FILES, EXPORT_PARTS, EXPORT_REQUESTS
 
 NAME = "export-request"
 POOL_SIZE = 16
+KEYS_POOL_SIZE = 4
 
 
 @dataclass(frozen=True)
@@ -48,13 +51,17 @@ class Parts:
     handlers: Handlers
 
 
-def assemble(settings: Settings, pool: asyncpg.Pool, producer: AIOKafkaProducer, clock: Callable[[], datetime] = utc_now) -> Parts:
+def assemble(
+    settings: Settings, pool: asyncpg.Pool, producer: AIOKafkaProducer, clock: Callable[[], datetime] = utc_now,
+    keys: asyncpg.Pool | None = None,
+) -> Parts:  # fmt: skip
+    """`keys`: the connections that look API keys up; None: those of `pool`."""
     inbox, outbox, effects, assembly = Inbox("exports"), Outbox(pool, producer, "exports"), Effects(settings.public_url), Assembly()
     releaser = Releaser(pool, outbox, effects, settings, clock)
     planner = Planner(pool, outbox, effects, assembly, releaser, settings, clock)
     intake = Intake(pool, inbox, outbox, effects, planner, clock)
     tracker = Tracker(pool, inbox, outbox, effects, assembly, releaser, clock)
-    exports, tenancy, auth = Exports(pool, outbox, effects, releaser, clock), Tenancy(pool), Authenticator(pool)
+    exports, tenancy, auth = Exports(pool, outbox, effects, releaser, clock), Tenancy(pool), Authenticator(keys or pool)
     secret = settings.secret_key.encode()
     http = create_api("Waybill")
     http.include_router(exports_router(intake, exports, Live(exports), auth, secret, clock))
@@ -68,10 +75,13 @@ async def build() -> Service:
     settings = Settings()
     configure(NAME, settings.log_level, settings.otlp_endpoint)
     pool = create_pool(settings.export_request_database_url, NAME, POOL_SIZE)
+    keys = create_pool(settings.export_request_database_url, f"{NAME}-keys", KEYS_POOL_SIZE)
     await pool
+    await keys
     producer = create_producer(settings.kafka, f"waybill-{NAME}")
     broker = create_broker(settings.kafka, f"waybill-{NAME}")
-    parts = assemble(settings, pool, producer)
+    parts = assemble(settings, pool, producer, keys=keys)
+    watcher = Watcher(pool, lambda: Kafka(settings.kafka), utc_now)
     service = Service(NAME, parts.http, settings.export_request_http, broker, producer)
     handled = {
         EXPORT_REQUESTS: parts.handlers.export_requests,
@@ -79,8 +89,10 @@ async def build() -> Service:
         EXPORT_FILES: parts.handlers.export_files,
     }
     for topic, handler in handled.items():
-        subscribe(broker, topic, f"{NAME}-{topic}", handler, DeadLetters(producer), service.fail)
+        letters = service.dead_letters(settings, public=topic == EXPORT_REQUESTS)
+        subscribe(broker, topic, f"{NAME}-{topic}", handler, letters, service.fail)
     service.loops = [parts.outbox.run, parts.planner.run_first, parts.planner.run_next, parts.releaser.run, parts.sweeper.run]
+    service.loops += [parts.outbox.watch, watcher.run, watcher.run_on_kafka]
     service.checks = {"postgresql": lambda: ping(pool), "kafka": kafka_check(producer)}
-    service.on_stop = [pool.close]
+    service.on_stop = [pool.close, keys.close]
     return service

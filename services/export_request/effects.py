@@ -6,20 +6,19 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from prometheus_client import Counter
-
 from services.export_request.core.events import export_event, progress_is_due
 from services.export_request.core.life import Discard, Happening, Life, Status, Step, Told, step
 from services.export_request.core.view import export_view
+from services.export_request.metrics import ENDS
 from services.export_request.queries import load
 from shared.database import Connection
 from shared.ids import new_id
 from shared.messages import DiscardExport
+from shared.metrics import STAGE_SECONDS
 from shared.observability import current_traceparent
 from shared.outbox import Outgoing, internal
 from shared.topics import EXPORT_ASSEMBLIES
 
-ENDS = Counter("waybill_exports_ended_total", "Exports by how they ended", ["status", "code"])
 _SAVED = (
     "express", "files_planned", "planned_to", "lease_until", "planned_at", "files", "started_at", "completed_at", "released_at",
     "progress_told_at",
@@ -65,11 +64,15 @@ class Effects:
             return None
         told = [t for t in taken.told if t is not Told.progress or progress_is_due(row["progress_told_at"], now)]
         saved = await self._save(connection, row, taken, told, now, changes)
+        if Told.started in told:
+            STAGE_SECONDS.labels("release").observe(seconds_between(row["created_at"], now))
         messages = [self.event(t, saved, now) for t in told]
         if taken.discard is not Discard.nothing:
             messages.append(discard(row, files=taken.discard is Discard.everything))
         if taken.life.ended:
             ENDS.labels(saved["status"], saved["error_code"] or "").inc()
+            if taken.life.status is Status.completed:
+                STAGE_SECONDS.labels("whole").observe(seconds_between(row["created_at"], now))
             await self._queries.drop_chunks(connection, export_id=row["id"])
         return Outcome(saved, messages)
 
@@ -90,6 +93,11 @@ class Effects:
             error_code=life.error_code, error_message=life.error_message, progressed_at=now, **values,
         )  # fmt: skip
         return saved
+
+
+def seconds_between(began: datetime, now: datetime) -> float:
+    """Never less than 0: processes' clocks differ a little."""
+    return max(0.0, (now - began).total_seconds())
 
 
 def discard(row: Row, files: bool) -> Outgoing:

@@ -7,12 +7,12 @@ from datetime import datetime
 from typing import Any
 
 import asyncpg
-from prometheus_client import Counter
 
 from services.export_request.core.events import refused_event
 from services.export_request.core.life import Told
 from services.export_request.core.request import ENVELOPE, Organisation, Resolved, body_sha256, check_key, resolve
 from services.export_request.effects import Effects, Row
+from services.export_request.metrics import ACCEPTED, REFUSED
 from services.export_request.planning import Planner
 from services.export_request.queries import load
 from shared.database import Connection, tenant
@@ -21,11 +21,10 @@ from shared.errors import ApiError, Detail, PermanentError, conflict, gone, inva
 from shared.http import BODY_BYTES_MAX
 from shared.ids import new_id
 from shared.inbox import Inbox
+from shared.metrics import STAGE_SECONDS
 from shared.observability import current_traceparent
 from shared.outbox import Outbox
 
-ACCEPTED = Counter("waybill_exports_accepted_total", "Exports accepted", ["dataset", "way"])
-REFUSED = Counter("waybill_exports_refused_total", "Requests refused", ["code", "way"])
 REQUESTED_BY_MAX = 255
 
 
@@ -54,8 +53,9 @@ class Intake:
         try:
             if request.request_id is not None:
                 check_key(request.request_id, "Idempotency-Key")
-            async with tenant(self._pool, request.org_id) as connection:
-                row, new = await self._accept(connection, request)
+            with STAGE_SECONDS.labels("accept").time():
+                async with tenant(self._pool, request.org_id) as connection:
+                    row, new = await self._accept(connection, request)
         except ApiError as error:
             REFUSED.labels(error.code, "http").inc()
             raise

@@ -1,6 +1,5 @@
 """Server-sent events of one export: `progress` whenever something changed, `end` with the last state, then the stream closes."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
@@ -10,6 +9,7 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from services.export_request.core.life import RUNNING
 from services.export_request.store import Exports
 from shared.errors import ApiError, TransientError
+from shared.stopping import Stopping, pause
 
 LOOK_SECONDS = (0.015, 1.0)  # how often: often for a young export, which may end within 100 ms, once a second for a long one
 HEARTBEAT_SECONDS = 15
@@ -37,7 +37,10 @@ class Live:
             if (seen := json.dumps([view["status"], _counts(view)])) != last:
                 last = seen
                 yield _event("progress", view)
-            await asyncio.sleep(wait)
+            try:
+                await pause(wait)
+            except Stopping:
+                return  # the caller asks again, of a process that goes on
             wait = min(longest, wait * 1.2)
             try:
                 row = await self._exports.get(org_id, row["id"])

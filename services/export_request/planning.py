@@ -10,12 +10,12 @@ from typing import Any
 
 import asyncpg
 import structlog
-from prometheus_client import Histogram
 
 from services.export_request.assembly import Assembly, spec_of
 from services.export_request.core.life import Failed, PlanGrew
 from services.export_request.core.planning import FILES_MAX, ChunkLimits, Cursor, Planned, add, is_express, resume, rows_max
-from services.export_request.effects import Effects, Outcome, Row
+from services.export_request.effects import Effects, Outcome, Row, seconds_between
+from services.export_request.metrics import PLAN_STEP_SECONDS
 from services.export_request.queries import load
 from services.export_request.releasing import Releaser
 from services.export_request.settings import Settings
@@ -23,11 +23,11 @@ from shared.database import Connection, across_tenants, is_passing, tenant
 from shared.datasets import registry as datasets
 from shared.datasets.sql import session_sql
 from shared.errors import TransientError
+from shared.metrics import STAGE_SECONDS
 from shared.observability import span
 from shared.outbox import Outbox
 
 log = structlog.get_logger()
-STEP_SECONDS = Histogram("waybill_plan_step_seconds", "Time of a planning step", ["dataset"])
 STEP_SECONDS_MAX = 0.5  # a step ends after the chunk that goes beyond this
 STEP_CHUNKS_MAX = 200
 BEGUN_MAX = 4  # first steps at once, right after acceptance; more wait for the loop
@@ -111,7 +111,7 @@ class Planner:
 
     async def step(self, row: Row) -> None:
         """Find the next chunks of a leased export and store them."""
-        with STEP_SECONDS.labels(row["dataset"]).time():
+        with PLAN_STEP_SECONDS.labels(row["dataset"]).time():
             found = await self._find(row)
         async with across_tenants(self._pool) as connection:
             await self._store(connection, row, found)
@@ -166,6 +166,8 @@ class Planner:
         )  # fmt: skip
         if outcome is None:
             return
+        if found.complete:
+            STAGE_SECONDS.labels("plan").observe(seconds_between(row["created_at"], now))
         await self._queries.add_chunks(connection, [self._chunk(c, row, express) for c in found.chunks])
         row, messages = outcome.row, list(outcome.messages)
         if found.complete or (files > 1 and planned["files_planned"] == 1):

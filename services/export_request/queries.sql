@@ -127,7 +127,7 @@ INSERT INTO exports.turns (org_id, served_at) VALUES (:org_id, :now) ON CONFLICT
 -- name: mark_done(export_id, number, parts, now)^
 -- Nothing where the chunk is done already, or was never released.
 UPDATE exports.chunks SET state = 'done', parts = :parts, done_at = :now
-WHERE export_id = :export_id AND number = :number AND state <> 'done' RETURNING rows, file_number;
+WHERE export_id = :export_id AND number = :number AND state <> 'done' RETURNING rows, file_number, released_at;
 
 -- name: unsent(export_id, file_numbers)
 -- What delivery still lacks of these files (null: of all), in order.
@@ -158,6 +158,29 @@ ORDER BY progressed_at LIMIT 100 FOR UPDATE SKIP LOCKED;
 -- Across tenants. A key is remembered as long as its export, and 30 days at least.
 DELETE FROM exports.idempotency_keys k WHERE created_at < now() - interval '30 days'
   AND NOT EXISTS (SELECT FROM exports.exports e WHERE e.id = k.export_id AND e.deleted_at IS NULL);
+
+-- ---- watching
+
+-- name: running()
+-- Across tenants.
+SELECT status, count(*) AS exports FROM exports.exports
+WHERE status IN ('accepted', 'planning', 'formatting', 'assembling', 'publishing') GROUP BY status;
+
+-- name: silent_since()$
+-- Across tenants. The running export with work out of which nothing was heard for longest.
+SELECT min(progressed_at) FROM exports.exports e
+WHERE status IN ('accepted', 'planning', 'formatting', 'assembling', 'publishing')
+  AND (NOT planned OR status IN ('assembling', 'publishing')
+       OR EXISTS (SELECT FROM exports.chunks c WHERE c.export_id = e.id AND c.state = 'released'));
+
+-- name: chunks_by_state()
+-- Across tenants.
+SELECT express, state, count(*) AS chunks FROM exports.chunks WHERE state IN ('planned', 'released') GROUP BY express, state;
+
+-- name: queues()
+-- Across tenants. Since when each organisation waits for a first chunk to go out.
+SELECT org_id, min(created_at) AS since FROM exports.exports
+WHERE status IN ('accepted', 'planning') AND started_at IS NULL GROUP BY org_id;
 
 -- ---- tenancy
 

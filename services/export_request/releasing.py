@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import Any
 
 import asyncpg
-import prometheus_client
 import structlog
 
 from services.export_request.assembly import spec_of
@@ -18,6 +17,7 @@ from services.export_request.core.planning import Planned
 from services.export_request.core.release import Waiting, choose, spread
 from services.export_request.core.track import part_key
 from services.export_request.effects import Effects, Row
+from services.export_request.metrics import CHUNKS_RELEASED
 from services.export_request.queries import load, rows
 from services.export_request.settings import Settings
 from shared.database import Connection, across_tenants
@@ -28,7 +28,6 @@ from shared.outbox import Outbox, Outgoing, internal
 from shared.topics import EXPORT_CHUNKS, EXPORT_CHUNKS_EXPRESS, all_topics
 
 log = structlog.get_logger()
-RELEASED = prometheus_client.Counter("waybill_chunks_released_total", "Chunks sent to the formatters", ["lane"])
 POLL_SECONDS = 1.0
 
 
@@ -121,7 +120,7 @@ class Releaser:
             return []
         marks = [{"export_id": row["id"], "number": c[0], "partition": p, "now": now} for c, p in zip(chunks, partitions, strict=True)]
         await self._queries.mark_released(connection, marks)
-        RELEASED.labels("express" if row["express"] else "bulk").inc(len(chunks))
+        CHUNKS_RELEASED.labels("express" if row["express"] else "bulk").inc(len(chunks))
         topic = self._topics[row["express"]]
         commands = [_command(row, topic, chunk, partition) for chunk, partition in zip(chunks, partitions, strict=True)]
         return [*outcome.messages, *commands]

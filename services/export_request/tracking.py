@@ -9,12 +9,13 @@ import asyncpg
 
 from services.export_request.assembly import Assembly
 from services.export_request.core.life import ENDED, ChunkDone, Failed, Happening, Published
-from services.export_request.effects import Effects, Row, discard
+from services.export_request.effects import Effects, Row, discard, seconds_between
 from services.export_request.queries import load
 from services.export_request.releasing import Releaser
 from shared.database import Connection, tenant
 from shared.inbox import Inbox
 from shared.messages import ChunkFailed, ChunkFormatted, ExportPublished, PublishedFile, PublishFailed
+from shared.metrics import STAGE_SECONDS
 from shared.outbox import Outbox, Outgoing
 
 
@@ -44,6 +45,8 @@ class Tracker:
         chunk = await self._queries.mark_done(connection, export_id=row["id"], number=event.number, parts=parts, now=now)
         if chunk is None:
             return []
+        if chunk["released_at"] is not None:
+            STAGE_SECONDS.labels("format").observe(seconds_between(chunk["released_at"], now))
         if [part.format for part in event.parts] != list(row["formats"]):
             wrong = Failed("parts_mismatch", f"Chunk {event.number} came back in other formats than were asked for.")
             outcome = await self._effects.apply(connection, row, wrong, now)
@@ -66,7 +69,9 @@ class Tracker:
                 return
             files = sorted(event.files, key=lambda f: (_place(row, f), f.number))
             shown = json.dumps([asdict(file) for file in files], ensure_ascii=False)
-            outcome = await self._effects.apply(connection, row, _verdict(row, event), self._clock(), files=shown)
+            now = self._clock()
+            STAGE_SECONDS.labels("assemble").observe(seconds_between(row["progressed_at"], now))
+            outcome = await self._effects.apply(connection, row, _verdict(row, event), now, files=shown)
             if outcome is not None:
                 await self._outbox.add(connection, outcome.messages)
         self._outbox.wake()

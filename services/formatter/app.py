@@ -8,7 +8,7 @@ from services.formatter.engine import FormatEngine
 from services.formatter.handlers import ChunkHandler
 from services.formatter.settings import Settings
 from services.formatter.store import ExportStates
-from shared.consumer import DeadLetters, subscribe
+from shared.consumer import subscribe
 from shared.database import create_pool, ping
 from shared.http import create_api
 from shared.observability import configure
@@ -34,11 +34,11 @@ async def build() -> Service:
         engine = FormatEngine(settings.formatter_database_url, memory_mb=settings.formatter_memory_mb)
         handler = ChunkHandler(lane, engine, store, producer, threads, states.wanted)
         subscribe(
-            broker, topic, f"formatter-{lane}", handler, DeadLetters(producer), service.fail,
+            broker, topic, f"formatter-{lane}", handler, service.dead_letters(settings), service.fail, handler.refuse,
             partition_assignment_strategy=(RoundRobinPartitionAssignor,),
         )  # fmt: skip
         service.on_start.append(in_thread(engine.warm_up))
-        service.on_stop.append(in_thread(engine.close))
-    service.checks = {"postgres": lambda: ping(pool), "kafka": kafka_check(producer), "store": in_thread(store.check)}
+        service.on_stop += [engine.interrupt, in_thread(engine.close)]
+    service.checks = {"postgresql": lambda: ping(pool), "kafka": kafka_check(producer), "store": in_thread(store.check)}
     service.on_stop += [pool.close, in_thread(threads.shutdown)]
     return service

@@ -61,6 +61,11 @@ class FormatEngine:
         with self._lock:
             self._drop()
 
+    async def interrupt(self) -> None:
+        """End the chunk in hand, if there is one: it fails, and its sinks are aborted. Does not wait."""
+        if (connection := self._connection) is not None:
+            connection.interrupt()
+
     def format_chunk(
         self, spec: PlanSpec, org_id: str, snapshot: str, lower: Key | None, upper: Key | None, sinks: Mapping[str, ByteSink]
     ) -> dict[str, PartResult]:

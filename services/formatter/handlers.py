@@ -8,9 +8,9 @@ from concurrent.futures import Executor
 import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
-from prometheus_client import Counter, Histogram
 
 from services.formatter.engine import FormatEngine, PartResult
+from services.formatter.metrics import BYTES, FAILED, ROWS, SECONDS
 from shared.codec import decode, encode
 from shared.consumer import Incoming
 from shared.datasets.plan import PlanSpec
@@ -21,9 +21,8 @@ from shared.storage import ObjectSink, ObjectStore
 from shared.topics import EXPORT_PARTS
 
 log = structlog.get_logger()
-SECONDS = Histogram("waybill_formatter_chunk_seconds", "Time to format a chunk", ["dataset", "lane"])
-ROWS = Counter("waybill_formatter_rows_total", "Rows formatted", ["dataset"])
-BYTES = Counter("waybill_formatter_part_bytes_total", "Bytes of parts written, compressed where they are", ["format"])
+# What the plan and the code can't help: the export fails with the reason, and the chunk is no dead letter.
+NOT_THE_MESSAGES = ("store_full", "store_refused", "too_large")
 
 
 class ChunkHandler:
@@ -46,11 +45,26 @@ class ChunkHandler:
             spec = PlanSpec.model_validate_json(chunk.spec)
             results = await asyncio.get_running_loop().run_in_executor(self._threads, self._format, chunk, spec)
         except PermanentError as error:
-            await self._tell(ChunkFailed(chunk.export_id, chunk.org_id, chunk.number, error.code, error.message), "failed")
+            if error.code in NOT_THE_MESSAGES:
+                await self._failed(chunk, error)
+                return
             raise
         seconds = time.monotonic() - started
         SECONDS.labels(spec.dataset, self._lane).observe(seconds)
         await self._tell(formatted(chunk, results, round(seconds * 1000)), "formatted")
+
+    async def refuse(self, message: Incoming, error: PermanentError) -> None:
+        """The chunk is about to become a dead letter: its export fails. Not before the limit of dead letters has let it through."""
+        try:
+            chunk = decode(message.value)
+        except PermanentError:
+            return  # whose it is can't be known
+        if isinstance(chunk, FormatChunk):
+            await self._failed(chunk, error)
+
+    async def _failed(self, chunk: FormatChunk, error: PermanentError) -> None:
+        await self._tell(ChunkFailed(chunk.export_id, chunk.org_id, chunk.number, error.code, error.message), "failed")
+        FAILED.labels(error.code).inc()
 
     def _format(self, chunk: FormatChunk, spec: PlanSpec) -> dict[str, PartResult]:
         """Stream the chunk into one object a format. Blocks: runs in a worker thread."""

@@ -12,7 +12,8 @@ from starlette.requests import ClientDisconnect
 
 from services.ingest.body import Lines, is_gzip, unpacked
 from services.ingest.core.records import Record, decode, too_large
-from services.ingest.store import RECORDS, Store, Written
+from services.ingest.metrics import RECORDS
+from services.ingest.store import Store, Written
 from shared.errors import ApiError, Detail, PermanentError, invalid_request
 from shared.http import Authenticator, Principal, refuse_unknown_parameters
 

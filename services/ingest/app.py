@@ -6,7 +6,6 @@ from services.ingest.api import router
 from services.ingest.handlers import Lane, subscribe_records
 from services.ingest.settings import Settings
 from services.ingest.store import Store, prepare
-from shared.consumer import DeadLetters
 from shared.database import create_pool, ping
 from shared.http import Authenticator, create_api
 from shared.observability import configure
@@ -18,18 +17,21 @@ async def build() -> Service:
     configure("ingest", settings.log_level, settings.otlp_endpoint)
     # A plan made while a table was small must not scan it when it has grown.
     pool = create_pool(settings.ingest_database_url, "ingest", 8, prepare, enable_seqscan="off")
+    keys = create_pool(settings.ingest_database_url, "ingest-keys", 4)
     await pool
+    await keys
     producer = create_producer(settings.kafka, "waybill-ingest")
     broker = create_broker(settings.kafka, "waybill-ingest")
     store = Store(pool)
     http = create_api("Waybill ingest")
-    http.include_router(router(store, Authenticator(pool)))
+    http.include_router(router(store, Authenticator(keys)))
     service = Service("ingest", http, settings.ingest_http, broker, producer)
-    lane = Lane(store, DeadLetters(producer), service.fail)
+    lane = Lane(store, service.dead_letters(settings, public=True), service.fail)
     subscribe_records(broker, lane, settings.ingest_records_max, service.fail)
     service.checks = {"postgresql": lambda: ping(pool), "kafka": kafka_check(producer)}
     # A batch makes tens of thousands of objects that die with it: looking for cycles among them every 700 costs a fifth of the time.
     gc.freeze()
     gc.set_threshold(100_000, 20, 20)
-    service.on_stop = [lane.settle, pool.close]
+    service.on_stopping = [lane.settle]
+    service.on_stop = [pool.close, keys.close]
     return service

@@ -2,7 +2,8 @@
 broker has the dead letters."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -13,9 +14,13 @@ from faststream.kafka import KafkaBroker, KafkaMessage
 
 from services.ingest import avro
 from services.ingest.core.records import Record, decode
-from services.ingest.store import RECORDS, Store, UnknownOrganisation
+from services.ingest.metrics import BATCH_SECONDS, RECORDS
+from services.ingest.store import Store, UnknownOrganisation
+from shared import metrics
 from shared.consumer import DeadLetters, incoming, persist, raw_message
 from shared.errors import PermanentError
+from shared.observability import span
+from shared.stopping import Stopping, is_stopping, pause
 from shared.topics import RECORDS as TOPIC
 
 log = structlog.get_logger()
@@ -38,17 +43,26 @@ class Lane:
         """Read a batch, wait for the one before, and start to write this one."""
         good, refused = await _read(messages)
         await self.settle()
-        self._writing = asyncio.create_task(self._write(messages, good, refused, acknowledge))
+        if is_stopping():
+            return  # they come again, to whoever goes on: what came before them may have been given back
+        self._writing = asyncio.create_task(self._measured(self._write(messages, good, refused, acknowledge)))
 
     async def settle(self) -> None:
-        """Returns once nothing is in flight; after a defect never, because the process is ending."""
+        """Returns once nothing is in flight; after a defect, or where a dependency is away, when the process ends: then what is in hand is given back."""
         if self._writing is None:
             return
-        try:
-            await asyncio.shield(self._writing)
-        except Exception as error:
-            self._fail(error)
-            await asyncio.Event().wait()
+        with suppress(Stopping):
+            try:
+                await asyncio.shield(self._writing)
+            except Stopping:
+                raise
+            except Exception as error:
+                self._fail(error)
+                await pause(None)
+
+    async def _measured(self, write: Coroutine[Any, Any, None]) -> None:
+        with BATCH_SECONDS.time(), span(f"{TOPIC} receive"):
+            await write
 
     async def _write(
         self,
@@ -65,10 +79,14 @@ class Lane:
 
         await persist(write, topic=TOPIC, records=len(messages))
         if refused:
+            await self._dead_letters.admit(TOPIC, len(refused), len(messages))
             await persist(keep, topic=TOPIC, records=len(refused))
             RECORDS.labels("refused").inc(len(refused))
             log.warning("dead_letters", topic=TOPIC, records=len(refused), codes=sorted({error.code for _, error in refused}))
+        else:
+            self._dead_letters.handled(TOPIC, len(messages))
         await acknowledge({TopicPartition(m.topic, m.partition): m.offset + 1 for m in messages})
+        metrics.MESSAGES.labels(TOPIC).inc(len(messages))
 
     async def _store_known(self, good: list[tuple[Record, Any]], refused: Refused) -> None:
         """Write what belongs to an organisation that exists; the rest joins `refused`."""
@@ -140,11 +158,14 @@ def subscribe_records(broker: KafkaBroker, lane: Lane, records_max: int, fail: C
             except (CommitFailedError, IllegalStateError, KafkaError) as error:
                 log.warning("not_acknowledged", reason=type(error).__name__)  # the records come again, and repeat what is held
 
-        try:
-            await lane.take(message.raw_message, acknowledge)
-        except Exception as error:
-            fail(error)
-            await asyncio.Event().wait()  # take nothing more: the process is ending
+        with suppress(Stopping):
+            try:
+                await lane.take(message.raw_message, acknowledge)
+            except Stopping:
+                raise
+            except Exception as error:
+                fail(error)
+                await pause(None)  # take nothing more: the process is ending
 
     async def parse(records: Any) -> KafkaMessage:
         return raw_message(records, subscriber.consumer)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import asyncpg
 import structlog
-from prometheus_client import Counter
 
 from services.ingest.core.fold import Final, Held, fold
 from services.ingest.core.records import Record
+from services.ingest.metrics import RECORDS, RUNS_AGAIN
 from services.ingest.statements import STATEMENTS, Statements, statement
 from shared.database import Connection, sorted_errors
 from shared.errors import TransientError
@@ -19,8 +19,6 @@ log = structlog.get_logger()
 RUNS_MAX = 100
 Batches = Callable[[], AsyncIterator[Sequence[Record]]]
 _OTHER_WRITER = (asyncpg.SerializationError, asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError)
-RECORDS = Counter("waybill_ingest_records_total", "Records by what became of them", ["outcome"])
-RUNS_AGAIN = Counter("waybill_ingest_runs_again_total", "Batches run again because another writer came first")
 
 
 class UnknownOrganisation(Exception):
