@@ -29,13 +29,14 @@ demo: up ## load sample data and run exports over HTTP and over Kafka; leaves th
 test: setup ## every test, on a stack of its own; ARGS="tests/unit -k name" picks some
 	@$(VENV) -m deploy.local.testing $(ARGS)
 
-check: ## formatting, lint, types, import rules, schemas
+check: ## formatting, lint, types, import rules, schemas, generated pages
 	@$(PYTHON) -m deploy.local.bootstrap --python-only
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	$(VENV) -m tools.check_schemas
+	$(VENV) -m tools.metrics_catalogue
 
 bench: setup ## speed side by side with peers; writes the table of docs/benchmarks.md
 	@$(VENV) -m tests.bench

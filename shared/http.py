@@ -179,7 +179,7 @@ class _Traced:
         began = time.monotonic()
 
         async def measured(message: Message) -> None:
-            if message["type"] == "http.response.start":
+            if message["type"] == "http.response.start" and not route_of(scope).startswith(("/health", "/metrics")):
                 status = str(message["status"])
                 metrics.HTTP_SECONDS.labels(_method(scope), route_of(scope), status).observe(time.monotonic() - began)
                 rename_span(f"{_method(scope)} {route_of(scope)}")

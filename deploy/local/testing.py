@@ -9,7 +9,9 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
+from pathlib import Path
 
 from deploy.local import lifecycle, stack
 from deploy.local.errors import StackError
@@ -40,6 +42,28 @@ def install_clients() -> None:
             done = subprocess.run(command, capture_output=True, text=True, env=environment)
     if missing_packages():
         raise StackError(f"the tests need {' and '.join(packages)}; this failed: {line}", (done.stdout + done.stderr).strip()[-2000:])
+
+
+def promtool() -> Path:
+    """Prometheus's tool that checks rules: on the PATH, or unpacked from Debian's package, whose server nobody needs. Raises StackError where neither is had."""
+    if found := shutil.which("promtool"):
+        return Path(found)
+    kept = Path(sys.executable).parent / "promtool"
+    if kept.exists():
+        return kept
+    with tempfile.TemporaryDirectory() as folder, step("unpacking promtool"):
+        said = ""
+        for command in (
+            "apt-get download prometheus || (apt-get update -qq && apt-get download prometheus)",
+            "dpkg-deb -x prometheus_*.deb .",
+        ):
+            done = subprocess.run(command, shell=True, capture_output=True, text=True, cwd=folder)
+            said += done.stdout + done.stderr
+        if not (Path(folder) / "usr" / "bin" / "promtool").exists():
+            raise StackError("the tests need promtool: install Prometheus, or put promtool on the PATH", said.strip()[-2000:])
+        shutil.copy(Path(folder) / "usr" / "bin" / "promtool", kept.with_suffix(".new"))
+        kept.with_suffix(".new").replace(kept)
+    return kept
 
 
 def environment_for_tests(environment: Mapping[str, str], base: int) -> dict[str, str]:

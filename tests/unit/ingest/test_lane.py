@@ -52,6 +52,12 @@ class Log:
         self.done.append([r.id for r in records])
         return Written(len(records), 0)
 
+    def handled(self, topic: str, messages: int) -> None:
+        pass
+
+    async def admit(self, topic: str, letters: int, handled: int) -> None:
+        """No limit here."""
+
     async def keep_all(self, refused: Sequence[tuple[Any, Any]]) -> None:
         self.done.append([error.code for _, error in refused])
 
