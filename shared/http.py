@@ -97,6 +97,19 @@ class Authenticator:
         return dependency
 
 
+def operator(token: str) -> Callable[[Request], Awaitable[None]]:
+    """A FastAPI dependency: only the operator, who has `token`, gets through. Without a token what it guards is not there at all."""
+
+    async def dependency(request: Request) -> None:
+        if not token:
+            raise not_found(f"'{request.url.path}'")
+        given = request.headers.get("authorization", "").encode()
+        if not hmac.compare_digest(given, f"Bearer {token}".encode()):
+            raise unauthorized()
+
+    return dependency
+
+
 # ---- requests
 
 

@@ -14,9 +14,10 @@ INSTANCES = {name: name for name in SERVICES if name != "formatter"} | {"formatt
 # What the caller's environment may say to services beside WAYBILL_*, which is passed on where the stack doesn't set it.
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "SSL_CERT_FILE")
 # Set by the stack, and each by the stack alone: someone who has sourced waybill.env must not hand its secrets to every service by that.
-STACKS_OWN = ("WAYBILL_URL", "WAYBILL_API_KEY", "WAYBILL_OPERATOR_TOKEN", "WAYBILL_SECRET_KEY", "WAYBILL_PIDS")
+STACKS_OWN = ("WAYBILL_URL", "WAYBILL_API_KEY", "WAYBILL_OPERATOR_TOKEN", "WAYBILL_SECRET_KEY", "WAYBILL_SIGNING_SECRET", "WAYBILL_PIDS")
 NEED_STORE = ("formatter", "delivery")
 NEED_SECRET_KEY = ("export_request", "delivery")
+NEED_OPERATOR_TOKEN = ("export_request", "delivery")
 
 
 def present(root: Path = ROOT) -> list[str]:
@@ -60,7 +61,9 @@ def environment_of(instance: str, ports: Ports, secrets: Mapping[str, str], envi
         own |= store(ports, secrets, environment)
     if service in NEED_SECRET_KEY:
         own["WAYBILL_SECRET_KEY"] = secrets["secret_key"]
-    if service == "export_request":
+    if service == "delivery":
+        own["WAYBILL_SIGNING_SECRET"] = secrets["signing_secret"]
+    if service in NEED_OPERATOR_TOKEN:
         own["WAYBILL_OPERATOR_TOKEN"] = secrets["operator_token"]
     return passed | addresses(ports) | own
 

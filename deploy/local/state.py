@@ -65,7 +65,14 @@ class State:
         """The generated secrets; made at the first call, the same from then on."""
         path = self.directory / "secrets.json"
         known: dict[str, str] = json.loads(path.read_text("utf-8")) if path.exists() else {}
-        made = {"postgres_password": 16, "s3_access_key": 10, "s3_secret_key": 20, "secret_key": 32, "operator_token": 24}
+        made = {
+            "postgres_password": 16,
+            "s3_access_key": 10,
+            "s3_secret_key": 20,
+            "secret_key": 32,
+            "signing_secret": 32,
+            "operator_token": 24,
+        }
         made |= {f"{service}_password": 16 for service in SERVICES}
         missing = {name: secrets.token_hex(size) for name, size in made.items() if name not in known}
         if missing:

@@ -1,16 +1,19 @@
 """Delivery's composition root: the only place that makes its clients."""
 
 from datetime import timedelta
+from functools import partial
 
 from services.delivery.api import Downloads, create_router
+from services.delivery.api_keys import keys_router
 from services.delivery.assembler import Assembler, Lane
 from services.delivery.handlers import CommandHandler
 from services.delivery.janitor import Janitor
+from services.delivery.keyring import Keyring
 from services.delivery.publisher import Publisher
 from services.delivery.settings import Settings
 from services.delivery.store import DeliveryStore
 from services.delivery.threads import Threads
-from shared.consumer import subscribe
+from shared.consumer import persist, subscribe
 from shared.database import create_pool, ping
 from shared.http import Authenticator, create_api
 from shared.observability import configure
@@ -37,15 +40,23 @@ async def build() -> Service:
     store = DeliveryStore(pool)
     at_once, serving, tidying = Threads(2, "publish"), Threads(settings.delivery_downloads, "download"), Threads(1, "tidy")
     janitor = Janitor(store, objects, tidying, settings.delivery_sweep_seconds, timedelta(hours=settings.delivery_upload_hours_max))
-    publisher = Publisher(store, objects, outbox, at_once, janitor.discard_asked)
+    keyring = Keyring(pool, settings.signing_secret or settings.secret_key)
+    publisher = Publisher(store, objects, outbox, at_once, keyring, janitor.discard_asked)
     bulk = Assembler(store, objects, publisher, Lane("bulk", False, settings.delivery_assemblers, settings.delivery_files_open))
     express = Assembler(store, objects, publisher, Lane("express", True, 1, 16))
     handler = CommandHandler(store, objects, publisher, at_once, {False: bulk, True: express}, janitor.discard_asked)
     api = create_api("Waybill delivery")
     api.include_router(create_router(Downloads(store, objects, serving, settings.secret_key, settings.public_url), Authenticator(keys)))
+    api.include_router(keys_router(keyring, settings.operator_token))
     service = Service("delivery", api, settings.delivery_http, broker, producer)
     subscribe(broker, EXPORT_ASSEMBLIES, "delivery", handler.handle, service.dead_letters(settings), service.fail)
     service.loops = [outbox.run, outbox.watch, bulk.run, express.run, janitor.discard_loop, janitor.sweep_loop]
-    service.checks = {"postgresql": lambda: ping(pool), "kafka": kafka_check(producer), "store": in_thread(objects.check)}
+    service.checks = {
+        "postgresql": lambda: ping(pool),
+        "kafka": kafka_check(producer),
+        "store": in_thread(objects.check),
+        "signing": keyring.check,
+    }
+    service.on_start = [partial(persist, keyring.ensure)]
     service.on_stop = [at_once.close, serving.close, tidying.close, pool.close, keys.close]
     return service

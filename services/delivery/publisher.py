@@ -4,13 +4,14 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from services.delivery.core.manifest import WholeFile, build
+from services.delivery.core.manifest import WholeFile, draft
+from services.delivery.keyring import Keyring, Signer
 from services.delivery.metrics import FAILED, PUBLISHED
 from services.delivery.store import DeliveryStore, Publication
 from services.delivery.threads import Threads
 from shared.database import Connection
 from shared.errors import PermanentError
-from shared.messages import ExportPublished, PublishFailed
+from shared.messages import ExportPublished, PublishedFile, PublishFailed
 from shared.metrics import STAGE_SECONDS
 from shared.outbox import Outbox, internal
 from shared.storage import ObjectStore
@@ -23,10 +24,11 @@ class Publisher:
     """Call `told` after the commit of a transaction in which something was published."""
 
     def __init__(
-        self, store: DeliveryStore, objects: ObjectStore, outbox: Outbox, threads: Threads, discard_asked: Callable[[], None]
+        self, store: DeliveryStore, objects: ObjectStore, outbox: Outbox, threads: Threads, keyring: Keyring,
+        discard_asked: Callable[[], None],
     ) -> None:  # fmt: skip
         self._store, self._objects, self._outbox, self._threads = store, objects, outbox, threads
-        self._discard_asked = discard_asked
+        self._keyring, self._discard_asked = keyring, discard_asked
 
     async def publish_if_whole(self, connection: Connection, export_id: str, org_id: str, publication: Publication) -> bool:
         """In a transaction that holds the publication's lock: when every file is whole, write the manifest and tell."""
@@ -62,9 +64,12 @@ class Publisher:
     async def _manifest(
         self, export_id: str, org_id: str, publication: Publication, files: Sequence[WholeFile]
     ) -> tuple[bytes, ExportPublished]:  # fmt: skip
-        try:
-            manifest, published = build(publication.manifest_base or "", files)
-        except ValueError as error:
-            raise PermanentError("manifest_invalid", f"The manifest can't be written: {error}", "manifest") from error
-        await self._threads.run(self._objects.put, publication.manifest_key, manifest, "application/json")
+        signer = await self._keyring.signer(publication.signing_key)
+        manifest, published = await self._threads.run(self._write, publication, files, signer)
         return manifest, ExportPublished(export_id, org_id, published)
+
+    def _write(self, publication: Publication, files: Sequence[WholeFile], signer: Signer) -> tuple[bytes, list[PublishedFile]]:
+        made = draft(publication.manifest_base or "", files)
+        manifest = made.signed(signer.private)
+        self._objects.put(publication.manifest_key or "", manifest, "application/json")
+        return manifest, made.published

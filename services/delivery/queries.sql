@@ -6,7 +6,8 @@ ON CONFLICT (export_id) DO NOTHING;
 
 -- name: lock_publication^
 -- One at a time counts, publishes, fails or discards an export.
-SELECT files_total, manifest_key, manifest_base, published_at, failed_code, discard
+SELECT files_total, manifest_key, manifest_base, published_at, failed_code, discard,
+    (SELECT id FROM delivery.signing_keys WHERE retired_at IS NULL) AS signing_key
 FROM delivery.publications WHERE export_id = :export_id FOR UPDATE;
 
 -- name: is_over$
@@ -151,3 +152,26 @@ WHERE e.id = :export_id;
 SELECT e.status, e.deleted_at IS NOT NULL AS deleted, e.expires_at, p.published_at, coalesce(p.discard = 'files', false) AS discarded, p.manifest
 FROM exports.exports e LEFT JOIN delivery.publications p ON p.export_id = e.id
 WHERE e.id = :export_id;
+
+-- ---- signing keys
+
+-- name: signing_keys
+-- Newest first; what was signed with one that has retired still verifies.
+SELECT id, public_key, created_at, retired_at, revoked_at FROM delivery.signing_keys ORDER BY created_at DESC, id;
+
+-- name: current_signing_key^
+SELECT id, sealed FROM delivery.signing_keys WHERE retired_at IS NULL;
+
+-- name: lock_signing_keys#
+-- One at a time makes, retires or revokes a key; reading goes on.
+LOCK TABLE delivery.signing_keys IN SHARE ROW EXCLUSIVE MODE;
+
+-- name: retire_signing_key$
+-- The private key is wiped: nothing can be signed with it any more.
+UPDATE delivery.signing_keys SET retired_at = now(), sealed = NULL WHERE retired_at IS NULL RETURNING id;
+
+-- name: add_signing_key!
+INSERT INTO delivery.signing_keys (id, public_key, sealed, created_at) VALUES (:id, :public_key, :sealed, clock_timestamp());
+
+-- name: revoke_signing_key$
+UPDATE delivery.signing_keys SET revoked_at = coalesce(revoked_at, now()) WHERE id = :id AND retired_at IS NOT NULL RETURNING id;

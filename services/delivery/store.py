@@ -4,21 +4,21 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
-import aiosql
 import asyncpg
 
 from services.delivery.core.access import Standing
 from services.delivery.core.assembly import FileId, Layout
 from services.delivery.core.manifest import WholeFile
+from services.delivery.queries import load
+from services.delivery.queries import rows as _all
 from services.delivery.writing import FileToWrite, Written
 from shared.database import Connection, across_tenants, tenant
 from shared.inbox import Inbox
 from shared.messages import AssembleFile, AssemblyPart
 
-_queries: Any = aiosql.from_path(Path(__file__).with_name("queries.sql"), "asyncpg", mandatory_parameters=False)
+_queries: Any = load()
 PARTS_READ_MAX = 256
 
 
@@ -41,6 +41,7 @@ class Publication:
     manifest_key: str | None
     manifest_base: str | None
     over: bool  # published, failed or being discarded
+    signing_key: str | None  # the id of the key that signs now
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ class DeliveryStore:
         if row is None:
             return None
         over = bool(row["published_at"] or row["failed_code"] or row["discard"])
-        return Publication(row["files_total"], row["manifest_key"], row["manifest_base"], over)
+        return Publication(row["files_total"], row["manifest_key"], row["manifest_base"], over, row["signing_key"])
 
     async def whole_files(self, connection: Connection, export_id: str) -> list[WholeFile]:
         rows = await _all(_queries.whole_files(connection, export_id=export_id))
@@ -244,10 +245,6 @@ class DeliveryStore:
         async with tenant(self._pool, org_id) as connection:
             r = await _queries.manifest(connection, export_id=export_id)
         return None if r is None else (_standing(r), r["manifest"] or "")
-
-
-async def _all(rows: Any) -> list[Any]:
-    return [row async for row in rows]
 
 
 def _standing(r: Any) -> Standing:

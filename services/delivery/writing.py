@@ -39,7 +39,7 @@ class OpenFile:
         self._writer: FileWriter | None = None
         self._sha256 = hashlib.sha256()
         self._bytes = 0
-        self._parts: list[AssemblyPart] = []
+        self._parts: list[tuple[int, AssemblyPart]] = []  # with the offset where each begins
         self.progress = Progress()
 
     def add(self, parts: Sequence[AssemblyPart]) -> None:
@@ -47,7 +47,7 @@ class OpenFile:
         for part in parts:
             steps, after = add_part(self.progress, self._file.layout, part)
             self._do(steps)
-            self._parts.append(part)
+            self._parts.append((self._bytes - part.bytes, part))
             self.progress = after
 
     def complete(self) -> Written:
@@ -55,7 +55,7 @@ class OpenFile:
         self._do(close(self.progress, self._file.layout))
         self._open().complete()
         sha256 = self._sha256.hexdigest()
-        entry = file_entry(self._file.name, self._file.media_type, self.progress.rows, self._bytes, sha256, self._parts)
+        entry = file_entry(self._file.name, self._file.media_type, self.progress.rows, self._bytes, sha256, self._parts, self._file.layout)
         return Written(self.progress.rows, self._bytes, sha256, entry)
 
     def abort(self) -> None:

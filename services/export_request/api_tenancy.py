@@ -1,6 +1,5 @@
 """The HTTP API: settings and API keys of an organisation; organisations, which are the operator's."""
 
-import hmac
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request
@@ -10,8 +9,7 @@ from services.export_request.core import tenancy as checks
 from services.export_request.tenancy import Tenancy, key_view
 from shared import cursors
 from shared.checks import Check, checked
-from shared.errors import not_found, unauthorized
-from shared.http import Authenticator, Principal, id_of, limit_of, read_json, refuse_unknown_parameters
+from shared.http import Authenticator, Principal, id_of, limit_of, operator, read_json, refuse_unknown_parameters
 
 _SETTINGS: dict[str, Check] = {
     "name": checks.name, "timezone": checks.timezone, "custom_properties": checks.custom_properties,
@@ -77,22 +75,16 @@ def keys_router(tenancy: Tenancy, auth: Authenticator, secret: bytes, overlap_se
 def organisations_router(tenancy: Tenancy, operator_token: str) -> APIRouter:
     """Not there at all where no operator token is configured."""
     routes = APIRouter()
+    operators = [Depends(operator(operator_token))]
 
-    async def operator(request: Request) -> None:
-        if not operator_token:
-            raise not_found(f"'{request.url.path}'")
-        given = request.headers.get("authorization", "").encode()
-        if not hmac.compare_digest(given, f"Bearer {operator_token}".encode()):
-            raise unauthorized()
-
-    @routes.post("/v1/organisations", dependencies=[Depends(operator)])
+    @routes.post("/v1/organisations", dependencies=operators)
     async def post_organisation(request: Request) -> Response:
         refuse_unknown_parameters(request, set())
         body: dict[str, Any] = checked(await read_json(request), _ORGANISATION, ("org_id", "name"))
         made = await tenancy.create(body["org_id"], body["name"], body.get("timezone", "UTC"))
         return JSONResponse(made, 201, headers={"Cache-Control": "no-store"})
 
-    @routes.get("/v1/organisations", dependencies=[Depends(operator)])
+    @routes.get("/v1/organisations", dependencies=operators)
     async def list_organisations(request: Request) -> Response:
         refuse_unknown_parameters(request, {"limit", "cursor"})
         count = limit_of(request)

@@ -82,7 +82,7 @@ def _frame(spec_text: str, format_name: str) -> Frame:
 @functools.cache
 def versions() -> dict[str, str]:
     """What made the file, for the manifest."""
-    return {"waybill": importlib.metadata.version("waybill"), "manifest": "1"}
+    return {"waybill": importlib.metadata.version("waybill"), "manifest": "2"}
 
 
 def _manifest(row: Row) -> str:

@@ -1,14 +1,19 @@
-"""The manifest: what an export's files are, and of which parts, in RFC 8785 canonical form."""
+"""The manifest: what an export's files are, and of which parts, in RFC 8785 canonical form, signed."""
 
+import hashlib
 import json
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import rfc8785
 
-from services.delivery.core.assembly import FileId
+from services.delivery.core.assembly import FileId, Layout
+from shared.digests import files_sha256
+from shared.errors import PermanentError
 from shared.messages import AssemblyPart, PublishedFile
+from shared.signing import sign
 
 
 @dataclass(frozen=True)
@@ -24,10 +29,31 @@ class WholeFile:
     entry: str  # as the manifest shows it, JSON
 
 
-def file_entry(name: str, media_type: str, rows: int, size: int, sha256: str, parts: Sequence[AssemblyPart]) -> str:
-    """The file as the manifest shows it, with the parts that hold its rows."""
-    shown = [_without_key(part) for part in parts if part.rows]
-    return json.dumps({"name": name, "media_type": media_type, "rows": rows, "bytes": size, "sha256": sha256, "parts": shown})
+@dataclass(frozen=True)
+class Draft:
+    """A manifest that may be signed, and the files as the event tells them."""
+
+    document: dict[str, Any]
+    published: list[PublishedFile]
+
+    def signed(self, private: bytes) -> bytes:
+        return rfc8785.dumps(sign(self.document, private))
+
+
+def file_entry(
+    name: str, media_type: str, rows: int, size: int, sha256: str, parts: Sequence[tuple[int, AssemblyPart]], layout: Layout
+) -> str:  # fmt: skip
+    """The file as the manifest shows it: the parts that hold its rows, each with the offset where it begins, and what stands around them."""
+    shown = [{"offset": offset, **_without_key(part)} for offset, part in parts if part.rows]
+    around = ("head", "separator", "tail") if shown else ("empty",)
+    frame = {piece: _piece(getattr(layout, piece)) for piece in around}
+    return json.dumps(
+        {"name": name, "media_type": media_type, "rows": rows, "bytes": size, "sha256": sha256, "frame": frame, "parts": shown}
+    )
+
+
+def _piece(data: bytes) -> dict[str, Any]:
+    return {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
 
 
 def _without_key(part: AssemblyPart) -> dict[str, Any]:
@@ -42,12 +68,48 @@ def in_order(files: Sequence[WholeFile], base: Mapping[str, Any]) -> list[WholeF
     return sorted(files, key=lambda f: (rank.get(f.id.format, len(rank)), f.id.format, f.id.number))
 
 
-def build(base: str, files: Sequence[WholeFile]) -> tuple[bytes, list[PublishedFile]]:
-    """The manifest's bytes, and the files as the event tells them. Raises ValueError where `base` is no JSON object."""
-    document = json.loads(base or "{}")
-    if not isinstance(document, dict):
-        raise ValueError("the manifest is not a JSON object")
+def draft(base: str, files: Sequence[WholeFile]) -> Draft:
+    """The manifest of whole files. `base` is what export_request says of them.
+
+    Raises PermanentError: `rows_mismatch` where rows planned aren't rows written + rows excluded, `not_reproduced` where a re-run has other bytes,
+    `manifest_invalid` where `base` is no JSON object. Nothing that isn't so is ever signed.
+    """
+    document = _decoded(base)
     ordered = in_order(files, document)
-    document["files"] = [json.loads(f.entry) for f in ordered]
+    _check_rows(document, ordered)
+    if (claim := document.pop("reproduces", None)) is not None:
+        document["reproduces"] = _reproduced(claim, ordered)
+    document["files"] = [{**json.loads(f.entry), "format": f.id.format} for f in ordered]
     published = [PublishedFile(f.id.format, f.id.number, f.name, f.media_type, f.rows, f.bytes, f.sha256) for f in ordered]
-    return rfc8785.dumps(document), published
+    return Draft(document, published)
+
+
+def _decoded(base: str) -> dict[str, Any]:
+    try:
+        document = json.loads(base or "{}")
+    except ValueError as error:
+        raise PermanentError("manifest_invalid", f"The manifest can't be written: {error}", "manifest") from error
+    if not isinstance(document, dict):
+        raise PermanentError("manifest_invalid", "The manifest is not a JSON object.", "manifest")
+    return document
+
+
+def _check_rows(document: Mapping[str, Any], files: Sequence[WholeFile]) -> None:
+    """Complete or not complete, in every format."""
+    planned = document.get("rows_planned")
+    if planned is None:  # an export_request of a version before: it compares when it hears of the files
+        return
+    excluded = sum(each["rows"] for each in document.get("excluded", []))
+    written: dict[str, int] = defaultdict(int)
+    for file in files:
+        written[file.id.format] += file.rows
+    for name, rows in written.items():
+        if rows + excluded != planned:
+            raise PermanentError("rows_mismatch", f"{planned} rows were planned, {rows} written as {name} and {excluded} excluded.")
+
+
+def _reproduced(claim: Mapping[str, str], files: Sequence[WholeFile]) -> str:
+    """The export whose bytes these are."""
+    if files_sha256((f.id.format, f.id.number, f.bytes, f.sha256) for f in files) != claim["files_sha256"]:
+        raise PermanentError("not_reproduced", f"The files are not byte for byte those of {claim['export_id']}.")
+    return claim["export_id"]

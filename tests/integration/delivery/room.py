@@ -17,6 +17,7 @@ import asyncpg
 from services.delivery.assembler import Assembler, Lane
 from services.delivery.handlers import CommandHandler
 from services.delivery.janitor import Janitor
+from services.delivery.keyring import Keyring
 from services.delivery.publisher import Publisher
 from services.delivery.store import DeliveryStore
 from services.delivery.threads import Threads
@@ -27,6 +28,8 @@ from shared.ids import new_id
 from shared.messages import AssembleFile, AssemblyPart, DiscardExport, Message
 from shared.outbox import Outbox
 from shared.storage import NotThere, ObjectStore
+
+SIGNING_SECRET = "a secret of the tests, long enough for anyone"
 
 
 class NoRelay(Outbox):
@@ -84,13 +87,14 @@ class Room:
     pool: asyncpg.Pool
     objects: ObjectStore
     store: DeliveryStore
+    keyring: Keyring
 
     @asynccontextmanager
     async def process(self, objects: ObjectStore | None = None, lease_seconds: float = 1.0) -> AsyncIterator[Process]:
         objects = objects or self.objects
         at_once, tidying = Threads(2, "publish"), Threads(1, "tidy")
         janitor = Janitor(self.store, objects, tidying, 3600, timedelta(hours=48))
-        publisher = Publisher(self.store, objects, NoRelay(self.pool), at_once, janitor.discard_asked)
+        publisher = Publisher(self.store, objects, NoRelay(self.pool), at_once, self.keyring, janitor.discard_asked)
         bulk = Assembler(self.store, objects, publisher, Lane("bulk", False, 2, 8), lease_seconds)
         express = Assembler(self.store, objects, publisher, Lane("express", True, 1, 8), lease_seconds)
         handler = CommandHandler(self.store, objects, publisher, at_once, {False: bulk, True: express}, janitor.discard_asked)
@@ -132,7 +136,7 @@ async def open_room(database_url: str, objects: ObjectStore) -> AsyncIterator[Ro
     pool = create_pool(database_url, "delivery-test", 16)
     await pool
     try:
-        yield Room(pool, objects, DeliveryStore(pool))
+        yield Room(pool, objects, DeliveryStore(pool), Keyring(pool, SIGNING_SECRET))
     finally:
         await pool.close()
 

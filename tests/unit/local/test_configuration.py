@@ -13,6 +13,7 @@ from deploy.local.ports import resolve
 from deploy.local.program import Program
 from deploy.local.state import SERVICES, State
 from deploy.local.testing import environment_for_tests
+from shared.signing import KEYS_PATH
 from shared.topics import all_topics
 
 PORTS = resolve({"WAYBILL_PORT_BASE": "20000"})
@@ -21,6 +22,7 @@ SECRETS = {f"{service}_password": f"pw-{service}" for service in SERVICES} | {
     "s3_access_key": "ak",
     "s3_secret_key": "sk",
     "secret_key": "00" * 32,
+    "signing_secret": "11" * 32,
     "operator_token": "op",
 }
 
@@ -80,6 +82,8 @@ def test_a_directory_that_only_its_owner_may_enter_is_not_reachable(tmp_path: Pa
         ("/v1/exports/*/manifest", "delivery"),
         ("/v1/downloads/*", "delivery"),
         ("/v1/sftp-users/*", "delivery"),
+        ("/v1/signing-keys/*", "delivery"),
+        (KEYS_PATH, "delivery"),
     ],
 )
 def test_the_gateway_routes_by_path(path: str, service: str) -> None:
@@ -117,11 +121,12 @@ def test_a_service_knows_its_own_role_and_nobody_elses() -> None:
 def test_only_those_who_need_them_get_the_stores_key_and_the_secrets() -> None:
     holders = {
         name: {instance for instance in services.INSTANCES if name in services.environment_of(instance, PORTS, SECRETS, {})}
-        for name in ("WAYBILL_S3_SECRET_KEY", "WAYBILL_SECRET_KEY", "WAYBILL_OPERATOR_TOKEN")
+        for name in ("WAYBILL_S3_SECRET_KEY", "WAYBILL_SECRET_KEY", "WAYBILL_OPERATOR_TOKEN", "WAYBILL_SIGNING_SECRET")
     }
     assert holders["WAYBILL_S3_SECRET_KEY"] == {"formatter-1", "formatter-2", "delivery"}
     assert holders["WAYBILL_SECRET_KEY"] == {"export_request", "delivery"}
-    assert holders["WAYBILL_OPERATOR_TOKEN"] == {"export_request"}
+    assert holders["WAYBILL_OPERATOR_TOKEN"] == {"export_request", "delivery"}
+    assert holders["WAYBILL_SIGNING_SECRET"] == {"delivery"}
 
 
 def test_settings_of_the_caller_reach_the_services_and_credentials_do_not() -> None:
