@@ -122,6 +122,14 @@ class DiscardExport(Message):
 
 
 @dataclass(frozen=True)
+class ExportAssembled(Message):
+    """delivery → export_request: the last part of every file is in; what is left is to complete the files in the store and to write the manifest."""
+
+    export_id: str
+    org_id: str
+
+
+@dataclass(frozen=True)
 class PublishedFile:
     """A file as published: what `sha256sum` and `wc -c` say of it."""
 
@@ -154,5 +162,6 @@ class PublishFailed(Message):
 
 
 MESSAGES: dict[str, type[Message]] = {
-    cls.__name__: cls for cls in (FormatChunk, ChunkFormatted, ChunkFailed, AssembleFile, DiscardExport, ExportPublished, PublishFailed)
+    cls.__name__: cls
+    for cls in (FormatChunk, ChunkFormatted, ChunkFailed, AssembleFile, DiscardExport, ExportAssembled, ExportPublished, PublishFailed)
 }

@@ -139,6 +139,7 @@ class Assembler:
         written: Written | None = None
         try:
             if await self._append_all(held, open_file):
+                await self._tell_assembled(held.lease)
                 written = await self._threads.run(open_file.complete)
         finally:
             if written is None:
@@ -167,6 +168,12 @@ class Assembler:
             else:
                 await _set_within(held.news, POLL_SECONDS)
         return False
+
+    async def _tell_assembled(self, lease: Lease) -> None:
+        """Small exports are published before anyone could look: nothing is said of them."""
+        if not lease.express:
+            export_id = lease.id.export_id
+            await persist(partial(self._publisher.assembled, export_id, lease.org_id, lease.id, self._worker), export_id=export_id)
 
     async def _finish(self, lease: Lease, written: Written) -> None:
         """The file is whole in the store: say so, and publish the export if it was the last one."""

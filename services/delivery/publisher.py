@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
+from services.delivery.core.assembly import FileId
 from services.delivery.core.manifest import WholeFile, draft
 from services.delivery.keyring import Keyring, Signer
 from services.delivery.metrics import FAILED, PUBLISHED
@@ -11,7 +12,7 @@ from services.delivery.store import DeliveryStore, Publication
 from services.delivery.threads import Threads
 from shared.database import Connection
 from shared.errors import PermanentError
-from shared.messages import ExportPublished, PublishedFile, PublishFailed
+from shared.messages import ExportAssembled, ExportPublished, PublishedFile, PublishFailed
 from shared.metrics import STAGE_SECONDS
 from shared.outbox import Outbox, internal
 from shared.storage import ObjectStore
@@ -29,6 +30,17 @@ class Publisher:
     ) -> None:  # fmt: skip
         self._store, self._objects, self._outbox, self._threads = store, objects, outbox, threads
         self._keyring, self._discard_asked = keyring, discard_asked
+
+    async def assembled(self, export_id: str, org_id: str, file: FileId, worker: str) -> None:
+        """The last part of `file` is in. Where that is so of every file, export_request hears that publishing begins."""
+        async with self._store.transaction(org_id) as connection:
+            publication = await self._store.lock_publication(connection, export_id)
+            if publication is None or publication.over or publication.files_total is None:
+                return
+            if await self._store.file_closes(connection, file, worker, publication.files_total):
+                event = ExportAssembled(export_id, org_id)
+                await self._outbox.add(connection, [internal(EXPORT_FILES, export_id, event, f"{export_id}/assembled")])
+        self._outbox.wake()
 
     async def publish_if_whole(self, connection: Connection, export_id: str, org_id: str, publication: Publication) -> bool:
         """In a transaction that holds the publication's lock: when every file is whole, write the manifest and tell."""

@@ -82,6 +82,15 @@ ORDER BY p.number LIMIT :parts;
 SELECT parts_total FROM delivery.assemblies
 WHERE export_id = :export_id AND format = :format AND file_number = :file_number AND lease_by = :worker AND state = 'open';
 
+-- name: file_closes$
+-- The last part of this file is in; whether that is so of every file by now. Under the publication's lock.
+WITH closes AS (
+    UPDATE delivery.assemblies SET closing = true
+    WHERE export_id = :export_id AND format = :format AND file_number = :file_number AND lease_by = :worker AND state = 'open'
+    RETURNING true)
+SELECT EXISTS (SELECT FROM closes) AND 1 + count(*) = :files_total FROM delivery.assemblies
+WHERE export_id = :export_id AND (format, file_number) <> (:format, :file_number) AND (closing OR state = 'assembled');
+
 -- name: file_is_whole$
 UPDATE delivery.assemblies SET state = 'assembled', rows = :rows, bytes = :bytes, sha256 = :sha256, entry = :entry, lease_by = NULL, lease_until = NULL
 WHERE export_id = :export_id AND format = :format AND file_number = :file_number AND lease_by = :worker AND state = 'open'

@@ -141,6 +141,10 @@ class DeliveryStore:
             for r in rows
         ]
 
+    async def file_closes(self, connection: Connection, file: FileId, worker: str, files_total: int) -> bool:
+        """The last part of a file is in: whether that is so of every file of its export now."""
+        return bool(await _queries.file_closes(connection, **_place(file), worker=worker, files_total=files_total))
+
     async def file_is_whole(self, connection: Connection, file: FileId, worker: str, written: Written) -> bool:
         """False where the file is not this worker's any more."""
         return bool(

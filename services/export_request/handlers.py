@@ -6,7 +6,7 @@ from services.export_request.wire import request_of
 from shared.codec import decode
 from shared.consumer import Incoming
 from shared.errors import PermanentError
-from shared.messages import ChunkFailed, ChunkFormatted, ExportPublished, Message, PublishFailed
+from shared.messages import ChunkFailed, ChunkFormatted, ExportAssembled, ExportPublished, Message, PublishFailed
 
 
 class Handlers:
@@ -29,6 +29,8 @@ class Handlers:
 
     async def export_files(self, message: Incoming) -> None:
         match decode(message.value):
+            case ExportAssembled() as event:
+                await self._tracker.assembled(message.message_id, event)
             case ExportPublished() as event:
                 await self._tracker.published(message.message_id, event)
             case PublishFailed() as event:

@@ -8,13 +8,13 @@ from datetime import datetime
 import asyncpg
 
 from services.export_request.assembly import Assembly
-from services.export_request.core.life import ENDED, ChunkDone, Failed, Happening, Published
+from services.export_request.core.life import ENDED, Assembled, ChunkDone, Failed, Happening, Published, Status
 from services.export_request.effects import Effects, Row, discard, seconds_between
 from services.export_request.queries import load
 from services.export_request.releasing import Releaser
 from shared.database import Connection, tenant
 from shared.inbox import Inbox
-from shared.messages import ChunkFailed, ChunkFormatted, ExportPublished, PublishedFile, PublishFailed
+from shared.messages import ChunkFailed, ChunkFormatted, ExportAssembled, ExportPublished, PublishedFile, PublishFailed
 from shared.metrics import STAGE_SECONDS
 from shared.outbox import Outbox, Outgoing
 
@@ -70,24 +70,37 @@ class Tracker:
             files = sorted(event.files, key=lambda f: (_place(row, f), f.number))
             shown = json.dumps([asdict(file) for file in files], ensure_ascii=False)
             now = self._clock()
-            STAGE_SECONDS.labels("assemble").observe(seconds_between(row["progressed_at"], now))
+            _observe_assembling(row, now)
             outcome = await self._effects.apply(connection, row, _verdict(row, event), now, files=shown)
             if outcome is not None:
                 await self._outbox.add(connection, outcome.messages)
         self._outbox.wake()
 
+    async def assembled(self, message_id: str, event: ExportAssembled) -> None:
+        """Nothing is left but to publish."""
+        await self._happened(message_id, event.export_id, event.org_id, Assembled())
+
     async def failed(self, message_id: str, event: ChunkFailed | PublishFailed) -> None:
-        async with tenant(self._pool, event.org_id) as connection:
+        await self._happened(message_id, event.export_id, event.org_id, Failed(event.code, event.message))
+        self._releaser.wake()
+
+    async def _happened(self, message_id: str, export_id: str, org_id: str, happening: Happening) -> None:
+        async with tenant(self._pool, org_id) as connection:
             if not await self._inbox.claim(connection, message_id):
                 return
-            row = await self._queries.lock_export(connection, id=event.export_id)
-            if row is None:
-                return
-            outcome = await self._effects.apply(connection, row, Failed(event.code, event.message), self._clock())
+            row, now = await self._queries.lock_export(connection, id=export_id), self._clock()
+            if row is not None and isinstance(happening, Assembled):
+                _observe_assembling(row, now)
+            outcome = await self._effects.apply(connection, row, happening, now) if row is not None else None
             if outcome is not None:
                 await self._outbox.add(connection, outcome.messages)
         self._outbox.wake()
-        self._releaser.wake()
+
+
+def _observe_assembling(row: Row, now: datetime) -> None:
+    """From the last part until every file has its parts; where publishing was told, that was the end of it."""
+    if row["status"] == Status.assembling:
+        STAGE_SECONDS.labels("assemble").observe(seconds_between(row["progressed_at"], now))
 
 
 def _late(event: ChunkFormatted, row: Row | None) -> list[Outgoing]:

@@ -91,6 +91,11 @@ class ChunkDone:
 
 
 @dataclass(frozen=True)
+class Assembled:
+    """Every part is in its file: the files are being completed in the store, and the manifest is written."""
+
+
+@dataclass(frozen=True)
 class Published:
     """Every file is whole; rows of each format over all its files."""
 
@@ -113,7 +118,7 @@ class Expired:
     pass
 
 
-Happening = PlanGrew | Released | ChunkDone | Published | Failed | Cancelled | Expired
+Happening = PlanGrew | Released | ChunkDone | Assembled | Published | Failed | Cancelled | Expired
 
 
 @dataclass(frozen=True)
@@ -138,6 +143,8 @@ def step(life: Life, happening: Happening) -> Step | None:
             return Step(replace(life, status=Status.formatting), () if _started(life) else (Told.started,))
         case ChunkDone():
             return _chunk_done(life, happening)
+        case Assembled():
+            return Step(replace(life, status=Status.publishing), (Told.progress,)) if life.status is Status.assembling else None
         case Published():
             return _published(life, happening)
         case Failed(code, message):

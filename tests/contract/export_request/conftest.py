@@ -23,6 +23,7 @@ from shared.messages import (
     AssembleFile,
     ChunkFormatted,
     DiscardExport,
+    ExportAssembled,
     ExportPublished,
     FormatChunk,
     Message,
@@ -125,6 +126,11 @@ class World:
         parts = [Part(name, key, count, 10 * count, "00" * 32, "a", "b") for name, key in chunk.part_keys.items()]
         event = ChunkFormatted(chunk.export_id, chunk.org_id, chunk.number, count, parts, 5)
         await self.parts.handlers.export_parts(incoming("export-parts", event, message_id or f"{chunk.export_id}/{chunk.number}/formatted"))
+
+    async def assembled(self, org_id: str, export_id: str, message_id: str = "") -> None:
+        """What delivery says once the last part of every file is in."""
+        event = ExportAssembled(export_id, org_id)
+        await self.parts.handlers.export_files(incoming("export-files", event, f"{export_id}/assembled{message_id}"))
 
     async def publish(self, export_id: str, rows: int | None = None) -> None:
         """Delivery's answer, from the commands that it was sent for the export."""

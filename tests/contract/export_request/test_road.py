@@ -108,6 +108,43 @@ async def test_files_are_cut_and_numbered_by_rows(world: World) -> None:
     assert [f["name"] for f in one["files"]] == [f"leads_{one['id']}.csv"]
 
 
+async def test_publishing_is_seen_between_assembling_and_the_end(world: World) -> None:
+    caller = await world.organisation(leads=15)
+    export = await caller.ask()
+    await world.planned()
+    first, second = world.chunks(await world.outbox())
+    await world.formatted(first)
+    await world.assembled(caller.org_id, export["id"], "too early")
+    assert (await caller.get(export["id"]))["status"] == "formatting"
+    await world.formatted(second)
+    assert (await caller.get(export["id"]))["status"] == "assembling"
+    world.clock.forward(1)
+    for _ in range(2):
+        await world.assembled(caller.org_id, export["id"])
+    seen = await caller.call("GET", f"/v1/exports/{export['id']}")
+    assert (seen.json()["status"], "retry-after" in seen.headers) == ("publishing", True)
+    assert [e["id"] for e in (await caller.call("GET", "/v1/exports?status=publishing")).json()["data"]] == [export["id"]]
+    await world.outbox()
+    assert [e.data["status"] for e in world.events(export["id"])][-1] == "publishing"
+    await world.publish(export["id"])
+    await world.assembled(caller.org_id, export["id"], "too late")
+    assert (await caller.get(export["id"]))["status"] == "completed"
+
+
+async def test_an_export_can_be_cancelled_while_it_is_published(world: World) -> None:
+    caller = await world.organisation(leads=3)
+    export = await caller.ask()
+    await world.planned()
+    (chunk,) = world.chunks(await world.outbox())
+    await world.formatted(chunk)
+    await world.assembled(caller.org_id, export["id"])
+    assert (await caller.call("DELETE", f"/v1/exports/{export['id']}")).status_code == 202
+    await world.outbox()
+    await world.publish(export["id"])
+    assert (await caller.get(export["id"]))["status"] == "cancelled"
+    assert world.discards(export["id"]) == [True]
+
+
 async def test_rows_that_differ_from_the_plan_never_complete(world: World) -> None:
     caller = await world.organisation(leads=5)
     first = await caller.ask()

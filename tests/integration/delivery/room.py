@@ -25,7 +25,7 @@ from shared.codec import decode, encode
 from shared.consumer import Incoming
 from shared.database import across_tenants, create_pool
 from shared.ids import new_id
-from shared.messages import AssembleFile, AssemblyPart, DiscardExport, Message
+from shared.messages import AssembleFile, AssemblyPart, DiscardExport, ExportAssembled, Message
 from shared.outbox import Outbox
 from shared.storage import NotThere, ObjectStore
 
@@ -106,6 +106,11 @@ class Room:
             await process.stop()
 
     async def events(self, export_id: str) -> list[Message]:
+        """How it ended."""
+        return [event for event in await self.told(export_id) if not isinstance(event, ExportAssembled)]
+
+    async def told(self, export_id: str) -> list[Message]:
+        """All that export_request hears of an export."""
         rows = await self.pool.fetch("SELECT value FROM delivery.outbox WHERE key = $1 ORDER BY seq", export_id.encode())
         return [decode(row["value"]) for row in rows]
 

@@ -10,7 +10,8 @@ from dataclasses import replace
 import pytest
 
 from shared.errors import PermanentError, TransientError
-from shared.messages import ChunkFailed, ExportPublished, PublishFailed
+from shared.messages import ChunkFailed, ExportAssembled, ExportPublished, PublishFailed
+from shared.storage import FileWriter
 from tests.integration.delivery.room import Export, Room, message, until
 
 MIB = 1 << 20
@@ -92,6 +93,32 @@ async def test_the_manifest_waits_for_every_file(room: Room) -> None:
     assert [f["name"] for f in json.loads(room.content(export.manifest_key))["files"]] == [f.name for f in event.files]
 
 
+async def test_publishing_is_told_once_before_the_end_when_the_last_part_of_every_file_is_in(room: Room) -> None:
+    export = Export(room, files_total=2)
+    parts = export.put_parts([b"a", b"b"])
+    store = BreaksOff(room)
+    async with room.process(store) as process:  # type: ignore[arg-type]
+        await process.handler.handle(message(export.command(parts[:1], True, "csv", 1)))
+        await until(lambda: asyncio.to_thread(room.there, export.key("csv", 1)))
+        assert await room.told(export.id) == []
+        store.breaks = 1
+        await process.handler.handle(message(export.command([replace(parts[1], number=1)], True, "csv", 2)))
+        await room.event(export.id)
+    assert store.breaks == 0, "the second file was completed at the second attempt"
+    first, again, last = await room.told(export.id)
+    assert first == again == ExportAssembled(export.id, export.org_id)
+    assert isinstance(last, ExportPublished)
+    ids = await room.pool.fetch("SELECT DISTINCT headers ->> 'message-id' AS id FROM delivery.outbox WHERE key = $1", export.id.encode())
+    assert {r["id"] for r in ids} == {f"{export.id}/assembled", f"{export.id}/published"}, "a repeat is claimed once"
+
+
+async def test_a_small_export_is_published_without_a_word_before(room: Room) -> None:
+    export = Export(room, express=True)
+    async with room.process() as process:
+        await process.handler.handle(message(export.command(export.put_parts([b"a"]), True)))
+    assert [type(event) for event in await room.told(export.id)] == [ExportPublished]
+
+
 async def test_a_crash_in_the_middle_gives_the_same_file(any_room: Room) -> None:
     export = Export(any_room)
     bodies = [random.Random(n).randbytes(6 * MIB) for n in range(4)]
@@ -169,6 +196,31 @@ class Flaky:
             self.left -= 1
             raise self._error
         return self._objects.assemble(key, media_type)
+
+
+class BreaksOff(Flaky):
+    """A store that is lost just before a file is completed."""
+
+    def __init__(self, room: Room) -> None:
+        super().__init__(room, 0, TransientError("The store: away", "store"))
+        self.breaks = 0
+
+    def assemble(self, key: str, media_type: str) -> object:
+        return _Breaking(self, self._objects.assemble(key, media_type))
+
+
+class _Breaking:
+    def __init__(self, store: BreaksOff, writer: FileWriter) -> None:
+        self._store, self._writer = store, writer
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._writer, name)
+
+    def complete(self) -> None:
+        if self._store.breaks:
+            self._store.breaks -= 1
+            raise TransientError("The store: away", "store")
+        self._writer.complete()
 
 
 async def test_a_store_that_is_away_is_waited_for(room: Room) -> None:

@@ -8,6 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from services.export_request.core.life import (
     ENDED,
+    Assembled,
     Cancelled,
     ChunkDone,
     Discard,
@@ -63,6 +64,15 @@ class LifeMachine(RuleBasedStateMachine):
             self._take(ChunkDone(rows, (rows - lost, rows - lost)))
             assert not lost or self.life.status in ENDED
 
+    @rule()
+    def assemble(self) -> None:
+        """Delivery says so when all parts are in; a message of its that comes late or twice changes nothing."""
+        before = self.life
+        assert self._take(Assembled()) == (before.status is Status.assembling)
+        if self.life is not before:
+            assert self.life == dataclasses.replace(before, status=Status.publishing)
+            assert before.formatted
+
     @rule(lost=st.sampled_from([0, 0, 1]))
     def publish(self, lost: int) -> None:
         whole = self.life.formatted
@@ -112,7 +122,16 @@ TestLife = LifeMachine.TestCase
 @pytest.mark.parametrize("status", sorted(ENDED - {Status.completed}))
 def test_an_end_is_final(status: Status) -> None:
     ended = Life(status, planned=True)
-    for happening in (PlanGrew(1, 1, True), Released(), ChunkDone(1, (1,)), Published((0,)), Failed("a", "b"), Cancelled(), Expired()):
+    for happening in (
+        PlanGrew(1, 1, True),
+        Released(),
+        ChunkDone(1, (1,)),
+        Assembled(),
+        Published((0,)),
+        Failed("a", "b"),
+        Cancelled(),
+        Expired(),
+    ):
         assert step(ended, happening) is None
 
 
