@@ -12,9 +12,9 @@ from datetime import datetime
 from typing import Any
 
 import rfc8785
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
 ALGORITHM = "Ed25519"
 KEYS_FILE = "waybill-signing-keys.json"
@@ -137,6 +137,18 @@ def from_jwks(document: Any) -> dict[str, PublicKey]:
         raise SignatureProblem("keys_malformed", "there is no list 'keys' of objects")
     found = [_from_jwk(place, each) for place, each in enumerate(listed) if (each.get("kty"), each.get("crv")) == ("OKP", ALGORITHM)]
     return {key.id: key for key in found}
+
+
+def from_pem(text: str) -> dict[str, PublicKey]:
+    """One public key in PEM, as openssl writes it. Raises SignatureProblem."""
+    try:
+        loaded = load_pem_public_key(text.encode())
+    except (ValueError, UnsupportedAlgorithm):
+        raise SignatureProblem("keys_malformed", "the PEM is no public key") from None
+    if not isinstance(loaded, Ed25519PublicKey):
+        raise SignatureProblem("keys_malformed", f"the PEM's key is not of the kind {ALGORITHM}")
+    key = PublicKey(loaded.public_bytes_raw())
+    return {key.id: key}
 
 
 def _from_jwk(place: int, jwk: Mapping[str, Any]) -> PublicKey:

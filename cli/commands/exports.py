@@ -128,7 +128,7 @@ def watch(run: Run, export_id: ExportId) -> None:
 
 @command(app, "download", "waybill exports download exp_01JQ… --out exports/")
 def download(run: Run, export_id: ExportId, out: Folder = Path("."), force: Force = False) -> None:
-    """Downloads the files of a completed export, checks bytes and sha256; one that broke off goes on where it was."""
+    """Downloads the files of a completed export with its manifest, checks bytes and sha256; one that broke off goes on where it was."""
     from cli.api import api as connect
     from cli.exports.showing import bring, end
     from cli.exports.watching import path_of

@@ -20,7 +20,7 @@ def create(
     """Makes an organisation and its first key (admin), which is shown once."""
     from cli.api import operator_api
 
-    with operator_api(_as_operator(run, operator_token)) as api:
+    with operator_api(as_operator(run, operator_token)) as api:
         made = api.json("POST", "/v1/organisations", json={"org_id": org_id, "name": name})
     if run.out.json_mode:
         run.out.document(made)
@@ -35,7 +35,7 @@ def list_(run: Run, operator_token: OperatorToken = None) -> None:
     from cli.api import operator_api
     from cli.paging import pages
 
-    with operator_api(_as_operator(run, operator_token)) as api:
+    with operator_api(as_operator(run, operator_token)) as api:
         organisations = [each for page in pages(api, "/v1/organisations", []) for each in page["data"]]
     if run.out.json_mode:
         run.out.document({"data": organisations})
@@ -43,7 +43,7 @@ def list_(run: Run, operator_token: OperatorToken = None) -> None:
         run.out.table(["id", "name"], [[o.get("org_id") or o.get("id"), o.get("name")] for o in organisations], "No organisation yet.")
 
 
-def _as_operator(run: Run, token: str | None) -> Run:
+def as_operator(run: Run, token: str | None) -> Run:
     from cli.settings import Settings
 
     return run if token is None else Run(Settings({**run.settings.values, "WAYBILL_OPERATOR_TOKEN": token}), run.out)

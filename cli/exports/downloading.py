@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from cli.api import refusal
+from cli.core.manifests import is_plain_name
 from cli.core.retry import delay_seconds, retry_after_seconds
 from cli.errors import CliError
 from cli.exports.watching import path_of
@@ -46,16 +47,6 @@ def wanted_of(export: dict[str, Any]) -> list[Wanted]:
             raise CliError(f"{name}: the export doesn't say its bytes and sha256.", "unexpected_answer")
         files.append(Wanted(name, size, digest.lower(), f"{path_of(export['id'])}/files/{quote(name, safe='')}"))
     return files
-
-
-def is_plain_name(name: object) -> bool:
-    """Whether `name` can only mean a file in the folder at hand."""
-    return (
-        isinstance(name, str)
-        and 0 < len(name) <= 255
-        and name not in (".", "..")
-        and not any(c in "/\\:" or ord(c) < 32 or ord(c) == 127 for c in name)
-    )
 
 
 def download(api: "Api", wanted: Wanted, folder: Path, on_bytes: OnBytes, *, force: bool) -> Path:

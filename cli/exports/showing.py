@@ -10,6 +10,7 @@ from cli.core.bodies import json_object
 from cli.core.states import failure_of, line_of
 from cli.errors import FAILED, CliError, UsageError
 from cli.exports.downloading import download, wanted_of
+from cli.exports.manifest import save_manifest
 from cli.output import Output
 from cli.paging import pages
 
@@ -76,7 +77,7 @@ def describe(out: Output, export: dict[str, Any]) -> None:
 
 
 def bring(api: "Api", out: Output, export: dict[str, Any], folder: Path, *, force: bool) -> list[Path]:
-    """Downloads every file of `export` into `folder`, with a bar over all bytes; where they are."""
+    """Downloads every file of `export` into `folder`, with a bar over all bytes, and its manifest with the keys beside them; where the files are."""
     files = wanted_of(export)
     folder.mkdir(parents=True, exist_ok=True)
     columns: list[Any] = []
@@ -91,7 +92,9 @@ def bring(api: "Api", out: Output, export: dict[str, Any], folder: Path, *, forc
             if bar and task is not None:
                 bar.advance(task, count)
 
-        return [download(api, each, folder, on_bytes, force=force) for each in files]
+        paths = [download(api, each, folder, on_bytes, force=force) for each in files]
+    save_manifest(api, export, folder, force=force)
+    return paths
 
 
 def end(out: Output, export: dict[str, Any], paths: list[Path]) -> None:

@@ -112,7 +112,14 @@ def over_kafka(client: Client, body: dict[str, Any], kafka: str, folder: Path) -
     return Made("Kafka", export, time.monotonic() - started)
 
 
-def show(made: list[Made], folder: Path, state: State, url: str) -> None:
+def verify(client: Client, folder: Path) -> list[dict[str, Any]]:
+    """Check every file of the folder against its signed manifest, offline; raises StackError with what is wrong."""
+    with step("verifying the manifests"):
+        manifests: list[dict[str, Any]] = client.run("verify", str(folder), "--allow-extra")["manifests"]
+    return manifests
+
+
+def show(made: list[Made], verified: list[dict[str, Any]], folder: Path, state: State, url: str) -> None:
     """What was made and where to look."""
     table = Table(title="Exports of the sample organisation", title_justify="left")
     for heading in ("asked over", "dataset", "format"):
@@ -127,6 +134,12 @@ def show(made: list[Made], folder: Path, state: State, url: str) -> None:
     for one in made:
         for file in one.export["files"]:
             say(f"file       {folder / file['name']}")
+    ids = {one.export["id"] for one in made}
+    for manifest in verified:
+        if manifest["export_id"] in ids:
+            say(
+                f"verified   {folder / manifest['manifest']} (signed with {manifest['signature']['key_id']}; {len(manifest['files'])} files are what it says)"
+            )
     say(f"API        {url}")
     say(f"settings   {state.env_file}  (organisation org_demo), {state.directory / 'sample' / 'waybill.env'}  (organisation {ORG})")
     say(f"logs       {state.log}")
@@ -148,7 +161,7 @@ def demo(state: State) -> None:
     folder = home / "exports"
     made = [over_http(client, body, folder) for body in OVER_HTTP]
     made.append(over_kafka(client, OVER_KAFKA, kafka, folder))
-    show(made, folder, state, f"http://{ports.address('gateway')}")
+    show(made, verify(client, folder), folder, state, f"http://{ports.address('gateway')}")
 
 
 def main() -> None:

@@ -6,11 +6,23 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import rfc8785
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse, StreamingResponse
 
+from shared.signing import KEYS_PATH, PublicKey, sign, to_jwks
+
 CONTENT = bytes(range(256)) * 4000
 ETAG = '"v1"'
+
+
+SIGNER = bytes(range(32))
+
+
+def key_of(private: bytes, **times: str) -> PublicKey:
+    """The public half."""
+    return PublicKey(Ed25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw(), **times)
 
 
 @dataclass
@@ -28,6 +40,7 @@ class Fake:
     etag: str = ETAG
     content: bytes = CONTENT
     redirect: bool = False
+    keys: list[PublicKey] = field(default_factory=lambda: [key_of(SIGNER)])
 
     def add_export(self, export_id: str, status: str, **more: Any) -> dict[str, Any]:
         progress = {"rows_planned": 100, "rows_written": 0, "percent": 0, "eta_seconds": None, "queue_position": None}
@@ -170,6 +183,14 @@ def _exports(api: FastAPI, fake: Fake) -> None:
 
 
 def _files(api: FastAPI, fake: Fake) -> None:
+    @api.get("/v1/exports/{export_id}/manifest")
+    async def manifest(export_id: str) -> Response:
+        return Response(manifest_of(fake.exports[export_id], fake.content), media_type="application/json")
+
+    @api.get(KEYS_PATH)
+    async def keys() -> Any:
+        return to_jwks(fake.keys)
+
     @api.get("/v1/exports/{export_id}/files/{name}")
     async def file(request: Request, export_id: str, name: str) -> Response:
         return RedirectResponse(f"/signed/{name}", 307) if fake.redirect else _bytes(request, fake)
@@ -177,6 +198,24 @@ def _files(api: FastAPI, fake: Fake) -> None:
     @api.get("/signed/{name}")
     async def signed(request: Request, name: str) -> Response:
         return _bytes(request, fake)
+
+
+def manifest_of(export: dict[str, Any], content: bytes) -> bytes:
+    """Each file as one part, signed."""
+    entries = []
+    for file in export["files"]:
+        digest = hashlib.sha256(content).hexdigest()
+        nothing = {"bytes": 0, "sha256": hashlib.sha256().hexdigest()}
+        part = {"number": 1, "offset": 0, "bytes": len(content), "rows": 3, "sha256": digest, "first_key": "a", "last_key": "b"}
+        entries.append({
+            "name": file["name"], "format": "csv", "media_type": "text/csv", "rows": 3, "bytes": len(content), "sha256": digest,
+            "frame": {"head": nothing, "separator": nothing, "tail": nothing}, "parts": [part],
+        })  # fmt: skip
+    document = {
+        "export_id": export["id"], "request": {}, "snapshot": "1:1:", "versions": {"manifest": "2"}, "rows_planned": 3 * len(entries), "excluded": [],
+        "files": entries,
+    }  # fmt: skip
+    return rfc8785.dumps(sign(document, SIGNER))
 
 
 def _bytes(request: Request, fake: Fake) -> Response:

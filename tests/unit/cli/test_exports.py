@@ -129,7 +129,12 @@ def test_create_waits_and_downloads(waybill: Waybill, fake: Fake) -> None:
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["downloaded"] == ["out/messages.csv"]
     assert Path("out/messages.csv").read_bytes() == CONTENT
-    assert [path.name for path in Path("out").iterdir()] == ["messages.csv"]
+    assert sorted(path.name for path in Path("out").iterdir()) == [
+        "messages.csv",
+        "messages_exp_1.manifest.json",
+        "waybill-signing-keys.json",
+    ]
+    assert waybill("verify", "out").exit_code == 0
 
 
 @pytest.mark.parametrize("redirect", [False, True])

@@ -1,0 +1,1 @@
+"""Checking downloaded files against their manifest, offline."""
