@@ -21,7 +21,7 @@ from deploy.local.state import ROOT, State
 
 STATE = State(ROOT / ".local-test")
 # Debian packages by the command that they bring: clients that we did not write.
-CLIENTS = {"kcat": "kcat", "soffice": "libreoffice-calc-nogui"}
+CLIENTS = {"kcat": "kcat", "soffice": "libreoffice-calc-nogui", "jq": "jq", "openssl": "openssl"}
 
 
 def missing_packages() -> list[str]:

@@ -90,7 +90,7 @@ def _manifest(row: Row) -> str:
     return json.dumps(
         {
             "export_id": row["id"], "request": json.loads(row["request"]), "snapshot": row["snapshot"], "versions": versions(),
-            "excluded": json.loads(row["excluded"]),
+            "rows_planned": row["rows_planned"], "excluded": json.loads(row["excluded"]),
         },
         ensure_ascii=False, separators=(",", ":"),
     )  # fmt: skip

@@ -30,6 +30,7 @@ async def test_a_small_export_takes_one_express_chunk_and_completes(world: World
     assert [(p.number, p.rows) for p in command.parts] == [(1, 7)]
     manifest = json.loads(command.manifest)
     assert (manifest["export_id"], manifest["request"]["dataset"], manifest["excluded"]) == (export["id"], "leads", [])
+    assert manifest["rows_planned"] == 7
     assert manifest["snapshot"] == chunk.snapshot
     await world.publish(export["id"])
     await world.outbox()
