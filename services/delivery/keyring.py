@@ -2,7 +2,6 @@
 
 import secrets
 from dataclasses import dataclass, field
-from datetime import datetime
 
 import asyncpg
 import structlog
@@ -10,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from services.delivery.core.sealing import NONCE_BYTES, CannotOpen, open_sealed, seal
 from services.delivery.queries import load, rows
+from shared.clock import instant
 from shared.database import Connection, sorted_errors
 from shared.errors import Detail, TransientError, invalid_request, not_found
 from shared.signing import PublicKey, key_id
@@ -69,7 +69,7 @@ class Keyring:
         """Every key that ever signed, newest first."""
         with sorted_errors():
             found = await rows(self._queries.signing_keys(self._pool))
-        return [PublicKey(r["public_key"], _text(r["created_at"]), _text(r["retired_at"]), _text(r["revoked_at"])) for r in found]
+        return [PublicKey(r["public_key"], instant(r["created_at"]), instant(r["retired_at"]), instant(r["revoked_at"])) for r in found]
 
     async def rotate(self) -> tuple[str, str | None]:
         """A new key signs from now on: (its id, the id of the one that has retired)."""
@@ -110,7 +110,3 @@ class Keyring:
                 f"The signing key {key_id_} can't be opened with this WAYBILL_SIGNING_SECRET; `waybill signing-keys rotate` makes another"
             )
             raise TransientError(what, "The signing key") from None
-
-
-def _text(at: datetime | None) -> str | None:
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z") if at else None
