@@ -137,6 +137,13 @@ async def read_json(request: Request, bytes_max: int = BODY_BYTES_MAX) -> Any:
         raise invalid_request(Detail(problem.field, problem.message)) from problem
 
 
+async def read_nothing(request: Request) -> None:
+    """Raises ApiError 400 for parameters, or a body that says anything."""
+    refuse_unknown_parameters(request, set())
+    if (await read_body(request)).strip() not in (b"", b"{}"):
+        raise invalid_request(Detail("", "there is nothing to say in a body here"))
+
+
 def refuse_unknown_parameters(request: Request, known: set[str]) -> None:
     """400 that names each query parameter that is unknown or given twice."""
     names = [name for name, _ in request.query_params.multi_items()]

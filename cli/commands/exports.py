@@ -8,7 +8,7 @@ import typer
 from cli.errors import CliError, UsageError
 from cli.frame import Run, command, group
 
-app = group("Exports: create, list, show, watch, download, cancel.")
+app = group("Exports: create, list, show, watch, download, rerun, cancel.")
 
 ExportId = Annotated[str, typer.Argument(metavar="ID", help="The export's id, exp_01….")]
 Folder = Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the files go.")]
@@ -47,8 +47,7 @@ def create(
 
     from cli.api import api as connect
     from cli.core.bodies import body_of, filter_of, labels_of, split_list
-    from cli.exports.showing import announce, bring, end, read_body
-    from cli.exports.watching import follow
+    from cli.exports.showing import read_body, run_to_end
 
     flags: dict[str, Any] = {
         "dataset": dataset, "from": from_, "to": to, "filter": filter_of(filters or []), "columns": split_list(columns or []),
@@ -61,15 +60,31 @@ def create(
     key = idempotency_key or f"cli-{uuid.uuid4()}"
     with connect(run) as api:
         export = api.json("POST", "/v1/exports", json=asked, headers={"Idempotency-Key": key}, idempotent=True)
-        if not isinstance(export, dict) or "id" not in export:
-            raise CliError("The answer to POST /v1/exports can't be read; is WAYBILL_URL right?", "unexpected_answer")
-        if not wait and download is None:
-            announce(run.out, export)
-            return
-        run.out.note(f"{export['id']} accepted")
-        export = follow(api, run.out, export["id"])
-        paths = bring(api, run.out, export, download, force=force) if download is not None and export.get("status") == "completed" else []
-        end(run.out, export, paths)
+        run_to_end(api, run.out, export, wait=wait, folder=download, force=force)
+
+
+@command(app, "rerun", "waybill exports rerun exp_01JQ… --download exports/")
+def rerun(
+    run: Run,
+    export_id: ExportId,
+    idempotency_key: Annotated[
+        str | None, typer.Option("--idempotency-key", help="The same key: the same re-run. Default: a new one.")
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Waits for the end; exit code 1 where it isn't completed.")] = False,
+    download: Annotated[Path | None, typer.Option("--download", metavar="DIR", help="Waits, then downloads into DIR.")] = None,
+    force: Force = False,
+) -> None:
+    """Runs an ended export again at its own instant. Its files are byte for byte the same, or it fails."""
+    import uuid
+
+    from cli.api import api as connect
+    from cli.exports.showing import run_to_end
+    from cli.exports.watching import path_of
+
+    key = idempotency_key or f"cli-{uuid.uuid4()}"
+    with connect(run) as api:
+        export = api.json("POST", f"{path_of(export_id)}/rerun", headers={"Idempotency-Key": key}, idempotent=True)
+        run_to_end(api, run.out, export, wait=wait, folder=download, force=force)
 
 
 @command(app, "list", "waybill exports list --status completed --dataset messages --all")

@@ -11,6 +11,7 @@ from cli.core.states import failure_of, line_of
 from cli.errors import FAILED, CliError, UsageError
 from cli.exports.downloading import download, wanted_of
 from cli.exports.manifest import save_manifest
+from cli.exports.watching import follow
 from cli.output import Output
 from cli.paging import pages
 
@@ -69,6 +70,7 @@ def describe(out: Output, export: dict[str, Any]) -> None:
     shown += [
         (name.replace("_", " "), export.get(name)) for name in ("request_id", "created_at", "started_at", "completed_at", "expires_at")
     ]
+    shown += [("re-run of", export.get("rerun_of"))]
     shown += [("error", f"{error.get('message')} ({error.get('code')})" if error else None), ("request", export.get("request"))]
     shown += [("excluded", ", ".join(f"{x.get('rows')} {x.get('reason')}" for x in export.get("excluded") or []))]
     out.fields(shown)
@@ -95,6 +97,19 @@ def bring(api: "Api", out: Output, export: dict[str, Any], folder: Path, *, forc
         paths = [download(api, each, folder, on_bytes, force=force) for each in files]
     save_manifest(api, export, folder, force=force)
     return paths
+
+
+def run_to_end(api: "Api", out: Output, export: Any, *, wait: bool, folder: Path | None, force: bool) -> None:
+    """An export that has just been asked for: announced, or followed to its end and brought home where that is wanted."""
+    if not isinstance(export, dict) or "id" not in export:
+        raise CliError("The answer to the request can't be read; is WAYBILL_URL right?", "unexpected_answer")
+    if not wait and folder is None:
+        announce(out, export)
+        return
+    out.note(f"{export['id']} accepted")
+    export = follow(api, out, export["id"])
+    paths = bring(api, out, export, folder, force=force) if folder is not None and export.get("status") == "completed" else []
+    end(out, export, paths)
 
 
 def end(out: Output, export: dict[str, Any], paths: list[Path]) -> None:

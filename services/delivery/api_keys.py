@@ -6,8 +6,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, Response
 
 from services.delivery.keyring import Keyring
-from shared.errors import Detail, invalid_request
-from shared.http import operator, read_body, refuse_unknown_parameters
+from shared.http import operator, read_nothing, refuse_unknown_parameters
 from shared.signing import KEYS_PATH, PublicKey, to_jwks
 
 CACHE_SECONDS = 300
@@ -30,13 +29,13 @@ def keys_router(keyring: Keyring, operator_token: str) -> APIRouter:
 
     @router.post("/v1/signing-keys/rotate", dependencies=operators)
     async def rotate(request: Request) -> Response:
-        await _refuse_input(request)
+        await read_nothing(request)
         made, retired = await keyring.rotate()
         return JSONResponse({"id": made, "retired": retired}, 201)
 
     @router.post("/v1/signing-keys/{key_id}/revoke", dependencies=operators)
     async def revoke(request: Request, key_id: str) -> Response:
-        await _refuse_input(request)
+        await read_nothing(request)
         await keyring.revoke(key_id if "\x00" not in key_id else "")
         return Response(status_code=204)
 
@@ -46,9 +45,3 @@ def keys_router(keyring: Keyring, operator_token: str) -> APIRouter:
 def _view(key: PublicKey) -> dict[str, Any]:
     status = "revoked" if key.revoked_at else "retired" if key.retired_at else "current"
     return {"id": key.id, "status": status, "created_at": key.created_at, "retired_at": key.retired_at, "revoked_at": key.revoked_at}
-
-
-async def _refuse_input(request: Request) -> None:
-    refuse_unknown_parameters(request, set())
-    if (await read_body(request)).strip() not in (b"", b"{}"):
-        raise invalid_request(Detail("", "there is nothing to say in a body here"))

@@ -16,7 +16,7 @@ from services.export_request.store import Exports, Wanted
 from shared import cursors
 from shared.datasets.instants import resolve_instant
 from shared.errors import Detail, invalid_request
-from shared.http import Authenticator, Principal, id_of, limit_of, read_json, refuse_unknown_parameters
+from shared.http import Authenticator, Principal, id_of, limit_of, read_json, read_nothing, refuse_unknown_parameters
 
 _REPEATED = {"status", "dataset", "label"}
 
@@ -35,6 +35,14 @@ def exports_router(intake: Intake, exports: Exports, live: Live, auth: Authentic
         body = await read_json(request)
         key = _idempotency_key(request)
         row = await intake.over_http(ExportRequest(principal.org_id, body, key, f"key:{principal.key_id}"))
+        answer = shown(row, await exports.view(row), 202)
+        answer.headers["Location"] = f"/v1/exports/{row['id']}"
+        return answer
+
+    @routes.post("/v1/exports/{export_id}/rerun")
+    async def rerun_export(request: Request, export_id: str, principal: Principal = writes) -> Response:
+        await read_nothing(request)
+        row = await intake.rerun(principal.org_id, id_of(export_id), _idempotency_key(request), f"key:{principal.key_id}")
         answer = shown(row, await exports.view(row), 202)
         answer.headers["Location"] = f"/v1/exports/{row['id']}"
         return answer

@@ -86,11 +86,13 @@ def versions() -> dict[str, str]:
 
 
 def _manifest(row: Row) -> str:
-    """The manifest but for its files, which delivery knows."""
+    """The manifest but for its files, which delivery knows. `reproduces`: what the files have to be, before it may be said."""
+    claim = {"export_id": row["rerun_of"], "files_sha256": row["reproduces_sha256"]} if row["reproduces_sha256"] else None
     return json.dumps(
         {
             "export_id": row["id"], "request": json.loads(row["request"]), "snapshot": row["snapshot"], "versions": versions(),
             "rows_planned": row["rows_planned"], "excluded": json.loads(row["excluded"]),
+            **({"reproduces": claim} if claim else {}),
         },
         ensure_ascii=False, separators=(",", ":"),
     )  # fmt: skip

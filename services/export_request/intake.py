@@ -1,23 +1,26 @@
 """Accepts a request, over HTTP or Kafka: validates, takes the snapshot, and stores export, key and event in one transaction."""
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import asyncpg
 
+from services.export_request.core import rerun
 from services.export_request.core.events import refused_event
 from services.export_request.core.life import Told
-from services.export_request.core.request import ENVELOPE, Organisation, Resolved, body_sha256, check_key, resolve
+from services.export_request.core.planning import ChunkLimits
+from services.export_request.core.request import ENVELOPE, Organisation, body_sha256, check_key, resolve
 from services.export_request.effects import Effects, Row
 from services.export_request.metrics import ACCEPTED, REFUSED
 from services.export_request.planning import Planner
 from services.export_request.queries import load
 from shared.database import Connection, tenant
 from shared.datasets.plan import CustomProperty
-from shared.errors import ApiError, Detail, PermanentError, conflict, gone, invalid_request, too_large
+from shared.errors import ApiError, Detail, PermanentError, conflict, gone, invalid_request, not_found, too_large
 from shared.http import BODY_BYTES_MAX
 from shared.ids import new_id
 from shared.inbox import Inbox
@@ -37,6 +40,7 @@ class Request:
     request_id: str | None
     requested_by: str | None
     size: int = 0  # bytes, as it came
+    rerun_of: str | None = None  # asks for this export once more, at its own instant; then there is no body
 
 
 class Intake:
@@ -62,6 +66,10 @@ class Intake:
         if new:
             self._started(row, "http")
         return row
+
+    async def rerun(self, org_id: str, export_id: str, key: str | None, requested_by: str) -> Row:
+        """The export that runs `export_id` again. Raises ApiError: 404; 409 where it hasn't ended; 410 where its instant can't be seen any more."""
+        return await self.over_http(Request(org_id, None, key, requested_by, rerun_of=export_id))
 
     async def over_kafka(self, message_id: str, request: Request) -> None:
         """Accepts or refuses; both are told by an event. Raises PermanentError where the organisation isn't known."""
@@ -91,11 +99,10 @@ class Intake:
 
     async def _accept(self, connection: Connection, request: Request) -> tuple[Row, bool]:
         """The export and whether it is new."""
-        identity = body_sha256(request.body)
+        identity = body_sha256(request.body) if request.rerun_of is None else hashlib.sha256(f"rerun {request.rerun_of}".encode()).digest()
         if request.request_id is not None and (known := await self._known(connection, request, identity)):
             return known, False
-        settings = await self._queries.organisation_at_instant(connection, org_id=request.org_id)
-        resolved = resolve(_without_envelope(request.body), organisation_of(settings))
+        new = await (self._asked(connection, request) if request.rerun_of is None else self._again(connection, request.rerun_of))
         export_id = new_id("exp")
         if request.request_id is not None:
             mine = await self._queries.remember_key(
@@ -105,7 +112,7 @@ class Intake:
                 known = await self._known(connection, request, identity)
                 assert known is not None
                 return known, False
-        row = await self._add(connection, export_id, request, resolved, settings["snapshot"])
+        row = await self._add(connection, export_id, request, new)
         await self._outbox.add(connection, [self._effects.event(Told.accepted, row, row["created_at"])])
         return row, True
 
@@ -121,15 +128,53 @@ class Intake:
         row: Row = await self._queries.export(connection, id=found["export_id"])
         return row
 
-    async def _add(self, connection: Connection, export_id: str, request: Request, resolved: Resolved, snapshot: str) -> Row:
-        now, spec = self._clock(), resolved.spec
+    async def _asked(self, connection: Connection, request: Request) -> "New":
+        """What the body asks for, at this instant. Raises ApiError."""
+        settings = await self._queries.organisation_at_instant(connection, org_id=request.org_id)
+        body = _without_envelope(request.body)
+        resolved = resolve(body, organisation_of(settings))
+        spec = resolved.spec
+        return New(
+            json.dumps(body, ensure_ascii=False), spec.dataset, spec.formats, json.dumps(resolved.labels), settings["snapshot"],
+            spec.model_dump_json(), resolved.expires_in, self._planner.limits,
+        )  # fmt: skip
+
+    async def _again(self, connection: Connection, export_id: str) -> "New":
+        """The same plan at the same instant, in chunks of the same size. Raises ApiError."""
+        source = await self._queries.rerun_source(connection, id=export_id)
+        if source is None:
+            raise not_found("The export")
+        rerun.check(source)
+        return New(
+            source["request"], source["dataset"], list(source["formats"]), source["labels"], source["snapshot"], source["spec"],
+            rerun.expires_in(source), self._planner.limits_of(source), source["id"], rerun.reproduces_sha256(source),
+        )  # fmt: skip
+
+    async def _add(self, connection: Connection, export_id: str, request: Request, new: "New") -> Row:
+        now = self._clock()
         row: Row = await self._queries.add_export(
-            connection, id=export_id, org_id=request.org_id, request_id=request.request_id,
-            request=json.dumps(_without_envelope(request.body), ensure_ascii=False), requested_by=request.requested_by,
-            dataset=spec.dataset, formats=spec.formats, labels=json.dumps(resolved.labels), snapshot=snapshot, spec=spec.model_dump_json(),
-            traceparent=current_traceparent(), lease_until=self._planner.lease(now), now=now, expires_at=now + resolved.expires_in,
+            connection, id=export_id, org_id=request.org_id, request_id=request.request_id, request=new.request,
+            requested_by=request.requested_by, dataset=new.dataset, formats=new.formats, labels=new.labels, snapshot=new.snapshot, spec=new.spec,
+            traceparent=current_traceparent(), lease_until=self._planner.lease(now), now=now, expires_at=now + new.expires_in,
+            chunk_rows_max=new.limits.rows, chunk_bytes_max=new.limits.bytes, rerun_of=new.rerun_of, reproduces_sha256=new.reproduces_sha256,
         )  # fmt: skip
         return row
+
+
+@dataclass(frozen=True)
+class New:
+    """An export that may be accepted: what it is of, and everything that shapes its bytes. JSON is text, as it is stored."""
+
+    request: str
+    dataset: str
+    formats: list[str]
+    labels: str
+    snapshot: str
+    spec: str
+    expires_in: timedelta
+    limits: ChunkLimits
+    rerun_of: str | None = None
+    reproduces_sha256: str | None = None
 
 
 def organisation_of(row: Row) -> Organisation:

@@ -52,9 +52,13 @@ class Planner:
     ) -> None:  # fmt: skip
         self._pool, self._outbox, self._effects, self._assembly, self._releaser = pool, outbox, effects, assembly, releaser
         self._settings, self._clock, self._queries = settings, clock, load()
-        self._limits = ChunkLimits(settings.chunk_rows_max, settings.chunk_bytes_max)
+        self.limits = ChunkLimits(settings.chunk_rows_max, settings.chunk_bytes_max)
         self._begun: set[asyncio.Task[None]] = set()
         self._first, self._next = asyncio.Event(), asyncio.Event()
+
+    def limits_of(self, row: Row) -> ChunkLimits:
+        """What a chunk of this export may hold: as it was when it, or the one that it repeats, was accepted."""
+        return ChunkLimits(row["chunk_rows_max"] or self.limits.rows, row["chunk_bytes_max"] or self.limits.bytes)
 
     def lease(self, now: datetime) -> datetime | None:
         """For an export being accepted: until when this process plans its first step; None where it has enough to do."""
@@ -126,10 +130,11 @@ class Planner:
         chunks: list[Planned] = []
         until = time.monotonic() + STEP_SECONDS_MAX
         async with tenant(self._pool, row["org_id"], readonly=True) as connection:
+            limits = self.limits_of(row)
             cursor = await self._cursor(connection, row, spec.max_rows_per_file)
             await connection.execute(session_sql(row["org_id"]))
             while True:
-                query, args = dataset.plan_query(spec, row["snapshot"], cursor.after, rows_max(cursor, self._limits), self._limits.bytes)
+                query, args = dataset.plan_query(spec, row["snapshot"], cursor.after, rows_max(cursor, limits), limits.bytes)
                 found = await connection.fetchrow(query, *args, timeout=0.9 * self._settings.plan_lease_seconds)
                 if found["rows"] == 0:
                     return Found(chunks, cursor, True)

@@ -19,11 +19,20 @@ WHERE k.org_id = :org_id AND k.key = :key;
 INSERT INTO exports.idempotency_keys (org_id, key, body_sha256, export_id)
 VALUES (:org_id, :key, :body_sha256, :export_id) ON CONFLICT DO NOTHING RETURNING export_id;
 
--- name: add_export(id, org_id, request_id, request, requested_by, dataset, formats, labels, snapshot, spec, traceparent, lease_until, now, expires_at)^
+-- name: rerun_source(id)^
+-- An export that is to be run again, and whether its instant can still be seen: an erasure since may have taken away what it saw, and a
+-- snapshot beyond the newest transaction is from another life of the database.
+SELECT e.*, o.retention_days,
+    EXISTS (SELECT FROM ingest.erasures r WHERE r.org_id = e.org_id AND NOT pg_visible_in_snapshot(r.erased_in, e.snapshot::pg_snapshot)
+        AND r.oldest < pg_snapshot_xmax(e.snapshot::pg_snapshot)) AS erased,
+    pg_snapshot_xmax(e.snapshot::pg_snapshot) > pg_snapshot_xmax(pg_current_snapshot()) AS from_elsewhere
+FROM exports.exports e JOIN tenancy.organisations o ON o.org_id = e.org_id WHERE e.id = :id AND e.deleted_at IS NULL;
+
+-- name: add_export(id, org_id, request_id, request, requested_by, dataset, formats, labels, snapshot, spec, traceparent, lease_until, now, expires_at, chunk_rows_max, chunk_bytes_max, rerun_of, reproduces_sha256)^
 INSERT INTO exports.exports (id, org_id, request_id, request, requested_by, dataset, formats, labels, status, snapshot, spec, traceparent,
-    lease_until, created_at, progressed_at, expires_at)
+    lease_until, created_at, progressed_at, expires_at, chunk_rows_max, chunk_bytes_max, rerun_of, reproduces_sha256)
 VALUES (:id, :org_id, :request_id, :request, :requested_by, :dataset, :formats, :labels, 'accepted', :snapshot, :spec, :traceparent,
-    :lease_until, :now, :now, :expires_at)
+    :lease_until, :now, :now, :expires_at, :chunk_rows_max, :chunk_bytes_max, :rerun_of, :reproduces_sha256)
 RETURNING *;
 
 -- name: export(id)^

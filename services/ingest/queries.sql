@@ -59,7 +59,9 @@ WHERE org_id = $1 AND ctid = ANY ($2::tid[]) AND added <> pg_current_xact_id();
 DELETE FROM ingest.{table} WHERE org_id = $1 AND ctid = ANY ($2::tid[]) AND added = pg_current_xact_id();
 
 -- name: erase_versions!
-DELETE FROM ingest.{table} WHERE org_id = $1 AND id = ANY ($2::text[]);
+-- No export of an instant that saw one of these can be reproduced any more: that is remembered, without saying who.
+WITH gone AS (DELETE FROM ingest.{table} WHERE org_id = $1 AND id = ANY ($2::text[]) RETURNING added)
+INSERT INTO ingest.erasures (org_id, oldest) SELECT $1, min(added) FROM gone HAVING count(*) > 0;
 
 -- name: erase_scores!
 DELETE FROM ingest.lead_scores WHERE org_id = $1 AND id = ANY ($2::text[]);

@@ -108,7 +108,9 @@ class Leads(Dataset):
 
     def size(self, spec: PlanSpec, snapshot: str) -> str:
         wide = ("email", "name", "phone", "company", "source_url", "custom_properties")
-        size = "400 + coalesce(pg_column_size(l.tags), 0) + " + " + ".join(f"coalesce(octet_length(l.{name}), 0)" for name in wide)
+        size = "400 + coalesce(octet_length(array_to_string(l.tags, ',')), 0) + " + " + ".join(
+            f"coalesce(octet_length(l.{name}), 0)" for name in wide
+        )
         if any("conversations" in keys for keys in spec.columns.values()):
             size += f" + 120 * (select count(*) from ingest.conversations c where c.lead_id = l.id and {current('c', snapshot)})"
         return size

@@ -4,6 +4,7 @@ import gzip
 import json
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from typer.testing import CliRunner
 
 from cli.main import app
 from tests.conftest import ROOT, Stack
-from tests.e2e.conftest import Organisation
+from tests.e2e.conftest import EXAMPLES, Organisation, new_organisation
 
 RANGE = {"from": "2020-01-01", "to": "2023-01-01", "timezone": "UTC"}
 RANGE_OF_ALL = {"from": "2024-01-01", "to": "2027-01-01", "timezone": "UTC"}
@@ -41,6 +42,17 @@ def unpacked(data: bytes, compression: str) -> bytes:
     if compression == "gzip":
         return gzip.decompress(data)
     return zstandard.ZstdDecompressor().decompressobj().decompress(data) if compression == "zstd" else data
+
+
+@pytest.fixture(scope="module")
+def own(stack: Stack, cases: dict[str, Any]) -> Iterator[Organisation]:
+    """The example's records in an organisation that these tests change."""
+    made = new_organisation(stack)
+    settings = {name: cases["settings"][name] for name in ("name", "timezone", "custom_properties")}
+    assert made.http.patch("/v1/settings", json=settings).status_code == 200
+    assert made.send((EXAMPLES / "records.ndjson").read_bytes())["refused_count"] == 0
+    yield made
+    made.http.close()
 
 
 @pytest.mark.parametrize("compression", ["none", "gzip", "zstd"])
@@ -124,3 +136,34 @@ def test_the_page_on_manifests_shows_how_to_verify_by_hand(stack: Stack, sample:
     assert (
         "Signature Verified Successfully" not in subprocess.run(["sh", "-c", commands], cwd=tmp_path, capture_output=True, text=True).stdout
     )
+
+
+@pytest.mark.parametrize("compression", ["none", "gzip", "zstd"])
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_a_rerun_gives_the_same_bytes_whatever_was_written_since(
+    stack: Stack, own: Organisation, tmp_path: Path, dataset: str, compression: str
+) -> None:
+    body = {"dataset": dataset, "formats": DATASETS[dataset], "compression": compression, "max_rows_per_file": 11}
+    first = bring(stack, own, body | (RANGE_OF_ALL if dataset == "messages" else {}), tmp_path)
+    later = [{"type": "lead", "id": f"lead_later_{dataset}_{compression}", "data": {"email": "l@b.example", "status": "new", "source": "chat",
+              "created_at": "2026-03-15T09:22:41Z"}}]  # fmt: skip
+    assert own.send("\n".join(json.dumps(record) for record in later).encode())["refused_count"] == 0
+    code, again = waybill(stack, own, "exports", "rerun", first["export_id"], "--download", str(tmp_path))
+    assert (code, again["rerun_of"], again["status"]) == (0, first["export_id"], "completed"), again
+    manifest = own.http.get(again["manifest_url"]).json()
+    assert manifest["reproduces"] == first["export_id"]
+    for old, new in zip(first["files"], manifest["files"], strict=True):
+        assert new["name"] == old["name"].replace(first["export_id"], again["id"])
+        assert {**new, "name": ""} == {**old, "name": ""}
+        assert (tmp_path / new["name"]).read_bytes() == (tmp_path / old["name"]).read_bytes()
+    code, checked = waybill(stack, own, "verify", str(tmp_path))
+    assert (code, {m["reproduces"] for m in checked["manifests"]}) == (0, {None, first["export_id"]})
+
+
+def test_an_erasure_makes_what_saw_the_person_irreproducible(stack: Stack, own: Organisation) -> None:
+    export = own.completed({"dataset": "leads", "format": "csv"})
+    lead = own.download(own.completed({"dataset": "leads", "format": "jsonl"})).splitlines()[0]
+    own.send(json.dumps({"type": "lead", "id": json.loads(lead)["id"], "op": "erase"}).encode())
+    answer = own.http.post(f"/v1/exports/{export['id']}/rerun")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (410, "gone")
+    assert own.http.post(f"/v1/exports/{own.completed({'dataset': 'leads', 'format': 'csv'})['id']}/rerun").status_code == 202

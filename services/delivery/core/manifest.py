@@ -72,13 +72,16 @@ def draft(base: str, files: Sequence[WholeFile]) -> Draft:
     """The manifest of whole files. `base` is what export_request says of them.
 
     Raises PermanentError: `rows_mismatch` where rows planned aren't rows written + rows excluded, `not_reproduced` where a re-run has other bytes,
-    `manifest_invalid` where `base` is no JSON object. Nothing that isn't so is ever signed.
+    `manifest_invalid` where `base` is not what it has to be. Nothing that isn't so is ever signed.
     """
     document = _decoded(base)
     ordered = in_order(files, document)
-    _check_rows(document, ordered)
-    if (claim := document.pop("reproduces", None)) is not None:
-        document["reproduces"] = _reproduced(claim, ordered)
+    try:
+        _check_rows(document, ordered)
+        if (claim := document.pop("reproduces", None)) is not None:
+            document["reproduces"] = _reproduced(claim, ordered)
+    except (KeyError, TypeError) as error:
+        raise PermanentError("manifest_invalid", "The manifest's rows or claim have another shape.", "manifest") from error
     document["files"] = [{**json.loads(f.entry), "format": f.id.format} for f in ordered]
     published = [PublishedFile(f.id.format, f.id.number, f.name, f.media_type, f.rows, f.bytes, f.sha256) for f in ordered]
     return Draft(document, published)

@@ -21,6 +21,7 @@ def export_view(
     return {
         "id": row["id"],
         "request_id": row["request_id"],
+        "rerun_of": row["rerun_of"],
         "dataset": row["dataset"],
         "formats": list(row["formats"]),
         "format": row["formats"][0],

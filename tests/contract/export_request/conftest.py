@@ -213,11 +213,13 @@ def settings_for(database: Database, **more: Any) -> Settings:
 
 
 @contextlib.asynccontextmanager
-async def world_of(database: Database, **more: Any) -> AsyncIterator[World]:
+async def world_of(database: Database, keep: bool = False, **more: Any) -> AsyncIterator[World]:
+    """`keep`: with what a world before has left."""
     settings, clock = settings_for(database, **more), Clock()
     pool = create_pool(settings.export_request_database_url, "tests", 16)
     admin = await asyncpg.connect(database.url)
-    await admin.execute("TRUNCATE exports.exports, exports.idempotency_keys, exports.turns, exports.outbox CASCADE")
+    if not keep:
+        await admin.execute("TRUNCATE exports.exports, exports.idempotency_keys, exports.turns, exports.outbox CASCADE")
     async with pool:
         parts = assemble(settings, pool, None, clock)
         transport = httpx.ASGITransport(parts.http, raise_app_exceptions=False)

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from shared.digests import files_sha256
 from shared.errors import PermanentError, TransientError
 from shared.messages import ChunkFailed, ExportAssembled, ExportPublished, PublishFailed
 from shared.storage import FileWriter
@@ -180,6 +181,27 @@ async def test_a_manifest_that_is_no_json_fails_the_export(room: Room) -> None:
             event = await room.event(export.id)
         assert isinstance(event, PublishFailed)
         assert event.code == "manifest_invalid"
+
+
+@pytest.mark.parametrize("express", [True, False])
+@pytest.mark.parametrize("same", [True, False])
+async def test_a_rerun_is_published_only_where_every_byte_is_the_same(room: Room, express: bool, same: bool) -> None:
+    export = Export(room, express=express)
+    expected = export.expected([b"a", b"b" if same else b"c"])
+    claim = {"export_id": "exp_0", "files_sha256": files_sha256([("csv", 1, len(expected), hashlib.sha256(expected).hexdigest())])}
+    command = replace(
+        export.command(export.put_parts([b"a", b"b"]), last=True), manifest=json.dumps({"export_id": export.id, "reproduces": claim})
+    )
+    async with room.process() as process:
+        await process.handler.handle(message(command))
+        event = await room.event(export.id)
+        if same:
+            check_published(export, event, [b"a", b"b"])
+            assert json.loads(room.content(export.manifest_key))["reproduces"] == "exp_0"
+            return
+        assert isinstance(event, PublishFailed)
+        assert event.code == "not_reproduced"
+        await until(lambda: room.gone(f"files/{export.org_id}/{export.id}/"))
 
 
 class Flaky:

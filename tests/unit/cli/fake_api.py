@@ -149,6 +149,13 @@ def _exports(api: FastAPI, fake: Fake) -> None:
         export = fake.add_export("exp_1", "accepted", request=body, request_id=request.headers.get("idempotency-key"))
         return JSONResponse(export, 202, {"Location": "/v1/exports/exp_1"})
 
+    @api.post("/v1/exports/{export_id}/rerun")
+    async def rerun(request: Request, export_id: str) -> Response:
+        if export_id == "exp_gone":
+            return error(410, "gone", "The export can't be reproduced any more.")
+        key = request.headers.get("idempotency-key")
+        return JSONResponse(fake.add_export("exp_2", "accepted", rerun_of=export_id, request_id=key), 202)
+
     @api.get("/v1/exports")
     async def exports(cursor: str = "0") -> Any:
         page = int(cursor)

@@ -211,3 +211,16 @@ def test_cancel_leaves_an_ended_export_alone(waybill: Waybill, fake: Fake) -> No
     fake.add_export("exp_9", "completed")
     assert waybill("exports", "cancel", "exp_9").exit_code == 2
     assert json.loads(waybill("exports", "cancel", "exp_9", "--delete", "--json").stdout) == {"id": "exp_9", "state": "deleted"}
+
+
+def test_a_rerun_is_followed_and_brought_home_as_a_new_export_is(waybill: Waybill, fake: Fake) -> None:
+    assert waybill("exports", "rerun", "exp_1", "--idempotency-key", "k1").stdout == "exp_2\n"
+    assert [(method, path, headers["idempotency-key"]) for method, path, headers, _ in fake.asked] == [
+        ("POST", "/v1/exports/exp_1/rerun", "k1")
+    ]
+    fake.stages = [{"status": "formatting"}, {"status": "completed", "files": [fake.file()]}]
+    result = waybill("exports", "rerun", "exp_1", "--download", "out", "--json")
+    assert (result.exit_code, json.loads(result.stdout)["rerun_of"]) == (0, "exp_1"), result.output
+    assert Path("out/messages.csv").read_bytes() == CONTENT
+    gone = waybill("exports", "rerun", "exp_gone")
+    assert (gone.exit_code, gone.stderr) == (1, "waybill: The export can't be reproduced any more. (gone, 410)\n")

@@ -54,8 +54,10 @@ def test_files_come_in_the_order_in_which_formats_were_asked_for_then_by_number(
     assert [p.name for p in draft("{}", files).published] == ["c2", "c10", "j1"]
 
 
-@pytest.mark.parametrize("base", ["[]", "{", "null"])
-def test_a_base_that_is_no_object_is_refused(base: str) -> None:
+@pytest.mark.parametrize(
+    "base", ["[]", "{", "null", '{"rows_planned": 1, "excluded": [1]}', '{"rows_planned": 1, "excluded": 1}', '{"reproduces": {}}']
+)
+def test_a_base_of_another_shape_is_refused(base: str) -> None:
     with pytest.raises(PermanentError) as refused:
         draft(base, [])
     assert refused.value.code == "manifest_invalid"
