@@ -9,10 +9,11 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from importlib.resources import files
 from typing import Any
 
 import duckdb
-import duckdb_extensions
+import duckdb_extension_postgres_scanner
 import pyarrow as pa
 
 from services.formatter.core.batches import in_order, text_bytes
@@ -26,6 +27,8 @@ from shared.formats import macros
 from shared.formats import registry as formats
 
 __all__ = ["ByteSink", "FormatEngine", "PartResult"]
+
+_EXTENSION = files(duckdb_extension_postgres_scanner) / "extensions" / f"v{duckdb.__version__}" / "postgres_scanner.duckdb_extension"
 
 # Rows a record batch: whole lines in memory at once, so few enough for long ones.
 _BATCH_ROWS = 2048
@@ -161,8 +164,8 @@ class FormatEngine:
     def _open(self) -> duckdb.DuckDBPyConnection:
         if self._connection is None:
             connection = duckdb.connect(config={"threads": 1, "memory_limit": f"{self._memory_mb}MB"})
-            duckdb_extensions.import_extension("postgres_scanner", con=connection)
-            connection.execute("load postgres_scanner")
+            # From the package as it lies there: installing it would copy it into a home directory, which a container may not write or map.
+            connection.execute(f"load {duck_literal(str(_EXTENSION))}")
             # Facts stream past the joins in their order, dimensions are the side that is built: never the other way round.
             connection.execute("set disabled_optimizers = 'join_order,build_side_probe_side'")
             # A dimension has one row a key; without the check, looking one up is a plain join that keeps the order.
