@@ -29,6 +29,7 @@ class StoreSettings(BaseSettings):
 
     store: str = Field("s3", description="s3, or file:///absolute/path")
     s3_endpoint: str = Field("", description="URL of the S3-compatible store; empty: AWS")
+    s3_public_endpoint: str = Field("", description="the store's URL as callers reach it, in links signed for them; empty: the same")
     s3_region: str = Field("us-east-1", description="region of the bucket")
     s3_bucket: str = Field("waybill", description="bucket, which exists")
     s3_access_key: str = ""

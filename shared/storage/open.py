@@ -15,7 +15,8 @@ def open_store(settings: StoreSettings) -> ObjectStore:
     if settings.store == "s3":
         from shared.storage.s3 import S3Store, s3_client
 
-        return S3Store(s3_client(settings), settings.s3_bucket)
+        signer = s3_client(settings, public=True) if settings.s3_public_endpoint else None
+        return S3Store(s3_client(settings), settings.s3_bucket, signer)
     url = urlsplit(settings.store)
     if url.scheme == "file" and url.netloc in ("", "localhost") and url.path.startswith("/"):
         from shared.storage.directory import DirectoryStore

@@ -22,27 +22,31 @@ READ_ATTEMPTS = 3
 DELETE_KEYS_MAX = 1000
 
 
-def s3_client(settings: StoreSettings) -> Any:
-    """Short times and few tries: who calls knows how to wait. Newer checksums only where asked for: not every S3 knows them."""
+def s3_client(settings: StoreSettings, *, public: bool = False) -> Any:
+    """Short times and few tries: who calls knows how to wait. Newer checksums only where asked for: not every S3 knows them.
+
+    `public`: for signing links only, to the store's address as callers reach it; the signature covers the address.
+    """
+    endpoint = (public and settings.s3_public_endpoint) or settings.s3_endpoint
     return boto3.client(
         "s3",
-        endpoint_url=settings.s3_endpoint or None,
+        endpoint_url=endpoint or None,
         region_name=settings.s3_region,
         aws_access_key_id=settings.s3_access_key or None,
         aws_secret_access_key=settings.s3_secret_key or None,
         config=Config(
             connect_timeout=2, read_timeout=20, retries={"max_attempts": 3, "mode": "standard"}, max_pool_connections=CONNECTIONS_MAX,
-            s3={"addressing_style": "path"} if settings.s3_endpoint else {}, tcp_keepalive=True, signature_version="s3v4",
+            s3={"addressing_style": "path"} if endpoint else {}, tcp_keepalive=True, signature_version="s3v4",
             request_checksum_calculation="when_required", response_checksum_validation="when_required",
         ),
     )  # fmt: skip
 
 
 class S3Store:
-    """Objects of one bucket, which exists."""
+    """Objects of one bucket, which exists. `signer` makes the links that callers get, where they reach the store by another address than we."""
 
-    def __init__(self, client: Any, bucket: str) -> None:
-        self._client, self._bucket = client, bucket
+    def __init__(self, client: Any, bucket: str, signer: Any = None) -> None:
+        self._client, self._bucket, self._signer = client, bucket, signer or client
         self._pool = ThreadPoolExecutor(UPLOAD_THREADS, "s3-upload")
 
     def create(self, key: str, media_type: str = "application/octet-stream") -> S3Sink:
@@ -126,7 +130,7 @@ class S3Store:
     def signed_url(self, key: str, seconds: int, file_name: str, media_type: str) -> str | None:
         named = {"ResponseContentDisposition": content_disposition(file_name), "ResponseContentType": media_type}
         with sorted_errors():
-            url: str = self._client.generate_presigned_url(
+            url: str = self._signer.generate_presigned_url(
                 "get_object", Params={"Bucket": self._bucket, "Key": checked_key(key), **named}, ExpiresIn=seconds
             )
         return url

@@ -4,6 +4,7 @@ import os
 import socket
 from pathlib import Path
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -67,6 +68,20 @@ def test_a_wrong_key_or_bucket_is_refused(stack: Stack) -> None:
         with pytest.raises(PermanentError) as caught:
             store.check()
         assert caught.value.code == "store_refused"
+
+
+def test_links_are_signed_for_the_address_that_callers_reach(stack: Stack) -> None:
+    settings = s3_settings(stack)
+    public = settings.s3_endpoint.replace("127.0.0.1", "localhost")
+    assert public != settings.s3_endpoint
+    store = open_store(settings.model_copy(update={"s3_public_endpoint": public}))
+    store.put("links/a.csv", b"1,2\r\n")
+    try:
+        url = store.signed_url("links/a.csv", 60, "a.csv", "text/csv")
+        assert url and url.startswith(f"{public}/")
+        assert httpx.get(url).raise_for_status().content == b"1,2\r\n"
+    finally:
+        store.delete(["links/a.csv"])
 
 
 @pytest.mark.parametrize("name", ["", "s4", "file://host/x", "file:relative", "/tmp/x", "http://x"])
