@@ -1,27 +1,28 @@
-# Thin on purpose: what the targets do is in deploy/local/ (python -m deploy.local.stack --help).
+# Thin on purpose: what the targets do is in deploy/ (python -m deploy.stack --help). In containers where a Docker engine answers, else as
+# processes of this machine; WAYBILL_STACK=docker|local says which.
 .DEFAULT_GOAL := help
-.PHONY: help setup up down clean status demo test check bench
+.PHONY: help setup up down clean status demo test test-compose check bench
 
 PYTHON ?= python3
 VENV := .venv/bin/python
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup:
 	@$(PYTHON) -m deploy.local.bootstrap
 
 up: setup ## start the stack and wait until it is ready; .local/waybill.env says where everything is
-	@$(VENV) -m deploy.local.stack up
+	@$(VENV) -m deploy.stack up
 
 down: ## stop the stack; the data is kept
-	@[ ! -x $(VENV) ] || $(VENV) -m deploy.local.stack down
+	@[ ! -x $(VENV) ] || $(VENV) -m deploy.stack down
 
 clean: ## stop the stack and wipe its data
-	@[ ! -x $(VENV) ] || $(VENV) -m deploy.local.stack clean
+	@[ ! -x $(VENV) ] || $(VENV) -m deploy.stack clean
 
 status: ## what runs
-	@[ ! -x $(VENV) ] || $(VENV) -m deploy.local.stack status
+	@[ ! -x $(VENV) ] || $(VENV) -m deploy.stack status
 
 demo: up ## load sample data and run exports over HTTP and over Kafka; leaves the stack up
 	@$(VENV) -m deploy.local.demo
@@ -29,12 +30,17 @@ demo: up ## load sample data and run exports over HTTP and over Kafka; leaves th
 test: setup ## every test, on a stack of its own; ARGS="tests/unit -k name" picks some
 	@$(VENV) -m deploy.local.testing $(ARGS)
 
-check: ## formatting, lint, types, import rules, schemas, generated pages
+test-compose: ## the image built, docker-compose.yml run, the end-to-end tests against it; without an engine starts one (as root)
+	@$(PYTHON) -m deploy.local.bootstrap --all
+	@$(VENV) -m tests.compose $(ARGS)
+
+check: ## formatting, lint, types, import rules, Dockerfiles, schemas, generated pages
 	@$(PYTHON) -m deploy.local.bootstrap --python-only
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+	.venv/bin/hadolint deploy/Dockerfile tests/compose/standins/*/Dockerfile
 	$(VENV) -m tools.check_schemas
 	$(VENV) -m tools.metrics_catalogue
 

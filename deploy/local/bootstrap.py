@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from deploy import choice
 from deploy.local.errors import StackError
 from deploy.local.progress import step
 
@@ -96,8 +97,8 @@ def main() -> None:
             raise StackError(
                 f"Python {PYTHON_MIN[0]}.{PYTHON_MIN[1]} or newer is needed; this is {sys.version.split()[0]} ({sys.executable})"
             )
-        if "--python-only" in sys.argv[1:]:
-            set_up_python()
+        if "--python-only" in sys.argv[1:] or ("--all" not in sys.argv[1:] and choice.chosen() == choice.DOCKER):
+            set_up_python()  # in containers Kafka and its Java come with their image
             return
         check_prerequisites()
         set_up_python()

@@ -18,6 +18,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from deploy import choice
 from deploy.local import demo_kafka, lifecycle
 from deploy.local.errors import StackError
 from deploy.local.ports import resolve
@@ -142,7 +143,7 @@ def show(made: list[Made], verified: list[dict[str, Any]], folder: Path, state: 
             )
     say(f"API        {url}")
     say(f"settings   {state.env_file}  (organisation org_demo), {state.directory / 'sample' / 'waybill.env'}  (organisation {ORG})")
-    say(f"logs       {state.log}")
+    say(f"logs       {'docker compose logs' if choice.kept(state.directory) == choice.DOCKER else state.log}")
     say(f"try        .venv/bin/waybill exports list --env-file {state.directory / 'sample' / 'waybill.env'}")
     say("The stack stays up: make down stops it and keeps the data, make clean wipes it.")
 
@@ -166,7 +167,7 @@ def demo(state: State) -> None:
 
 def main() -> None:
     try:
-        demo(State(Path(os.environ.get("WAYBILL_STATE") or ROOT / ".local").resolve()))
+        demo(State(choice.directory_of(os.environ)))
     except StackError as error:
         if error.log:
             print(error.log, file=sys.stderr)

@@ -1,6 +1,7 @@
 """Caddy in front: one base URL, whatever service answers. It routes, limits, and says in the contract's shape when nobody answers."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 from deploy.local.ports import HOST, Ports
@@ -31,9 +32,9 @@ def _respond(status: int, code: str, message: str) -> str:
     return f"header Content-Type application/json\n\t\trespond `{body}` {status}"
 
 
-def _proxy(ports: Ports, service: str) -> str:
+def _proxy(address: str) -> str:
     # Dialling again for a moment makes a service's restart invisible; only what was never sent is sent again.
-    return f"""reverse_proxy {ports.address(service)} {{
+    return f"""reverse_proxy {address} {{
 \t\t\tflush_interval -1
 \t\t\tlb_try_duration 3s
 \t\t\tlb_try_interval 100ms
@@ -46,17 +47,21 @@ def _proxy(ports: Ports, service: str) -> str:
 
 
 def render(home: Path, ports: Ports) -> str:
-    """The Caddyfile."""
+    """The local stack's Caddyfile."""
+    return caddyfile(ports.address, ports["gateway"], f"\tdefault_bind {HOST}\n", f"{home}/data")
+
+
+def caddyfile(address_of: Callable[[str], str], port: int, bind: str, storage: str) -> str:
+    """A Caddyfile: `address_of` says where a service is, `bind` the line that says where the gateway listens (empty: everywhere)."""
     routed = "\n".join(
-        f"\t@{service} path {' '.join(paths)}\n\thandle @{service} {{\n\t\t{_proxy(ports, service)}\n\t}}"
+        f"\t@{service} path {' '.join(paths)}\n\thandle @{service} {{\n\t\t{_proxy(address_of(service))}\n\t}}"
         for service, paths in ROUTES.items()
     )
     return f"""{{
 \tadmin off
 \tauto_https off
 \tpersist_config off
-\tdefault_bind {HOST}
-\tstorage file_system {home}/data
+{bind}\tstorage file_system {storage}
 \tlog {{
 \t\tlevel WARN
 \t\tformat json
@@ -71,7 +76,7 @@ def render(home: Path, ports: Ports) -> str:
 \t}}
 }}
 
-:{ports["gateway"]} {{
+:{port} {{
 \trequest_body {{
 \t\tmax_size {BODY_BYTES_MAX}
 \t}}
@@ -81,7 +86,7 @@ def render(home: Path, ports: Ports) -> str:
 \t}}
 {routed}
 \thandle {{
-\t\t{_proxy(ports, "export_request")}
+\t\t{_proxy(address_of("export_request"))}
 \t}}
 
 \thandle_errors 413 {{

@@ -32,7 +32,8 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _checked(names: list[str]) -> list[str]:
+def checked(names: list[str]) -> list[str]:
+    """The names, all of which are processes; raises StackError for the first that isn't."""
     known = [*lifecycle.DEPENDENCIES, *INSTANCES]
     for name in names:
         if name not in known:
@@ -67,10 +68,10 @@ def _restart(state: State, names: list[str]) -> None:
 def run(arguments: list[str]) -> None:
     options = _parse(arguments)
     state = State(options.state.resolve())
-    names = _checked(options.names)
+    names = checked(options.names)
     match options.command:
         case "up":
-            lifecycle.up(state, _checked([name for name in options.only.split(",") if name]))
+            lifecycle.up(state, checked([name for name in options.only.split(",") if name]))
             if not options.quiet:
                 say(f"Waybill is up; {state.env_file} says where, logs are in {state.log}")
         case "down":

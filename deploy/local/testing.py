@@ -1,5 +1,7 @@
 """`make test`: every test on a stack of its own, in its own directory and on its own ports, so that a running one isn't disturbed.
 
+In containers where a Docker engine answers, else the local stack; WAYBILL_STACK=docker|local says which.
+
 Leaves nothing running; ends with pytest's lines and pytest's exit code.
 """
 
@@ -13,7 +15,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from deploy.local import lifecycle, stack
+from deploy import choice, stack
 from deploy.local.errors import StackError
 from deploy.local.ports import free_base
 from deploy.local.progress import step
@@ -77,17 +79,18 @@ def main() -> int:
     try:
         install_clients()
         stack.clean(STATE)
+        chosen = choice.choose(os.environ, STATE.directory)
         wanted = os.environ.get("WAYBILL_TEST_PORT_BASE")
         base = int(wanted) if wanted else free_base()
         environment = environment_for_tests(os.environ, base)
         os.environ.clear()
         os.environ.update(environment)
         try:
-            lifecycle.up(STATE, [])
+            stack.up(STATE, chosen)
             code = subprocess.run([sys.executable, "-m", "pytest", *sys.argv[1:]], cwd=ROOT).returncode
         finally:
             with contextlib.redirect_stdout(io.StringIO()):  # the closing lines are pytest's
-                lifecycle.down(STATE)
+                stack.leave(STATE)
     except StackError as error:
         if error.log:
             print(error.log, file=sys.stderr)
