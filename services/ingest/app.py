@@ -3,20 +3,23 @@
 import gc
 
 from services.ingest.api import router
-from services.ingest.handlers import Lane, subscribe_records
+from services.ingest.handlers import LANES, Lane, Topic, subscribe_records
 from services.ingest.settings import Settings
 from services.ingest.store import Store, prepare
+from services.ingest.topic_id import topic_id
 from shared.database import create_pool, ping
 from shared.http import Authenticator, create_api
 from shared.observability import configure
 from shared.runtime import Service, create_broker, create_producer, kafka_check
+from shared.topics import RECORDS
 
 
 async def build() -> Service:
     settings = Settings()
     configure("ingest", settings.log_level, settings.otlp_endpoint)
-    # A plan made while a table was small must not scan it when it has grown.
-    pool = create_pool(settings.ingest_database_url, "ingest", 8, prepare, enable_seqscan="off")
+    # A plan made while a table was small must not scan it when it has grown. A process that is frozen inside a transaction must not keep what it
+    # has locked from the one that takes over.
+    pool = create_pool(settings.ingest_database_url, "ingest", 8, prepare, enable_seqscan="off", transaction_timeout="120s")
     keys = create_pool(settings.ingest_database_url, "ingest-keys", 4)
     await pool
     await keys
@@ -26,12 +29,15 @@ async def build() -> Service:
     http = create_api("Waybill ingest")
     http.include_router(router(store, Authenticator(keys)))
     service = Service("ingest", http, settings.ingest_http, broker, producer)
-    lane = Lane(store, service.dead_letters(settings, public=True), service.fail)
-    subscribe_records(broker, lane, settings.ingest_records_max, service.fail)
+    topic = Topic(lambda: topic_id(producer.client, RECORDS))
+    dead_letters = service.dead_letters(settings, public=True)
+    lanes = [Lane(store, dead_letters, topic, service.fail) for _ in range(LANES)]
+    for lane in lanes:
+        subscribe_records(broker, lane, settings.ingest_records_max, service.fail)
     service.checks = {"postgresql": lambda: ping(pool), "kafka": kafka_check(producer)}
     # A batch makes tens of thousands of objects that die with it: looking for cycles among them every 700 costs a fifth of the time.
     gc.freeze()
     gc.set_threshold(100_000, 20, 20)
-    service.on_stopping = [lane.settle]
+    service.on_stopping = [lane.settle for lane in lanes]
     service.on_stop = [pool.close, keys.close]
     return service

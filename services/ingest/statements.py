@@ -23,17 +23,16 @@ class Statements:
     kind: RecordType
     staging: str
     copied: tuple[str, ...]
+    enter_shared: str
+    enter_alone: str
     create_staging: str
+    has_tombstones: str
+    buried: str
     held: str
-    drop_unchanged: str
-    keep_replaced: str
-    replace_versions: str
-    add_versions: str
+    put_versions: str
     end_versions: str
-    remove_own_versions: str
     erase_versions: str
     add_tombstones: str
-    change_tombstones: str
     remove_tombstones: str
 
 
@@ -42,13 +41,11 @@ def _statements(kind: RecordType) -> Statements:
     quoted = [f'"{c}"' for c in kind.columns]
     filled = {
         "table": kind.table, "staging": f"pg_temp.{staging}", "type": kind.name, "columns": ", ".join(quoted),
-        "held_columns": ", ".join([f"h.{c}" for c in quoted]), "staging_columns": ", ".join([f"s.{c}" for c in quoted]),
-        "assignments": ", ".join([f"{c} = s.{c}" for c in quoted]),
+        "assignments": ", ".join([f"{c} = excluded.{c}" for c in quoted]), "held_columns": ", ".join([f"h.{c}" for c in quoted]),
+        "new_columns": ", ".join([f"excluded.{c}" for c in quoted]), "old_columns": ", ".join([f"old.{c}" for c in quoted]),
     }  # fmt: skip
     names = [f.name for f in fields(Statements) if f.type is str and f.name != "staging"]
-    return Statements(
-        kind, staging, ("org_id", "id", "version", "place", *kind.columns), **{n: statement(n).format(**filled) for n in names}
-    )
+    return Statements(kind, staging, ("org_id", "id", "version", *kind.columns), **{n: statement(n).format(**filled) for n in names})
 
 
 STATEMENTS = {kind.name: _statements(kind) for kind in RECORD_TYPES.values()}

@@ -1,11 +1,13 @@
-"""A batch in order, folded to what has to be written: one final state an id, and for each record whether it was accepted or stale.
+"""Which records of a batch need no look at what is held, and what the others come to: one final state an id.
 
 The rules of `version`: a record that gives one is ignored, and counted as stale, where it isn't above the highest version seen of its id,
 also where that was seen by a delete. A record without one applies, and the highest version seen stays. An erasure always applies, whatever
 its version, because a person's wish must not depend on the order of arrival; from then on the id is blocked and what comes for it is stale.
+PostgreSQL applies these rules to an upsert whose id comes once and has no tombstone (queries.sql, put_versions); this module to all else.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import msgspec
@@ -17,25 +19,28 @@ Life = Literal["unknown", "current", "gone", "erased"]
 
 
 class Held(msgspec.Struct, frozen=True, gc=False):
-    """What the tables hold of an id: a current row (`place` says where), or a tombstone; `version` is the highest seen."""
+    """What the tables hold of an id: a current row, or a tombstone; `version` is the highest seen."""
 
     life: Life
     version: int | None
-    place: tuple[int, int] | None = None
 
 
 NOTHING = Held("unknown", None)
 
 
 class Final(msgspec.Struct, frozen=True, gc=False):
-    """What an id becomes. `row` is null unless it is current. `repeat`: no version moved, so the row may be the one that is held."""
+    """What an id becomes. `row` is null unless it is current."""
 
     id: str
     life: Life
     version: int | None
     row: Row | None
     before: Held
-    repeat: bool
+
+    @property
+    def moved_version(self) -> int | None:
+        """The version to write the row with: null where it keeps that of the row that it replaces."""
+        return None if self.before.life == "current" and self.before.version == self.version else self.version
 
 
 class Folded(msgspec.Struct, frozen=True, gc=False):
@@ -45,10 +50,21 @@ class Folded(msgspec.Struct, frozen=True, gc=False):
     accepted: tuple[bool, ...]
 
 
+def split(records: Sequence[Record]) -> tuple[list[Record], list[Record]]:
+    """Records of one organisation and type: the plain ones, upserts of ids that come once, and the rest, which `fold` takes."""
+    ids = [record.id for record in records]
+    if len(set(ids)) == len(ids):
+        again = set()
+    else:
+        again = {id_ for id_, count in Counter(ids).items() if count > 1}
+    plain = [record for record in records if record.row is not None and record.id not in again]
+    if len(plain) == len(records):
+        return plain, []
+    return plain, [record for record in records if record.row is None or record.id in again]
+
+
 def fold(records: Sequence[Record], held: Mapping[str, Held]) -> Folded:
     """Fold records of one organisation and type. `held` knows every id that has a row or a tombstone."""
-    if len({r.id for r in records}) == len(records):
-        return _each_once(records, held)
     states: dict[str, tuple[Life, int | None, Row | None, bool]] = {}
     accepted = []
     for record in records:
@@ -60,22 +76,7 @@ def fold(records: Sequence[Record], held: Mapping[str, Held]) -> Folded:
         else:
             states[record.id] = (life, version, row, written)
             accepted.append(False)
-    finals = [
-        _final(id_, life, version, row, held.get(id_, NOTHING)) for id_, (life, version, row, written) in states.items() if written
-    ]  # fmt: skip
-    return Folded(tuple(finals), tuple(accepted))
-
-
-def _each_once(records: Iterable[Record], held: Mapping[str, Held]) -> Folded:
-    """The common case, an id once in the batch, without the bookkeeping."""
-    finals, accepted = [], []
-    for record in records:
-        before = held.get(record.id, NOTHING)
-        if applies(record, before.life, before.version):
-            finals.append(_final(record.id, *_after(record, before.life, before.version), before))
-            accepted.append(True)
-        else:
-            accepted.append(False)
+    finals = [Final(id_, life, version, row, held.get(id_, NOTHING)) for id_, (life, version, row, written) in states.items() if written]
     return Folded(tuple(finals), tuple(accepted))
 
 
@@ -96,7 +97,3 @@ def _after(record: Record, life: Life, version: int | None) -> tuple[Life, int |
     if record.op == "erase":
         return "erased", highest, None
     return "unknown" if life == "unknown" and highest is None else "gone", highest, None
-
-
-def _final(id_: str, life: Life, version: int | None, row: Row | None, before: Held) -> Final:
-    return Final(id_, life, version, row, before, before.life == life and before.version == version)

@@ -29,7 +29,7 @@ class Part(Struct, forbid_unknown_fields=True, gc=False):
     """An object inside `data` whose fields are given."""
 
 
-class Data(Struct, forbid_unknown_fields=True):
+class Data(Struct, forbid_unknown_fields=True, gc=False):
     """What `data` holds; a field that isn't named is refused."""
 
 
@@ -220,7 +220,7 @@ class Visit(Data):
     url: str | None = None
 
 
-class Envelope(Struct, forbid_unknown_fields=True):
+class Envelope(Struct, forbid_unknown_fields=True, gc=False):
     """One record. `envelope_of` adds the field `data`: the whole entity for an upsert, missing for a delete or an erasure."""
 
     type: str
@@ -232,7 +232,29 @@ class Envelope(Struct, forbid_unknown_fields=True):
 
 def envelope_of(data: type[Data]) -> Any:
     """The class of the envelopes whose `data` is of this class."""
-    return defstruct(f"{data.__name__}Envelope", [("data", data | None, None)], bases=(Envelope,), forbid_unknown_fields=True)
+    return defstruct(f"{data.__name__}Envelope", [("data", data | None, None)], bases=(Envelope,), forbid_unknown_fields=True, gc=False)
+
+
+class _Tagged(Struct, forbid_unknown_fields=True, tag_field="type", gc=False):
+    """An envelope whose `type` says which class it is read as, so that bytes become columns without a dict between."""
+
+    id: str
+    op: Literal["upsert", "delete", "erase"] | None = None
+    version: Annotated[int, Meta(ge=0, le=WHOLE_NUMBER_MAX)] | None = None
+    org_id: str | None = None
+
+
+def tagged_envelope_of(name: str, data: type[Data]) -> Any:
+    """The class of the envelopes of one type, told by their tag."""
+    return defstruct(
+        f"Tagged{data.__name__}",
+        [("data", data | None, None)],
+        bases=(_Tagged,),
+        forbid_unknown_fields=True,
+        tag_field="type",
+        tag=name,
+        gc=False,
+    )
 
 
 # ---- what an event's data must hold by its kind; more keys are allowed, and other kinds are free

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from services.ingest.batch import UnknownOrganisation
 from services.ingest.core.rows import RECORD_TYPES
-from services.ingest.store import UnknownOrganisation
 from tests.integration.ingest.room import Room, read, team
 from tests.unit.ingest.samples import SAMPLES, sample
 from tests.unit.ingest.test_fold import IDS, Model, a_record

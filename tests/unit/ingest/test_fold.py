@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.core.fold import Held, fold
+from services.ingest.core.fold import Held, fold, split
 from services.ingest.core.records import Record
 
 IDS = ["a", "b", "c"]
@@ -45,9 +45,9 @@ class Model:
     def held(self) -> dict[str, Held]:
         """What the tables would hold."""
         known = {}
-        for place, (id_, entry) in enumerate(self.entries.items()):
+        for id_, entry in self.entries.items():
             if entry.row is not None:
-                known[id_] = Held("current", entry.seen, (0, place))
+                known[id_] = Held("current", entry.seen)
             elif entry.erased or entry.seen is not None:
                 known[id_] = Held("erased" if entry.erased else "gone", entry.seen)
         return known
@@ -77,7 +77,8 @@ def test_batches_give_what_single_records_give(batches: list[list[Record]]) -> N
                 if final.life == "current":
                     assert final.row == after[final.id][2]
             assert final.before == held.get(final.id, Held("unknown", None))
-            assert final.repeat == (final.before.life == final.life and final.before.version == final.version)
+            kept = final.before.life == "current" and final.before.version == final.version
+            assert final.moved_version == (None if kept else final.version)
         assert state == {id_: (life, version) for id_, (life, version, _) in after.items()}
 
 
@@ -90,3 +91,11 @@ def test_versioned_records_end_the_same_in_any_order(records: list[Record], rand
 
 def ends(records: list[Record]) -> Any:
     return {f.id: (f.life, f.version, f.row) for f in fold(records, {}).finals}
+
+
+@given(st.lists(a_record(), max_size=10))
+def test_only_upserts_of_ids_that_come_once_are_plain(records: list[Record]) -> None:
+    plain, others = split(records)
+    ids = [r.id for r in records]
+    assert plain == [r for r in records if r.op == "upsert" and ids.count(r.id) == 1]
+    assert others == [r for r in records if r not in plain]

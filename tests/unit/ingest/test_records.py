@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.ingest.core import records
+from services.ingest.core.instants import _RFC3339, instant
 from services.ingest.core.records import decode
 from services.ingest.core.rows import RECORD_TYPES
 from shared.errors import PermanentError
@@ -271,3 +272,31 @@ def outcome(read: Any, raw: bytes) -> Any:
         return read(raw)
     except PermanentError as error:
         return error.code, error.field
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_fields_read_at_once_and_by_dict_are_the_same(name: str) -> None:
+    raw = json.dumps(sample(name, version=3, org_id="o"), separators=(",", ":")).encode()
+    assert records._into_columns(raw) == records._by_dict(raw) == records._carefully(raw)
+    with_null = raw[:-1] + b',"op":null}'
+    assert records._into_columns(with_null) is None
+    assert records.decode(with_null) == records._carefully(raw)
+
+
+@pytest.mark.parametrize(
+    "twice", ['"id":"t","id":"t"', '"id":"t","version":null,"version":1', '"id":"t","version":1,"version":null', '"id":"t","op":null']
+)
+def test_a_key_that_is_null_or_twice_is_not_read_at_once(twice: str) -> None:
+    raw = f'{{"type":"team",{twice},"data":{{"name":"n"}}}}'.encode()
+    assert records._into_columns(raw) is None
+
+
+@given(st.text("0123456789+-Z:.T W", max_size=4), st.integers(0, 23))
+def test_the_usual_form_of_a_timestamp_is_no_wider_than_the_rule(text: str, at: int) -> None:
+    usual = "2026-01-01T00:00:00.000Z"
+    changed = (usual[:at] + text + usual[at + len(text) :])[:24]
+    try:
+        found = instant(changed)
+    except ValueError:
+        return
+    assert _RFC3339(changed) and found.tzinfo is UTC and found.microsecond % 1000 == 0

@@ -1,0 +1,111 @@
+"""Writes batches of records inside a transaction, type by type: what needs no look at what is held by one statement, the rest with care."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from operator import itemgetter
+from uuid import UUID
+
+from services.ingest.core.fold import Final, Held, fold, split
+from services.ingest.core.records import Record
+from services.ingest.statements import STATEMENTS, Statements, statement
+from shared.database import Connection
+
+
+class UnknownOrganisation(Exception):
+    """Records of an organisation that does not exist; nothing of the batch was written."""
+
+    def __init__(self, org_id: str) -> None:
+        super().__init__(org_id)
+        self.org_id = org_id
+
+
+class MustBeAlone(Exception):
+    """What the batch met must be known before writing: run it again with its types for itself."""
+
+
+class Batch:
+    """One transaction's writer. `alone`: take every type for itself; `several`: `write` may be called more than once."""
+
+    def __init__(self, connection: Connection, known: set[str], alone: bool, several: bool) -> None:
+        self._connection, self._known, self._alone, self._several = connection, known, alone, several
+
+    async def write(self, records: Sequence[Record], default_org_id: str) -> int:
+        """Returns how many were accepted."""
+        groups: dict[tuple[str, str], list[Record]] = defaultdict(list)
+        for record in records:
+            groups[default_org_id if record.org_id is None else record.org_id, record.type].append(record)
+        accepted = 0
+        for org_id, name in sorted(groups):  # one order for all writers, so that none waits for another in a circle
+            await self.check_organisation(org_id)
+            accepted += await self._write_type(STATEMENTS[name], org_id, groups[org_id, name])
+        return accepted
+
+    async def claim(self, topic_id: UUID, ends: Mapping[int, int]) -> dict[int, int | None]:
+        """Note each partition as written up to `ends`, with this transaction. Returns how far they had been before, null for never."""
+        rows = await self._connection.fetch(statement("claim_positions"), topic_id, list(ends), list(ends.values()))
+        return {partition: before for partition, before in rows}
+
+    async def check_organisation(self, org_id: str) -> None:
+        """Raises UnknownOrganisation."""
+        if org_id in self._known:
+            return
+        await self._connection.execute(statement("name_organisation"), org_id)
+        if not await self._connection.fetchval(statement("is_organisation"), org_id):
+            raise UnknownOrganisation(org_id)
+        self._known.add(org_id)
+
+    async def _write_type(self, sql: Statements, org_id: str, records: list[Record]) -> int:
+        plain, others = split(records)
+        alone = self._alone or bool(others)
+        await self._connection.fetchrow(sql.enter_alone if alone else sql.enter_shared, org_id)
+        if plain and (buried := await self._buried(sql, org_id, plain)):
+            if not alone:
+                raise MustBeAlone
+            others += [record for record in plain if record.id in buried]
+            plain = [record for record in plain if record.id not in buried]
+        rows = [(org_id, r.id, r.version, *r.row) for r in plain if r.row is not None]
+        if not others:
+            return len(plain) - await self._put(sql, org_id, rows)
+        folded = fold(others, await self._held(sql, org_id, {record.id for record in others}))
+        rows += [(org_id, f.id, f.moved_version, *f.row) for f in folded.finals if f.row is not None]
+        stale = await self._put(sql, org_id, rows)
+        await self._end(sql, org_id, folded.finals)
+        return len(plain) - stale + sum(folded.accepted)
+
+    async def _buried(self, sql: Statements, org_id: str, records: Sequence[Record]) -> set[str]:
+        """The ids that have a tombstone; most organisations have none at all."""
+        if not await self._connection.fetchval(sql.has_tombstones, org_id):
+            return set()
+        return {row[0] for row in await self._connection.fetch(sql.buried, org_id, [record.id for record in records])}
+
+    async def _held(self, sql: Statements, org_id: str, ids: set[str]) -> dict[str, Held]:
+        rows = await self._connection.fetch(sql.held, org_id, list(ids))
+        return {
+            id_: Held("current" if erased is None else "erased" if erased else "gone", version) for id_, version, erased in rows
+        }  # fmt: skip
+
+    async def _put(self, sql: Statements, org_id: str, rows: list[tuple[object, ...]]) -> int:
+        """Write current rows, each of another id. Returns how many were stale."""
+        if not rows:
+            return 0
+        rows.sort(key=itemgetter(1))  # one order for all writers
+        await self._connection.copy_records_to_table(sql.staging, schema_name="pg_temp", columns=sql.copied, records=rows)
+        moved: int = await self._connection.fetchval(sql.put_versions, org_id)
+        if self._several:
+            await self._connection.execute(f"TRUNCATE pg_temp.{sql.staging}")
+        return sum([row[2] is not None for row in rows]) - moved
+
+    async def _end(self, sql: Statements, org_id: str, finals: Sequence[Final]) -> None:
+        """Deletions, tombstones, and everything of a person who is erased."""
+        execute = self._connection.execute
+        if ended := [f.id for f in finals if f.life == "gone" and f.before.life == "current"]:
+            await execute(sql.end_versions, org_id, ended)
+        if buried := [f for f in finals if f.life == "erased" or (f.life == "gone" and f.version is not None)]:
+            columns = [f.id for f in buried], [f.version for f in buried], [f.life == "erased" for f in buried]
+            await execute(sql.add_tombstones, org_id, *columns)
+        if erased := [f.id for f in finals if f.life == "erased"]:
+            await execute(sql.erase_versions, org_id, erased)
+            if sql.kind.name == "lead":
+                await execute(statement("erase_scores"), org_id, erased)
+        if risen := [f.id for f in finals if f.row is not None and f.before.life == "gone"]:
+            await execute(sql.remove_tombstones, org_id, risen)
