@@ -53,10 +53,7 @@ class Folded(msgspec.Struct, frozen=True, gc=False):
 def split(records: Sequence[Record]) -> tuple[list[Record], list[Record]]:
     """Records of one organisation and type: the plain ones, upserts of ids that come once, and the rest, which `fold` takes."""
     ids = [record.id for record in records]
-    if len(set(ids)) == len(ids):
-        again = set()
-    else:
-        again = {id_ for id_, count in Counter(ids).items() if count > 1}
+    again = set() if len(set(ids)) == len(ids) else {id_ for id_, count in Counter(ids).items() if count > 1}
     plain = [record for record in records if record.row is not None and record.id not in again]
     if len(plain) == len(records):
         return plain, []
