@@ -50,6 +50,21 @@ CREATE INDEX locks_by_conversation ON ingest.locks (org_id, conversation_id);
 CREATE INDEX presences_by_time ON ingest.presences (org_id, "from", id);
 CREATE INDEX visits_by_time ON ingest.visits (org_id, at, id);
 
+-- messages_by_time is messages_current_by_time and messages_ended_by_time, and so on, instead of the names that PostgreSQL makes up.
+DO $$
+DECLARE made text; named text;
+BEGIN
+    FOR made, named IN
+        SELECT part.relname, replace(whole.relname, parent.relname || '_', part_of.relname || '_')
+        FROM pg_inherits i JOIN pg_class part ON part.oid = i.inhrelid JOIN pg_class whole ON whole.oid = i.inhparent
+        JOIN pg_index p ON p.indexrelid = part.oid JOIN pg_class part_of ON part_of.oid = p.indrelid
+        JOIN pg_index w ON w.indexrelid = whole.oid JOIN pg_class parent ON parent.oid = w.indrelid
+        WHERE part.relnamespace = 'ingest'::regnamespace
+    LOOP
+        EXECUTE format('ALTER INDEX ingest.%I RENAME TO %I', made, named);
+    END LOOP;
+END $$;
+
 -- How far each partition of a topic has been written: the offset that comes next. It moves in the transaction that writes the records, so what a
 -- consumer reads again, or a stale one still holds, is told from what is new. A topic that is made anew has another id, and starts from nothing.
 CREATE TABLE ingest.positions (topic_id uuid, partition integer, next_offset bigint NOT NULL, PRIMARY KEY (topic_id, partition)) WITH (fillfactor = 50);
