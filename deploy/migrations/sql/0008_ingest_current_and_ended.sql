@@ -11,7 +11,8 @@ DECLARE
     -- None of the ended ones changes again.
     lazily text := 'autovacuum_analyze_scale_factor = 1, autovacuum_vacuum_insert_scale_factor = 1';
 BEGIN
-    FOR t IN SELECT tablename FROM pg_tables WHERE schemaname = 'ingest' AND tablename <> 'tombstones' ORDER BY tablename LOOP
+    FOR t IN SELECT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'ended'
+             WHERE c.relnamespace = 'ingest'::regnamespace AND c.relkind = 'r' ORDER BY 1 LOOP
         EXECUTE format('ALTER TABLE ingest.%I RENAME TO %I', t, t || '_before');
         EXECUTE format('CREATE TABLE ingest.%I (LIKE ingest.%I INCLUDING DEFAULTS) PARTITION BY LIST (ended)', t, t || '_before');
         EXECUTE format('CREATE TABLE ingest.%I PARTITION OF ingest.%I FOR VALUES IN (NULL) WITH (fillfactor = 50)', t || '_current', t);
