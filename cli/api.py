@@ -8,9 +8,10 @@ from typing import Any
 
 import httpx
 
-from cli.core.retry import delay_seconds, retry_after_seconds
+from cli.core.retry import delay_seconds
 from cli.errors import ApiRefusal, CliError, refusal_of
 from cli.frame import Run
+from shared.retry_after import retry_after_seconds
 
 IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 TIMEOUT = httpx.Timeout(60.0, connect=5.0)

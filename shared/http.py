@@ -126,13 +126,16 @@ async def read_body(request: Request, bytes_max: int = BODY_BYTES_MAX) -> bytes:
     return bytes(body)
 
 
-async def read_json(request: Request, bytes_max: int = BODY_BYTES_MAX) -> Any:
-    """A JSON body. 415 for another content type, 400 that names the field for what the contract refuses."""
+async def read_json(request: Request, bytes_max: int = BODY_BYTES_MAX, *, optional: bool = False) -> Any:
+    """A JSON body; where it is `optional` and missing, an empty object. 415 for another content type, 400 that names the field for what the contract refuses."""
     content_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if content_type != "application/json":
         raise ApiError(415, "unsupported_media_type", "The body must be application/json.")
+    body = await read_body(request, bytes_max)
+    if optional and not body:
+        return {}
     try:
-        return strictjson.loads(await read_body(request, bytes_max))
+        return strictjson.loads(body)
     except strictjson.JsonProblem as problem:
         raise invalid_request(Detail(problem.field, problem.message)) from problem
 

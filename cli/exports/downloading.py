@@ -12,9 +12,10 @@ import httpx
 
 from cli.api import refusal
 from cli.core.manifests import is_plain_name
-from cli.core.retry import delay_seconds, retry_after_seconds
+from cli.core.retry import delay_seconds
 from cli.errors import CliError
 from cli.exports.watching import path_of
+from shared.retry_after import retry_after_seconds
 
 if TYPE_CHECKING:
     from hashlib import _Hash

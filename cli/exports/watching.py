@@ -10,11 +10,11 @@ from urllib.parse import quote
 import httpx
 
 from cli.api import refusal
-from cli.core.retry import retry_after_seconds
 from cli.core.sse import events
 from cli.core.states import has_ended, line_of, merged
 from cli.errors import CliError
 from cli.output import Output
+from shared.retry_after import retry_after_seconds
 
 if TYPE_CHECKING:
     from cli.api import Api

@@ -1,4 +1,4 @@
-"""`make demo`: a sample organisation, its records by both ways in, exports by both ways out. Leaves the stack up.
+"""`make demo`: a sample organisation, its records by both ways in, exports by both ways out, a webhook that tells. Leaves the stack up.
 
 Run again, it loads nothing twice and asks for new exports.
 """
@@ -20,6 +20,7 @@ from rich.table import Table
 
 from deploy import choice
 from deploy.local import demo_kafka, lifecycle
+from deploy.local.demo_webhook import Subscriber, subscriber
 from deploy.local.errors import StackError
 from deploy.local.ports import resolve
 from deploy.local.progress import say, step
@@ -29,6 +30,7 @@ ORG = "org_sample"
 CONVERSATIONS = 20_000
 SEED = 1
 WAIT_SECONDS = 300
+WEBHOOK_SECONDS = 60
 
 OVER_HTTP: tuple[dict[str, Any], ...] = (
     {"dataset": "messages", "formats": ["csv", "jsonl"], "timezone": "Europe/Brussels", "from": "2026-01-01", "to": "2026-07-01"},
@@ -120,6 +122,28 @@ def verify(client: Client, folder: Path) -> list[dict[str, Any]]:
     return manifests
 
 
+def heard(listener: Subscriber, made: Made, secret: str) -> None:
+    """The webhook that tells of an export's end, verified."""
+    with step("waiting for the webhook"):
+        webhook_id, payload = listener.verified(secret, made.export["id"], WEBHOOK_SECONDS)
+    say(
+        f"webhook    {payload['type']} of {payload['data']['id']} came as {webhook_id}, its signature verified by the library standardwebhooks"
+    )
+
+
+def run_exports(client: Client, kafka: str, folder: Path) -> list[Made]:
+    """The exports, while a subscriber listens."""
+    with subscriber() as listener:
+        endpoint = client.run("webhooks", "create", listener.url, "--event", "export.completed", "--description", "make demo")
+        try:
+            made = [over_http(client, body, folder) for body in OVER_HTTP]
+            made.append(over_kafka(client, OVER_KAFKA, kafka, folder))
+            heard(listener, made[0], endpoint["secret"])
+        finally:
+            client.run("webhooks", "delete", endpoint["id"])
+    return made
+
+
 def show(made: list[Made], verified: list[dict[str, Any]], folder: Path, state: State, url: str) -> None:
     """What was made and where to look."""
     table = Table(title="Exports of the sample organisation", title_justify="left")
@@ -160,8 +184,7 @@ def demo(state: State) -> None:
     kafka = ports.address("kafka")
     load(client, home, kafka)
     folder = home / "exports"
-    made = [over_http(client, body, folder) for body in OVER_HTTP]
-    made.append(over_kafka(client, OVER_KAFKA, kafka, folder))
+    made = run_exports(client, kafka, folder)
     show(made, verify(client, folder), folder, state, f"http://{ports.address('gateway')}")
 
 

@@ -14,8 +14,13 @@ INSTANCES = {name: name for name in SERVICES if name != "formatter"} | {"formatt
 # What the caller's environment may say to services beside WAYBILL_*, which is passed on where the stack doesn't set it.
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "SSL_CERT_FILE")
 # Set by the stack, and each by the stack alone: someone who has sourced waybill.env must not hand its secrets to every service by that.
-STACKS_OWN = ("WAYBILL_URL", "WAYBILL_API_KEY", "WAYBILL_OPERATOR_TOKEN", "WAYBILL_SECRET_KEY", "WAYBILL_SIGNING_SECRET", "WAYBILL_PIDS")
+STACKS_OWN = (
+    "WAYBILL_URL", "WAYBILL_API_KEY", "WAYBILL_OPERATOR_TOKEN", "WAYBILL_SECRET_KEY", "WAYBILL_SECRET_KEYS_OLD", "WAYBILL_SIGNING_SECRET",
+    "WAYBILL_PIDS",
+)  # fmt: skip
 NEED_STORE = ("formatter", "delivery")
+# Everything here is on one machine, webhook receivers too.
+WEBHOOKS_STAY_HERE = {"WAYBILL_WEBHOOK_ALLOW_HTTP": "true", "WAYBILL_WEBHOOK_ALLOW_LOOPBACK": "true"}
 NEED_SECRET_KEY = ("export_request", "delivery")
 NEED_OPERATOR_TOKEN = ("export_request", "delivery")
 
@@ -63,9 +68,12 @@ def environment_of(instance: str, ports: Ports, secrets: Mapping[str, str], envi
         own["WAYBILL_SECRET_KEY"] = secrets["secret_key"]
     if service == "delivery":
         own["WAYBILL_SIGNING_SECRET"] = secrets["signing_secret"]
+        if environment.get("WAYBILL_SECRET_KEYS_OLD"):
+            own["WAYBILL_SECRET_KEYS_OLD"] = environment["WAYBILL_SECRET_KEYS_OLD"]
     if service in NEED_OPERATOR_TOKEN:
         own["WAYBILL_OPERATOR_TOKEN"] = secrets["operator_token"]
-    return passed | addresses(ports) | own
+    defaults = WEBHOOKS_STAY_HERE if service == "delivery" else {}
+    return defaults | passed | addresses(ports) | own
 
 
 def is_passed_on(name: str) -> bool:

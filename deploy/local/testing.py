@@ -22,6 +22,8 @@ from deploy.local.progress import step
 from deploy.local.state import ROOT, State
 
 STATE = State(ROOT / ".local-test")
+# Days of retries pass in seconds, and a delivery whose process was killed is sent again soon.
+QUICK = {"WAYBILL_WEBHOOK_TIME_SCALE": "0.00001", "WAYBILL_WEBHOOK_TIMEOUT_SECONDS": "2", "WAYBILL_WEBHOOK_LEASE_SECONDS": "3"}
 # Debian packages by the command that they bring: clients that we did not write.
 CLIENTS = {"kcat": "kcat", "soffice": "libreoffice-calc-nogui", "jq": "jq", "openssl": "openssl"}
 
@@ -71,7 +73,7 @@ def promtool() -> Path:
 def environment_for_tests(environment: Mapping[str, str], base: int) -> dict[str, str]:
     """The caller's environment without its settings for a stack, so that only the ports of the tests' own one are left."""
     kept = {name: value for name, value in environment.items() if not name.startswith("WAYBILL_")}
-    return kept | {"WAYBILL_PORT_BASE": str(base), "WAYBILL_ENV_FILE": str(STATE.env_file)}
+    return kept | {"WAYBILL_PORT_BASE": str(base), "WAYBILL_ENV_FILE": str(STATE.env_file)} | QUICK
 
 
 def main() -> int:

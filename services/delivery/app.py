@@ -13,6 +13,7 @@ from services.delivery.publisher import Publisher
 from services.delivery.settings import Settings
 from services.delivery.store import DeliveryStore
 from services.delivery.threads import Threads
+from services.delivery.webhooks.app import assemble as assemble_webhooks
 from shared.consumer import persist, subscribe
 from shared.database import create_pool, ping
 from shared.http import Authenticator, create_api
@@ -20,9 +21,9 @@ from shared.observability import configure
 from shared.outbox import Outbox
 from shared.runtime import Service, create_broker, create_producer, in_thread, kafka_check
 from shared.storage import open_store
-from shared.topics import EXPORT_ASSEMBLIES
+from shared.topics import EXPORT_ASSEMBLIES, EXPORT_EVENTS
 
-POOL_SIZE = 16
+POOL_SIZE = 20
 KEYS_POOL_SIZE = 4
 
 
@@ -48,9 +49,12 @@ async def build() -> Service:
     api = create_api("Waybill delivery")
     api.include_router(create_router(Downloads(store, objects, serving, settings.secret_key, settings.public_url), Authenticator(keys)))
     api.include_router(keys_router(keyring, settings.operator_token))
+    webhooks = assemble_webhooks(settings, pool, Authenticator(keys))
+    api.include_router(webhooks.router)
     service = Service("delivery", api, settings.delivery_http, broker, producer)
     subscribe(broker, EXPORT_ASSEMBLIES, "delivery", handler.handle, service.dead_letters(settings), service.fail)
-    service.loops = [outbox.run, outbox.watch, bulk.run, express.run, janitor.discard_loop, janitor.sweep_loop]
+    subscribe(broker, EXPORT_EVENTS, "delivery-webhooks", webhooks.intake.handle, service.dead_letters(settings), service.fail)
+    service.loops = [outbox.run, outbox.watch, bulk.run, express.run, janitor.discard_loop, janitor.sweep_loop, *webhooks.loops]
     service.checks = {
         "postgresql": lambda: ping(pool),
         "kafka": kafka_check(producer),
@@ -58,5 +62,5 @@ async def build() -> Service:
         "signing": keyring.check,
     }
     service.on_start = [partial(persist, keyring.ensure)]
-    service.on_stop = [at_once.close, serving.close, tidying.close, pool.close, keys.close]
+    service.on_stop = [webhooks.sender.close, at_once.close, serving.close, tidying.close, pool.close, keys.close]
     return service

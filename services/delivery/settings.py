@@ -1,6 +1,6 @@
 """Settings of delivery, from the environment."""
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from shared.settings import CommonSettings, StoreSettings
 
@@ -12,7 +12,12 @@ class Settings(CommonSettings, StoreSettings):
 
     delivery_database_url: str = Field(repr=False, description="PostgreSQL as the role waybill_delivery")
     delivery_http: str = Field("127.0.0.1:8105", description="host:port for downloads, health and metrics")
-    secret_key: str = Field(min_length=32, repr=False, description="signs download links; the same for every process")
+    secret_key: str = Field(
+        min_length=32, repr=False, description="signs download links and cursors, seals webhooks' secrets; the same for every process"
+    )
+    secret_keys_old: str = Field(
+        "", repr=False, description="earlier secret keys, separated by commas: what they sealed can still be opened"
+    )
     signing_secret: str = Field(
         "", repr=False, description="encrypts the keys that sign manifests, 32 characters at least; empty: made from secret_key"
     )
@@ -27,9 +32,33 @@ class Settings(CommonSettings, StoreSettings):
     )
     delivery_upload_hours_max: int = Field(48, ge=1, description="an upload that is older was abandoned and is aborted")
 
+    webhook_allow_http: bool = Field(False, description="webhooks may also go to http://; otherwise to https:// alone")
+    webhook_allow_loopback: bool = Field(False, description="webhooks may go to 127.0.0.0/8 and ::1, for a stack on one machine")
+    webhook_timeout_seconds: float = Field(15, gt=0, le=60, description="for one request to an endpoint, from the connection to the answer")
+    webhook_lease_seconds: float = Field(60, gt=0, description="after so long a delivery whose process died is sent again")
+    webhook_requests: int = Field(512, ge=2, le=4096, description="requests to webhook endpoints under way at once")
+    webhook_requests_per_organisation: int = Field(128, ge=1, description="of those, to one organisation's endpoints")
+    webhook_requests_per_endpoint: int = Field(32, ge=1, description="of those, to one endpoint, once it is known to be quick")
+    webhook_rotation_seconds: int = Field(86_400, ge=0, description="how long a rotated webhook secret signs beside the new one")
+    webhook_keep_days: int = Field(30, ge=8, description="deliveries and attempts are forgotten after so long")
+    webhook_time_scale: float = Field(
+        1.0, gt=0, le=1, description="shortens the retry schedule and the time to auto-disabling; for tests alone"
+    )
+
     @field_validator("signing_secret")
     @classmethod
     def _is_long_enough(cls, value: str) -> str:
         if value and len(value) < SECRET_CHARACTERS_MIN:
             raise ValueError(f"must have {SECRET_CHARACTERS_MIN} characters at least")
         return value
+
+    @model_validator(mode="after")
+    def _leases_outlive_requests(self) -> "Settings":
+        if self.webhook_lease_seconds <= self.webhook_timeout_seconds:
+            raise ValueError("WAYBILL_WEBHOOK_LEASE_SECONDS must be longer than WAYBILL_WEBHOOK_TIMEOUT_SECONDS")
+        return self
+
+    @property
+    def secret_keys(self) -> list[str]:
+        """The present one first."""
+        return [self.secret_key, *(key for key in self.secret_keys_old.split(",") if key)]

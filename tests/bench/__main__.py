@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-from tests.bench import exports, ingest, memory, report, scale, small
+from tests.bench import exports, ingest, memory, report, scale, small, webhooks
 from tests.bench.context import Context
 from tests.bench.paths import HOME, OUT, PEERS_PYTHON, ROOT
 from tests.bench.stack import BenchError, Stack
@@ -19,9 +19,11 @@ MEASUREMENTS: dict[str, Callable[[Context], report.Section]] = {
     "small": small.small,
     "memory": memory.memory,
     "scale": scale.scale,
+    "webhooks": webhooks.webhooks,
     "ingest": ingest.ingest,
     "flatness": ingest.flatness,
 }
+WITHOUT_PEERS = {"small", "memory", "scale", "webhooks"}
 FULL_ROWS, FULL_RECORDS = 3_000_000, 1_000_000
 
 
@@ -90,7 +92,8 @@ def main() -> int:
     OUT.mkdir(parents=True, exist_ok=True)
     stack = Stack()
     try:
-        set_up_peers()
+        if set(arguments.names) - WITHOUT_PEERS:
+            set_up_peers()
         return measure(arguments, stack)
     except BenchError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -12,6 +12,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse, StreamingResponse
 
 from shared.signing import KEYS_PATH, PublicKey, sign, to_jwks
+from tests.unit.cli.fake_webhooks import add_webhooks
 
 CONTENT = bytes(range(256)) * 4000
 ETAG = '"v1"'
@@ -90,6 +91,7 @@ def api_of(fake: Fake) -> FastAPI:
     _records(api)
     _exports(api, fake)
     _files(api, fake)
+    add_webhooks(api)
     return api
 
 

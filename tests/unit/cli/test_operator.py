@@ -13,11 +13,12 @@ from typer.main import get_command
 
 from cli.commands.migrate import passwords_of
 from cli.core.findings import GroupLag, Verdict, java_major, lag_findings, missing_topics
-from cli.core.retry import delay_seconds, retry_after_seconds
+from cli.core.retry import delay_seconds
 from cli.errors import UsageError
 from cli.main import app
 from cli.output import printable
 from cli.settings import load, read_env_file
+from shared.retry_after import retry_after_seconds
 from tests.unit.cli.conftest import Waybill
 from tests.unit.cli.fake_api import Fake
 

@@ -127,6 +127,18 @@ def test_only_those_who_need_them_get_the_stores_key_and_the_secrets() -> None:
     assert holders["WAYBILL_SECRET_KEY"] == {"export_request", "delivery"}
     assert holders["WAYBILL_OPERATOR_TOKEN"] == {"export_request", "delivery"}
     assert holders["WAYBILL_SIGNING_SECRET"] == {"delivery"}
+    rotated = {"WAYBILL_SECRET_KEYS_OLD": "aa" * 32}
+    assert {i for i in services.INSTANCES if "WAYBILL_SECRET_KEYS_OLD" in services.environment_of(i, PORTS, SECRETS, rotated)} == {
+        "delivery"
+    }
+
+
+def test_webhooks_may_stay_on_this_machine_unless_the_caller_says_otherwise() -> None:
+    allowed = {"WAYBILL_WEBHOOK_ALLOW_HTTP": "true", "WAYBILL_WEBHOOK_ALLOW_LOOPBACK": "true"}
+    assert allowed.items() <= services.environment_of("delivery", PORTS, SECRETS, {}).items()
+    assert not allowed.keys() & services.environment_of("ingest", PORTS, SECRETS, {}).keys()
+    told = services.environment_of("delivery", PORTS, SECRETS, {"WAYBILL_WEBHOOK_ALLOW_LOOPBACK": "false"})
+    assert told["WAYBILL_WEBHOOK_ALLOW_LOOPBACK"] == "false"
 
 
 def test_settings_of_the_caller_reach_the_services_and_credentials_do_not() -> None:
@@ -190,7 +202,8 @@ def test_javas_version_is_understood(output: str, major: int | None) -> None:
 def test_the_tests_own_stack_forgets_the_callers() -> None:
     environment = environment_for_tests({"PATH": "/bin", "WAYBILL_URL": "x", "WAYBILL_PORT": "1"}, 28000)
     assert environment["WAYBILL_PORT_BASE"] == "28000"
-    assert {name for name in environment if name.startswith("WAYBILL_")} == {"WAYBILL_PORT_BASE", "WAYBILL_ENV_FILE"}
+    quick = {name for name in environment if name.startswith("WAYBILL_WEBHOOK_")}
+    assert {name for name in environment if name.startswith("WAYBILL_")} - quick == {"WAYBILL_PORT_BASE", "WAYBILL_ENV_FILE"}
 
 
 def test_sockets_beside_the_stores_ports_are_known_and_differ_by_port() -> None:

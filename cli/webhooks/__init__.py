@@ -1,0 +1,1 @@
+"""How webhook endpoints and deliveries are shown."""

@@ -1,0 +1,59 @@
+"""The webhooks' parts, wired; tests drive them without Kafka."""
+
+import random
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import asyncpg
+from fastapi import APIRouter
+
+from services.delivery.core.webhooks.traffic import Limits
+from services.delivery.core.webhooks.urls import UrlRules
+from services.delivery.settings import Settings
+from services.delivery.webhooks.api import webhooks_router
+from services.delivery.webhooks.dispatcher import Dispatcher
+from services.delivery.webhooks.endpoints import Endpoints, Parts
+from services.delivery.webhooks.intake import WebhookIntake
+from services.delivery.webhooks.queue import Queue
+from services.delivery.webhooks.sealing import Seal
+from services.delivery.webhooks.sender import Sender
+from services.delivery.webhooks.store import WebhookStore
+from services.delivery.webhooks.upkeep import Upkeep
+from shared.clock import utc_now
+from shared.http import Authenticator
+
+
+@dataclass(frozen=True)
+class Webhooks:
+    """What the service mounts and runs."""
+
+    router: APIRouter
+    intake: WebhookIntake
+    dispatcher: Dispatcher
+    upkeep: Upkeep
+    sender: Sender
+    queue: Queue
+    endpoints: Endpoints
+
+    @property
+    def loops(self) -> list[Callable[[], Awaitable[None]]]:
+        return [self.dispatcher.run, self.upkeep.run]
+
+
+def assemble(settings: Settings, pool: asyncpg.Pool, authenticator: Authenticator, clock: Callable[[], datetime] = utc_now) -> Webhooks:
+    store, seal = WebhookStore(pool), Seal(settings.secret_keys)
+    queue = Queue(pool, f"webhooks-{secrets.token_hex(6)}", settings.webhook_time_scale, random.random)
+    sender = Sender(settings.webhook_timeout_seconds, settings.webhook_allow_loopback, clock)
+    limits = Limits(settings.webhook_requests, settings.webhook_requests_per_organisation, settings.webhook_requests_per_endpoint)
+    dispatcher = Dispatcher(queue, sender, seal, limits, settings.webhook_lease_seconds, clock)
+    rules = UrlRules(settings.webhook_allow_http, settings.webhook_allow_loopback)
+    parts = Parts(
+        store, queue, seal, sender, rules, settings.webhook_rotation_seconds, settings.webhook_lease_seconds, dispatcher.wake, clock
+    )
+    endpoints = Endpoints(parts)
+    router = webhooks_router(endpoints, store, authenticator, settings.secret_key.encode())
+    intake = WebhookIntake(store, settings.public_url, dispatcher.wake, clock)
+    upkeep = Upkeep(queue, seal, timedelta(days=settings.webhook_keep_days), clock)
+    return Webhooks(router, intake, dispatcher, upkeep, sender, queue, endpoints)

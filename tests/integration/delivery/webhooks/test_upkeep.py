@@ -1,0 +1,62 @@
+"""Old deliveries go, secrets move to the present key, the queue's age is known."""
+
+from datetime import timedelta
+
+from services.delivery.webhooks.metrics import QUEUE_AGE, QUEUED
+from services.delivery.webhooks.sealing import Seal
+from services.delivery.webhooks.upkeep import Upkeep
+from tests.integration.delivery.webhooks.room import SECRET_KEY, Room
+from tests.receiver import Answer, Receiver
+
+ORG = "org_a"
+NEW_KEY = "fedcba9876543210" * 4
+
+
+async def test_what_ended_long_ago_is_forgotten_and_what_is_pending_is_not(room: Room, receiver: Receiver) -> None:
+    receiver.decide = lambda path, before: Answer(500) if path == "/down" else Answer()
+    async with room.process() as process:
+        await room.endpoint(process, ORG, receiver.url("/up"))
+        up = await room.endpoint(process, ORG, receiver.url("/up2"))
+        down = await room.endpoint(process, ORG, receiver.url("/down"))
+        await room.event(process, ORG)
+        await room.ended(up["id"])
+        await room.waiting(down["id"], 1)
+        await process.stop()
+        assert await process.webhooks.queue.prune(room.clock() - timedelta(days=30)) == 0
+        room.clock.advance(days=31)
+        assert await process.webhooks.queue.prune(room.clock() - timedelta(days=30)) == 2
+        assert await room.deliveries(up["id"]) == []
+        assert len(await room.deliveries(down["id"])) == 1
+        assert len(await room.rows("SELECT FROM delivery.webhook_attempts")) == 1
+
+
+async def test_secrets_are_sealed_again_with_the_present_key(room: Room, receiver: Receiver) -> None:
+    async with room.process(started=False) as process:
+        made = await room.endpoint(process, ORG, receiver.url("/s"))
+        await process.webhooks.endpoints.rotate(ORG, made["id"], {})
+        both = Seal([NEW_KEY, SECRET_KEY])
+        upkeep = Upkeep(process.webhooks.queue, both, timedelta(days=30), room.clock)
+        await upkeep.tidy()
+        (row,) = await room.rows("SELECT secret, previous_secret FROM delivery.webhook_endpoints")
+        only_new = Seal([NEW_KEY])
+        assert len(only_new.open(row["secret"], made["id"])) == len(only_new.open(row["previous_secret"], made["id"])) == 32
+        assert await process.webhooks.queue.seal_again(both) == 0
+
+
+async def test_a_key_that_is_missing_is_told_and_stops_nothing(room: Room, receiver: Receiver) -> None:
+    async with room.process(started=False) as process:
+        await room.endpoint(process, ORG, receiver.url("/s"))
+        await Upkeep(process.webhooks.queue, Seal([NEW_KEY]), timedelta(days=30), room.clock).tidy()
+
+
+async def test_the_queues_age_is_that_of_the_oldest_that_could_be_sent(room: Room, receiver: Receiver) -> None:
+    async with room.process(started=False) as process:
+        await room.endpoint(process, ORG, receiver.url("/q"))
+        await room.event(process, ORG)
+        room.clock.advance(seconds=90)
+        await room.event(process, ORG)
+        await process.webhooks.upkeep.look()
+        assert (QUEUED._value.get(), QUEUE_AGE._value.get()) == (2, 90)
+        await room.rows("UPDATE delivery.webhook_endpoints SET held_until = $1 RETURNING id", room.clock() + timedelta(hours=1))
+        await process.webhooks.upkeep.look()
+        assert (QUEUED._value.get(), QUEUE_AGE._value.get()) == (2, 0), "an endpoint that asked for peace has no backlog of ours"

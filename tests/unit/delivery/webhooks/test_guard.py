@@ -1,0 +1,180 @@
+"""What is never called: addresses that are not public, however they are written. Nothing here opens a connection."""
+
+import socket
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Any
+
+import aiohttp
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.delivery.core.webhooks.addresses import is_allowed
+from services.delivery.core.webhooks.urls import UrlRules, problem_with
+from services.delivery.webhooks.guard import AddressRefused, GuardedResolver, guarded_socket
+from services.delivery.webhooks.sender import Sender
+
+REFUSED = [
+    "0.0.0.0", "0.1.2.3", "10.0.0.1", "100.64.0.1", "100.127.255.255", "127.0.0.1", "127.255.255.254", "169.254.169.254", "172.16.0.1",
+    "172.31.255.255", "192.0.0.1", "192.0.0.170", "192.0.2.1", "192.31.196.1", "192.52.193.1", "192.88.99.1", "192.168.1.1", "192.175.48.1",
+    "198.18.0.1", "198.19.255.255", "198.51.100.1", "203.0.113.1", "224.0.0.1", "239.255.255.255", "240.0.0.1", "255.255.255.255",
+    "::", "::1", "::7f00:1", "::a00:1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "::ffff:8.8.8.8", "64:ff9b::7f00:1", "64:ff9b::808:808",
+    "64:ff9b:1::1", "100::1", "2001::1", "2001:0:4136:e378:8000:63bf:3fff:fdd2", "2001:10::1", "2001:20::1", "2001:db8::1", "2002:7f00:1::1",
+    "2002:a00:1::", "2620:4f:8000::1", "3fff::1", "5f00::1", "fc00::1", "fd12:3456::1", "fe80::1", "fe80::1%1", "fec0::1", "ff02::1", "ff0e::1",
+    "2607:f8b0::5efe:a00:1", "2607:f8b0::200:5efe:7f00:1", "", "localhost", "127.1", "2130706433", "0x7f000001", "017700000001", "1.2.3.4%eth0",
+]  # fmt: skip
+PUBLIC = [
+    "1.1.1.1",
+    "8.8.8.8",
+    "100.63.255.255",
+    "100.128.0.1",
+    "172.15.0.1",
+    "172.32.0.1",
+    "223.255.255.255",
+    "2606:4700::1111",
+    "2a00:1450::1",
+]
+
+
+@pytest.mark.parametrize("address", REFUSED)
+def test_what_is_not_public_is_refused(address: str) -> None:
+    assert not is_allowed(address)
+
+
+@pytest.mark.parametrize("address", PUBLIC)
+def test_what_is_public_is_not(address: str) -> None:
+    assert is_allowed(address)
+
+
+def test_loopback_is_allowed_by_a_setting_and_nothing_else_is() -> None:
+    assert {address for address in REFUSED if is_allowed(address, allow_loopback=True)} == {"127.0.0.1", "127.255.255.254", "::1"}
+
+
+@given(st.one_of(st.integers(0, 2**32 - 1).map(IPv4Address), st.integers(0, 2**128 - 1).map(IPv6Address)))
+def test_never_more_than_python_calls_global(address: IPv4Address | IPv6Address) -> None:
+    if is_allowed(str(address)):
+        assert address.is_global
+        assert not (address.is_multicast or address.is_private or address.is_link_local or address.is_reserved)
+
+
+def infos(*addresses: str) -> list[Any]:
+    found = []
+    for address in addresses:
+        six = ":" in address
+        place = (address, 443, 0, 0) if six else (address, 443)
+        found.append((socket.AF_INET6 if six else socket.AF_INET, socket.SOCK_STREAM, 6, "", place))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("addresses", "refused"),
+    [
+        (["8.8.8.8"], False),
+        (["8.8.8.8", "2606:4700::1111"], False),
+        (["8.8.8.8", "10.0.0.1"], True),
+        (["127.0.0.1", "8.8.8.8"], True),
+        (["2606:4700::1111", "::1"], True),
+        (["8.8.8.8", "::ffff:127.0.0.1"], True),
+    ],
+)
+async def test_a_name_is_refused_if_any_of_its_addresses_is(addresses: list[str], refused: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def answer(host: str, *_: Any, **__: Any) -> list[Any]:
+        asked.append(host)
+        return infos(*addresses)
+
+    monkeypatch.setattr(socket, "getaddrinfo", answer)
+    resolver = GuardedResolver(allow_loopback=False)
+    try:
+        if refused:
+            with pytest.raises(AddressRefused):
+                await resolver.resolve("hooks.example", 443)
+        else:
+            assert [each["host"] for each in await resolver.resolve("hooks.example", 443)] == addresses
+            assert {each["hostname"] for each in await resolver.resolve("hooks.example", 443)} == {"hooks.example"}
+    finally:
+        await resolver.close()
+    assert asked[0] == "hooks.example"
+
+
+@pytest.mark.parametrize("address", [a for a in REFUSED if a and a[0].isdigit() and "." in a and "%" not in a and a.count(".") == 3])
+def test_no_socket_is_made_for_an_address_that_is_refused(address: str) -> None:
+    with pytest.raises(AddressRefused):
+        guarded_socket(allow_loopback=False)(infos(address)[0])
+
+
+ODD = [
+    "http://127.0.0.1:1/", "http://127.1:1/", "http://2130706433:1/", "http://0x7f000001:1/", "http://0x7f.0.0.1:1/", "http://0177.0.0.1:1/",
+    "http://0:1/", "http://localhost:1/", "http://[::1]:1/", "http://[::ffff:127.0.0.1]:1/", "http://[::ffff:7f00:1]:1/", "http://[::]:1/",
+    "http://[64:ff9b::7f00:1]:1/", "http://[fe80::1%25lo]:1/", "http://169.254.169.254/latest/meta-data/", "http://10.0.0.1/",
+    "http://user@127.0.0.1:1/", "http://127.0.0.1.:1/", "http://127。0。0。1:1/", "http://①②⑦.0.0.1:1/",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("url", ODD)
+async def test_the_sender_opens_nothing_however_it_is_written(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever gets as far as a connection is refused before there is a socket for it."""
+    made: list[Any] = []
+    real = socket.socket
+
+    def watched(*args: Any, **kwargs: Any) -> socket.socket:
+        made.append((args, kwargs))
+        return real(*args, **kwargs)
+
+    sender = Sender(2, allow_loopback=False)
+    monkeypatch.setattr(socket, "socket", watched)
+    try:
+        sent = await sender.send(url, {}, b"{}")
+    finally:
+        monkeypatch.undo()
+        await sender.close()
+    assert sent.attempt.code is None
+    assert sent.error_code in ("address_refused", "dns_failed", "bad_answer")
+    assert made == []
+
+
+async def test_environment_proxies_and_cookies_have_no_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    sender = Sender(2, allow_loopback=True)
+    try:
+        assert sender._session.trust_env is False
+        assert isinstance(sender._session.cookie_jar, aiohttp.DummyCookieJar)
+    finally:
+        await sender.close()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "", "hooks.example", "//hooks.example", "ftp://hooks.example/", "http://hooks.example/", "https://", "https:///x", "https://u:p@hooks.example/",
+        "https://u@hooks.example/", "https://hooks.example/#part", "https://hooks.example/#", "https://hooks.example:0/", "https://hooks.example:99999/",
+        "https://hooks.example:x/", "https://127.0.0.1/", "https://127.1/", "https://2130706433/", "https://0x7f000001/", "https://[::1]/",
+        "https://[::ffff:10.0.0.1]/", "https://[fe80::1%25eth0]/", "https://[nonsense]/", "https://localhost/", "https://a.localhost/", "https://10.0.0.1./",
+        "https://hooks.example /", "https://hooks.example\\@127.0.0.1/", "https://hooks.exämple/", "https://-x.example/", "https://hooks..example/",
+        "https://hooks.example/\n", "https://" + "a" * 64 + ".example/", "https://hooks.example/" + "x" * 2048, None, 7, ["https://hooks.example/"],
+    ],
+)  # fmt: skip
+def test_urls_that_are_refused_when_they_are_given(url: object) -> None:
+    assert problem_with(url, UrlRules())
+
+
+@pytest.mark.parametrize(
+    "url", ["https://hooks.example/", "https://hooks.example:8443/a?b=c", "https://xn--exmple-cua.example/", "https://8.8.8.8/x"]
+)
+def test_urls_that_will_do(url: str) -> None:
+    assert problem_with(url, UrlRules()) is None
+
+
+def test_http_and_loopback_are_each_allowed_by_a_setting_of_their_own() -> None:
+    assert problem_with("http://hooks.example/", UrlRules(allow_http=True)) is None
+    assert problem_with("http://127.0.0.1:9/", UrlRules(allow_http=True)) is not None
+    assert problem_with("https://127.0.0.1:9/", UrlRules(allow_loopback=True)) is None
+    assert problem_with("http://localhost:9/", UrlRules(allow_http=True, allow_loopback=True)) is None
+    assert problem_with("http://10.0.0.1/", UrlRules(allow_http=True, allow_loopback=True)) is not None
+
+
+def test_ip_address_alone_would_not_do() -> None:
+    """Why there is a list of our own: what Python's own word lets through."""
+    assert ip_address("64:ff9b::7f00:1").is_global
+    assert ip_address("ff0e::1").is_global
