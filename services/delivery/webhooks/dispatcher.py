@@ -18,10 +18,11 @@ from services.delivery.webhooks.sender import Sender
 from shared.consumer import persist
 from shared.errors import TransientError
 from shared.observability import span
+from shared.stopping import Stopping
 
 log = structlog.get_logger()
 POLL_SECONDS = 1.0
-STOP_SECONDS, HAND_BACK_SECONDS = 5.0, 2.0
+STOP_SECONDS, HAND_BACK_SECONDS = 4.0, 2.0
 
 
 class Dispatcher:
@@ -106,7 +107,10 @@ class Dispatcher:
         while True:
             await self._news.wait()
             self._news.clear()
-            await self._record_all()
+            try:
+                await self._record_all()
+            except Stopping:  # PostgreSQL is away: the leases run out by themselves
+                return
 
     async def _record_all(self) -> None:
         """Whatever has come in by now, in one transaction: while it runs, the next ones gather."""
@@ -131,7 +135,7 @@ class Dispatcher:
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
-        with contextlib.suppress(TransientError, TimeoutError):  # leases run out by themselves
+        with contextlib.suppress(TransientError, TimeoutError, Stopping):  # leases run out by themselves
             async with asyncio.timeout(HAND_BACK_SECONDS):
                 await self._record_all()
                 await self._queue.hand_back([claim.id for claim in left.values()], self._clock())
