@@ -83,7 +83,10 @@ class Room:
 
     @asynccontextmanager
     async def process(self, started: bool = True, **settings: Any) -> AsyncIterator[Process]:
-        given = {"webhook_allow_http": True, "webhook_allow_loopback": True, "webhook_timeout_seconds": 10} | settings
+        given = {
+            "webhook_allow_http": True, "webhook_allow_loopback": True, "webhook_timeout_seconds": 10, "webhook_lease_seconds": 60,
+            "webhook_time_scale": 1.0,
+        } | settings  # fmt: skip
         made = Process(
             assemble(
                 Settings(delivery_database_url=self.url, secret_key=SECRET_KEY, **given), self.pool, Authenticator(self.pool), self.clock
