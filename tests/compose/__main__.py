@@ -25,7 +25,8 @@ from tests.compose import engine, standins
 from tests.compose.state import ENGINE_DIRECTORY, STATE_DIRECTORY
 
 STATE = State(STATE_DIRECTORY)
-TESTS = ["tests/compose", "tests/e2e"]
+# The webhooks' receiver is on this machine's loopback, which containers don't reach, and what is killed there is a process of this machine.
+TESTS = ["tests/compose", "tests/e2e", "--ignore=tests/e2e/test_webhooks.py"]
 
 
 def images() -> list[str]:
