@@ -17,7 +17,7 @@ from shared.database import create_pool
 from shared.http import create_api
 from tests.conftest import Database
 from tests.contract.delivery.conftest import make_key
-from tests.integration.delivery.webhooks.room import Clock, Process, Room
+from tests.integration.delivery.webhooks.room import Clock, Process, Room, eventually
 from tests.receiver import Answer, Receiver, receiving
 
 PATH = "/v1/webhook-endpoints"
@@ -203,7 +203,7 @@ async def test_a_test_says_what_came_of_it(site: Site) -> None:
     answer = await site.call("POST", f"{PATH}/{good['id']}/test")
     assert answer.status_code == 200
     assert answer.json()["delivered"] is True
-    (received,) = site.receiver.until("/t1", 1)
+    (received,) = site.receiver.at("/t1")
     assert received.verified(good["secret"])["type"] == "webhook.test"
     assert received.headers["content-type"] == "application/json"
     bad = await site.make("/t2")
@@ -226,7 +226,8 @@ async def test_redelivering_keeps_the_id(site: Site) -> None:
     answer = await site.call("POST", f"{PATH}/{made['id']}/deliveries/{delivery['id']}/redeliver")
     assert answer.status_code == 202
     assert answer.json()["id"] == delivery["id"]
-    one, two = site.receiver.until("/again", 2)
+    await eventually(lambda: len(site.receiver.at("/again")) == 2)
+    one, two = site.receiver.at("/again")
     assert one.webhook_id == two.webhook_id == delivery["webhook_id"]
     await site.room.ended(made["id"])
     shown = (await site.call("GET", f"{PATH}/{made['id']}/deliveries")).json()["data"][0]
