@@ -2,7 +2,7 @@
 
 A handler raises TransientError: the same message is tried again in place, with growing delays. PermanentError: the message goes to its
 dead-letter topic with the reason, and is acknowledged once the broker has it. Anything else is a defect: the process ends without an
-acknowledgement, and the message comes again. FastStream's policies other than MANUAL commit before the work or skip what fails.
+acknowledgement, and the message comes again; at the third time it is a dead letter (shared/defects.py). FastStream's policies other than MANUAL commit before the work or skip what fails.
 
 Where too many messages become dead letters (shared/dead_letter_limit.py) the consumer halts: it keeps no more of them, acknowledges nothing,
 and waits for an operator, who mends the cause and starts the process again.
@@ -17,14 +17,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.errors import IllegalStateError, KafkaError, MessageSizeTooLargeError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 from faststream.kafka.message import KafkaAckableMessage
 
 from shared import metrics
 from shared.dead_letter_limit import Limit, Window, count, too_many
+from shared.defects import given_up
 from shared.errors import PermanentError, TransientError
 from shared.observability import current_traceparent, span
 from shared.stopping import Stopping, pause
@@ -161,6 +162,14 @@ Refusal = Callable[[Incoming, PermanentError], Awaitable[None]]
 _EXPORT_KEY = re.compile(rb"(exp_[0-9A-Za-z]{1,40})(/[0-9]{1,10})?")
 
 
+async def acknowledge(consumer: Any, message: Incoming) -> None:
+    """This message and no other: FastStream's own acknowledges whatever the consumer has reached."""
+    try:
+        await consumer.commit({TopicPartition(message.topic, message.partition): message.offset + 1})
+    except (IllegalStateError, KafkaError) as error:
+        log.warning("not_acknowledged", topic=message.topic, reason=type(error).__name__)  # it comes again, and has no effect then
+
+
 def subscribe(
     broker: KafkaBroker,
     topic: str,
@@ -199,10 +208,21 @@ def subscribe(
             except Stopping:
                 raise
             except Exception as error:
-                fail(error)
-                await pause(None)  # take nothing more
-            await message.ack()
+                await defect(message, received, error)
+            await acknowledge(message.consumer, received)
             metrics.MESSAGES.labels(topic).inc()
+
+    async def defect(message: KafkaMessage, received: Incoming, error: Exception) -> None:
+        """Returns where the message has become a dead letter; otherwise the process ends, and the message comes again."""
+        refusal: PermanentError | None = None
+        with suppress(KafkaError):
+            refusal = await given_up(message.consumer, TopicPartition(topic, received.partition), received.offset, error)
+        if refusal is None:
+            fail(error)
+            await pause(None)  # take nothing more
+            return
+        log.error("defect", topic=topic, partition=received.partition, offset=received.offset, exc_info=error)
+        await give_up(received, refusal)
 
     async def parse(record: Any) -> KafkaMessage:
         return raw_message(record, subscriber.consumer)

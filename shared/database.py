@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import asyncpg
 
-from shared.errors import TransientError
+from shared.errors import PermanentError, TransientError
 
 Connection = Any  # an asyncpg connection, pooled or not (asyncpg ships no types)
 
@@ -42,12 +43,26 @@ def create_pool(
 ) -> asyncpg.Pool:
     """A pool that connects on first use (so a service starts while PostgreSQL is down); `await pool` opens it. No connection is kept idle at start.
 
-    `prepare` is run on each new connection; `settings` are server settings of all connections.
+    `prepare` is run on each new connection; `settings` are server settings of all connections. Raises PermanentError `bad_setting` for what is no URL.
     """
+    _check(dsn, service)
     return asyncpg.create_pool(
         dsn, min_size=0, max_size=size, timeout=2, command_timeout=60, max_inactive_connection_lifetime=300, init=prepare,
         server_settings={"application_name": f"waybill-{service}", "timezone": "UTC", **settings},
     )  # fmt: skip
+
+
+def _check(dsn: str, service: str) -> None:
+    """At the start, and in words of ours: a library's would come with the first connection, and may quote the password."""
+    try:
+        url = urlsplit(dsn)
+        good = url.scheme in ("postgresql", "postgres") and (url.port is None or url.port > 0)
+    except ValueError:
+        good = False
+    if not good:
+        raise PermanentError(
+            "bad_setting", f"The database URL of {service} must be postgresql://<role>:<password>@<host>:<port>/<database>."
+        )
 
 
 @asynccontextmanager

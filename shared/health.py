@@ -12,8 +12,9 @@ from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from shared import metrics
+from shared.errors import WaybillError
 
-CHECK_SECONDS = 1.5
+CHECK_SECONDS = 1.3
 LOOK_SECONDS = 10.0
 
 Check = Callable[[], Awaitable[None]]
@@ -38,8 +39,10 @@ class Probe:
     async def _ask(self) -> str:
         try:
             await self._check()
+        except WaybillError as error:
+            return str(error)
         except Exception as error:
-            return str(error) or type(error).__name__
+            return type(error).__name__  # a library's words may quote settings
         return ""
 
 

@@ -26,7 +26,7 @@ log = structlog.get_logger()
 BODY_BYTES_MAX = 1 << 20
 LIMIT, LIMIT_MAX = 50, 500  # rows of a page
 _WHOLE = re.compile(r"[0-9]{1,6}")
-KEY_SECONDS = 1.8  # to look a key up: a caller hears within two seconds that PostgreSQL is away
+KEY_SECONDS = 1.5  # to look a key up: a caller hears within two seconds that PostgreSQL is away
 SCOPES = (
     "leads:read", "leads:write", "records:write", "exports:read", "exports:write", "exports:download", "schedules:write",
     "webhooks:write", "sftp:write", "settings:write", "audit:read", "admin",

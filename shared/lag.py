@@ -9,13 +9,12 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 
 @dataclass(frozen=True)
-class GroupLag:
-    """A consumer group's distance from the end of one topic, in messages. `members`: how many processes are in the group."""
+class Lag:
+    """A consumer group's distance from the end of one topic, in messages."""
 
     group: str
     topic: str
-    lag: int
-    members: int
+    messages: int
 
 
 class Kafka:
@@ -35,20 +34,24 @@ class Kafka:
     async def groups(self) -> list[str]:
         return sorted(row[0] for row in await self.admin.list_consumer_groups())
 
-    async def lags(self, groups: Iterable[str]) -> list[GroupLag]:
+    async def lags(self, groups: Iterable[str]) -> list[Lag]:
         """One for each group and topic that it has acknowledged something of. Raises KafkaError."""
-        names = list(groups)
-        if not names:
-            return []
-        members = await self._members(names)
-        found: list[GroupLag] = []
-        for name in names:
+        found: list[Lag] = []
+        for name in groups:
             held = {place: kept.offset for place, kept in (await self.admin.list_consumer_group_offsets(name)).items() if kept.offset >= 0}
             ends = await self.consumer.end_offsets(list(held)) if held else {}
             by_topic: dict[str, int] = {}
             for place, offset in held.items():
                 by_topic[place.topic] = by_topic.get(place.topic, 0) + max(0, ends[place] - offset)
-            found += [GroupLag(name, topic, lag, members.get(name, 0)) for topic, lag in sorted(by_topic.items())]
+            found += [Lag(name, topic, messages) for topic, messages in sorted(by_topic.items())]
+        return found
+
+    async def members(self, groups: Iterable[str]) -> Mapping[str, int]:
+        """How many processes are in each group. Raises KafkaError."""
+        found: dict[str, int] = {}
+        for name in groups:  # one by one: aiokafka can't always read an answer about several
+            for answer in await self.admin.describe_consumer_groups([name]):
+                found |= {group[1]: len(group[5]) for group in answer.groups}
         return found
 
     async def kept(self, topics: Iterable[str]) -> Mapping[str, int]:
@@ -62,7 +65,3 @@ class Kafka:
         for place in places:
             found[place.topic] = found.get(place.topic, 0) + ends[place] - starts[place]
         return found
-
-    async def _members(self, groups: list[str]) -> dict[str, int]:
-        answers = await self.admin.describe_consumer_groups(groups)
-        return {group[1]: len(group[5]) for answer in answers for group in answer.groups}

@@ -161,7 +161,32 @@ class PublishFailed(Message):
     message: str
 
 
+@dataclass(frozen=True)
+class AuditEntry(Message):
+    """anyone of ours → the audit trail: who did what to what. `org_id` null: the operator's own doing, above all organisations.
+
+    `actor` is `operator:<name>` or `key:<id>`; `details` is JSON, never with secrets.
+    """
+
+    at: str
+    actor: str
+    org_id: str | None
+    action: str
+    subject: str
+    details: str
+
+
 MESSAGES: dict[str, type[Message]] = {
     cls.__name__: cls
-    for cls in (FormatChunk, ChunkFormatted, ChunkFailed, AssembleFile, DiscardExport, ExportAssembled, ExportPublished, PublishFailed)
+    for cls in (
+        FormatChunk,
+        ChunkFormatted,
+        ChunkFailed,
+        AssembleFile,
+        DiscardExport,
+        ExportAssembled,
+        ExportPublished,
+        PublishFailed,
+        AuditEntry,
+    )
 }

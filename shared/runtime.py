@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from shared import observability
 from shared.consumer import DeadLetters, Halts
 from shared.dead_letter_limit import Limit
-from shared.errors import TransientError
+from shared.errors import TransientError, WaybillError
 from shared.health import Check, Health
 from shared.settings import CommonSettings
 from shared.stopping import announce, pause
@@ -95,6 +95,9 @@ async def _run(build: Callable[[], Awaitable[Service]]) -> int:
         service = await build()
     except ValidationError:
         raise
+    except WaybillError as error:
+        log.critical("cannot_start", reason=str(error))
+        return 1
     except Exception as error:  # settings that name nothing usable; their text may hold a password
         log.critical("cannot_start", exc_info=error)
         return 1

@@ -16,6 +16,7 @@ EXPORT_PARTS = "export-parts"
 EXPORT_ASSEMBLIES = "export-assemblies"
 EXPORT_FILES = "export-files"
 EXPORT_EVENTS = "export-events"
+AUDIT_ENTRIES = "audit-entries"
 
 
 @dataclass(frozen=True)

@@ -144,6 +144,24 @@ def replay(
     print(f"{done.chosen:,} {word}{f' ({where})' if where else ''}; {done.skipped:,} were sent before; {done.left:,} wait.")
 
 
+@command(app, "replays", "waybill dlq replays")
+def replays(run: Run) -> None:
+    """Shows who sent which dead letters again, and when, as the audit trail (topic audit-entries) has it."""
+    import asyncio
+    import json
+    from dataclasses import asdict
+
+    from cli.dlq.audit import replays as noted
+
+    found = asyncio.run(noted(run.settings.need("WAYBILL_KAFKA", "--kafka")))
+    if run.out.json_mode:
+        run.out.document({"data": [asdict(each) | {"details": json.loads(each.details)} for each in found]})
+        return
+    run.out.table(
+        ["at", "who", "what", "topic", "details"], [[e.at, e.actor, e.action, e.subject, e.details] for e in found], "No replay is noted."
+    )
+
+
 def _place(text: str) -> tuple[int, int]:
     partition, colon, offset = text.partition(":")
     if not colon or not partition.isdecimal() or not offset.isdecimal():

@@ -55,6 +55,19 @@ def lag_findings(lags: Iterable[GroupLag]) -> list[Finding]:
     return found
 
 
+CLOCK_NOTE_SECONDS, CLOCK_WRONG_SECONDS = 2.0, 30.0
+
+
+def clock_finding(name: str, ahead_seconds: float) -> Finding:
+    """How far another clock is ahead of this machine's."""
+    off = abs(ahead_seconds)
+    if off < CLOCK_NOTE_SECONDS:
+        return Finding(name, Verdict.ok, "as here")
+    says = f"{off:,.0f} s {'ahead of' if ahead_seconds > 0 else 'behind'} this machine's"
+    verdict = Verdict.wrong if off >= CLOCK_WRONG_SECONDS else Verdict.note
+    return Finding(name, verdict, says, "Let NTP set both clocks: signatures, expiry and leases are by the clock.")
+
+
 def java_major(version_text: str) -> int | None:
     """The major version in what `java -version` prints: 17 of `openjdk version "17.0.15"`, 8 of `1.8.0_392`."""
     parts = version_text.split('"')

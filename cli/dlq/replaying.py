@@ -1,7 +1,7 @@
 """Sending dead letters again: original bytes, key and headers to the topic that they came from; none of them twice."""
 
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -10,8 +10,10 @@ from aiokafka.structs import OffsetAndMetadata
 
 from cli.core.letters import SUFFIX, Letter
 from cli.core.memory import SCATTERED_MAX, Memory
+from cli.dlq import audit
 from cli.dlq.reading import Partition, consumer_of, group_of, letters, partitions_of
 from cli.errors import CliError
+from shared.ids import new_id
 
 
 @dataclass(frozen=True)
@@ -53,8 +55,9 @@ async def replay(brokers: str, topic: str, choice: Choice, *, dry_run: bool, on_
         run = _Replay(brokers, keeper, producer, choice, dry_run, on_sent)
         try:
             await producer.start()
-            for partition in partitions:
-                await run.one(partition)
+            async with _noted(producer, topic, choice, run, dry_run):
+                for partition in partitions:
+                    await run.one(partition)
         except KafkaError as error:
             known = "nothing was sent" if dry_run else f"{run.done.committed} were sent; the same command goes on from there"
             raise CliError(f"{topic}: {error} ({known}).", "kafka") from None
@@ -62,6 +65,21 @@ async def replay(brokers: str, topic: str, choice: Choice, *, dry_run: bool, on_
             await producer.stop()
         run.done.left += sum(partition.waiting for partition in partitions) - run.newly
         return run.done
+
+
+@asynccontextmanager
+async def _noted(producer: AIOKafkaProducer, topic: str, choice: Choice, run: "_Replay", dry_run: bool) -> AsyncGenerator[None]:
+    """In the audit trail, whatever comes of it: what can't be noted isn't done."""
+    if dry_run:
+        yield
+        return
+    replay_id = new_id("replay")
+    chosen = {"limit": choice.limit, "offsets": sorted(map(list, choice.offsets)), "error_code": choice.error_code, "again": choice.again}
+    await audit.note(producer, audit.STARTED, topic, {"replay_id": replay_id, **chosen})
+    try:
+        yield
+    finally:
+        await audit.note(producer, audit.ENDED, topic, {"replay_id": replay_id, "sent": run.done.committed, "by_topic": run.done.by_target})
 
 
 class _Replay:

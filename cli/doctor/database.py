@@ -1,11 +1,14 @@
 """PostgreSQL: is it there, and are its migrations this version's."""
 
 import asyncio
+import time
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
-from cli.core.findings import Finding, Verdict
+from cli.core.findings import Finding, Verdict, clock_finding
+from cli.doctor.tables import outboxes, roles, row_security, running
 from cli.settings import Settings
 
 MIGRATE = "`waybill migrate` brings it to this version."
@@ -24,13 +27,16 @@ def _look(url: str) -> list[Finding]:
         with psycopg.connect(url, connect_timeout=CONNECT_SECONDS) as connection:
             row = connection.execute("SELECT current_setting('server_version')").fetchone()
             found = [Finding("postgresql", Verdict.ok, f"version {row[0] if row else '?'}")]
-            return [*found, _migrations(connection)]
+            found += [_migrations(connection), _clock(connection)]
+            if found[1].verdict is not Verdict.wrong:
+                found += [roles(connection), row_security(connection), *running(connection), *outboxes(connection)]
+            return found
     except psycopg.Error as error:
         first = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
         return [Finding("postgresql", Verdict.wrong, first, "Start it (`make up`), or mend WAYBILL_DATABASE_URL.")]
 
 
-def _migrations(connection: "psycopg.Connection[tuple[object, ...]]") -> Finding:
+def _migrations(connection: "psycopg.Connection[tuple[Any, ...]]") -> Finding:
     """The revision that the database is at, against the newest one here."""
     row = connection.execute("SELECT to_regclass('waybill_migrations') IS NOT NULL").fetchone()
     if row is None or not row[0]:
@@ -44,6 +50,11 @@ def _migrations(connection: "psycopg.Connection[tuple[object, ...]]") -> Finding
     if at != newest:
         return Finding("migrations", Verdict.wrong, f"at {at}, this version needs {newest}", MIGRATE)
     return Finding("migrations", Verdict.ok, f"at {at}")
+
+
+def _clock(connection: "psycopg.Connection[tuple[Any, ...]]") -> Finding:
+    row = connection.execute("SELECT extract(epoch FROM clock_timestamp())::float").fetchone()
+    return clock_finding("clock of postgresql", float(row[0]) - time.time() if row else 0.0)
 
 
 def newest_revision() -> str | None:

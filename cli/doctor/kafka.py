@@ -1,8 +1,5 @@
 """Kafka: is it there, are the topics as their files say, who lags behind, what lies dead."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
@@ -28,7 +25,7 @@ async def kafka(settings: Settings) -> list[Finding]:
         await admin.start()
         found = [Finding("kafka", Verdict.ok, f"answers at {brokers}")]
         found += await _topics(admin)
-        found += await _groups(admin, brokers)
+        found += await _groups(brokers)
         found += await _dead_letters(brokers)
         return found
     except (KafkaError, CliError) as error:
@@ -48,30 +45,20 @@ async def _topics(admin: AIOKafkaAdminClient) -> list[Finding]:
     return [Finding("topics", Verdict.ok, f"{len(wanted)} there")]
 
 
-async def _groups(admin: AIOKafkaAdminClient, brokers: str) -> list[Finding]:
-    names = sorted(row[0] for row in await admin.list_consumer_groups() if not row[0].startswith(GROUP))
+async def _groups(brokers: str) -> list[Finding]:
+    from shared.lag import Kafka
+
+    asks = Kafka(brokers)
+    try:
+        await asks.start()
+        names = [name for name in await asks.groups() if not name.startswith(GROUP)]
+        members = await asks.members(names)
+        lags = [GroupLag(each.group, each.topic, each.messages, members.get(each.group, 0)) for each in await asks.lags(names)]
+    finally:
+        await asks.close()
     if not names:
         return [Finding("consumer groups", Verdict.note, "none yet", "Services join when they start.")]
-    members = await _members(admin, names)
-    lags: list[GroupLag] = []
-    async with consumer_of(brokers) as consumer:
-        for name in names:
-            held = {place: kept.offset for place, kept in (await admin.list_consumer_group_offsets(name)).items() if kept.offset >= 0}
-            ends = await consumer.end_offsets(list(held)) if held else {}
-            by_topic: dict[str, int] = {}
-            for place, offset in held.items():
-                by_topic[place.topic] = by_topic.get(place.topic, 0) + max(0, ends[place] - offset)
-            lags += [GroupLag(name, topic, lag, members.get(name, 0)) for topic, lag in by_topic.items()]
     return lag_findings(lags)
-
-
-async def _members(admin: AIOKafkaAdminClient, names: list[str]) -> Mapping[str, int]:
-    counted: dict[str, int] = {}
-    answers: list[Any] = await admin.describe_consumer_groups(names)
-    for answer in answers:
-        for group in answer.groups:
-            counted[group[1]] = len(group[5])
-    return counted
 
 
 async def _dead_letters(brokers: str) -> list[Finding]:

@@ -33,11 +33,18 @@ async def _one(client: httpx.AsyncClient, name: str, address: str | None) -> Fin
         return Finding(label, verdict, f"no answer at {address} ({error or type(error).__name__})", f"Start it. {LOG}")
     if answer.status_code == 200:
         return Finding(label, Verdict.ok, f"ready at {address}")
-    return Finding(label, Verdict.wrong, f"not ready ({answer.status_code}): {_why(answer)}", f"Mend what it names. {LOG}")
+    says, halted = _why(answer)
+    advice = "Too many dead letters: docs/runbook/WaybillConsumerHalted.md says how to go on." if halted else f"Mend what it names. {LOG}"
+    return Finding(label, Verdict.wrong, f"not ready ({answer.status_code}): {says}", advice)
 
 
-def _why(answer: httpx.Response) -> str:
-    return " ".join(answer.text.split())[:200] or "it doesn't say why"
+def _why(answer: httpx.Response) -> tuple[str, bool]:
+    """What is down and why, and whether a consumer has halted."""
+    try:
+        down = {str(name): str(why) for name, why in answer.json()["down"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return " ".join(answer.text.split())[:200] or "it doesn't say why", False
+    return "; ".join(f"{name}: {why}" for name, why in down.items())[:400], any("halted" in why for why in down.values())
 
 
 async def gateway(settings: Settings) -> list[Finding]:

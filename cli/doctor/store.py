@@ -1,13 +1,19 @@
-"""The store: a bucket that answers, or a directory that can be written."""
+"""The store: a bucket or a directory that can be written and read."""
 
 import asyncio
 import os
+import secrets
+import shutil
+import time
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from cli.core.findings import Finding, Verdict
+from cli.core.findings import Finding, Verdict, clock_finding
 from cli.settings import Settings
 
+PROBE = b"doctor"
+FREE_GB_NOTE = 5.0
 ADVICE = "Start it (`make up`), or mend WAYBILL_S3_ENDPOINT, _ACCESS_KEY, _SECRET_KEY and _BUCKET."
 
 
@@ -18,28 +24,54 @@ async def store(settings: Settings) -> list[Finding]:
     bucket = settings.get("WAYBILL_S3_BUCKET")
     if bucket is None:
         return [Finding("store", Verdict.wrong, "WAYBILL_S3_BUCKET isn't set", ADVICE)]
-    return [await asyncio.to_thread(_bucket, settings, bucket)]
+    return await asyncio.to_thread(_bucket, settings, bucket)
 
 
 def _directory(folder: Path) -> Finding:
-    if folder.is_dir() and os.access(folder, os.W_OK):
-        return Finding("store", Verdict.ok, f"directory {folder}")
-    return Finding("store", Verdict.wrong, f"directory {folder} can't be written", "Make it, and let the services write there.")
+    """A small file is written and removed: whether it may be, and whether there is room."""
+    probe = folder / f".doctor-{secrets.token_hex(6)}"
+    try:
+        with probe.open("wb") as file:
+            file.write(PROBE)
+            os.fsync(file.fileno())
+        probe.unlink()
+        free = shutil.disk_usage(folder).free / 1e9
+    except OSError as error:
+        probe.unlink(missing_ok=True)
+        says = f"directory {folder} can't be written: {error.strerror}"
+        return Finding("store", Verdict.wrong, says, "Make it, make room, and let the services write there.")
+    if free < FREE_GB_NOTE:
+        return Finding("store", Verdict.note, f"directory {folder} has {free:,.1f} GB left", "Make room: files stay until they expire.")
+    return Finding("store", Verdict.ok, f"directory {folder} can be written, {free:,.1f} GB free")
 
 
-def _bucket(settings: Settings, bucket: str) -> Finding:
+def _bucket(settings: Settings, bucket: str) -> list[Finding]:
+    """The bucket is there, and a small object can be written, read and removed."""
     import boto3
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ClientError
 
     endpoint = settings.get("WAYBILL_S3_ENDPOINT")
+    key = f"parts/doctor-{secrets.token_hex(6)}/probe"
+    doing = "can't be reached"
     try:
         client = boto3.client(
             "s3", endpoint_url=endpoint, region_name=settings.get("WAYBILL_S3_REGION") or "us-east-1",
             aws_access_key_id=settings.get("WAYBILL_S3_ACCESS_KEY"), aws_secret_access_key=settings.get("WAYBILL_S3_SECRET_KEY"),
-            config=Config(connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 1}),
+            config=Config(connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 1},
+                          s3={"addressing_style": "path"} if endpoint else {}, request_checksum_calculation="when_required"),
         )  # fmt: skip
-        client.head_bucket(Bucket=bucket)
+        answer = client.head_bucket(Bucket=bucket)
+        doing = "can't be written"
+        client.put_object(Bucket=bucket, Key=key, Body=PROBE)
+        doing = "can't be read"
+        client.get_object(Bucket=bucket, Key=key)["Body"].read()
+        doing = "lets nothing be removed"
+        client.delete_object(Bucket=bucket, Key=key)
     except (BotoCoreError, ClientError, ValueError) as error:
-        return Finding("store", Verdict.wrong, f"bucket {bucket}{f' at {endpoint}' if endpoint else ''}: {error}", ADVICE)
-    return Finding("store", Verdict.ok, f"bucket {bucket} answers")
+        return [Finding("store", Verdict.wrong, f"bucket {bucket}{f' at {endpoint}' if endpoint else ''} {doing}: {error}", ADVICE)]
+    found = [Finding("store", Verdict.ok, f"bucket {bucket} can be written, read and tidied")]
+    if date := answer["ResponseMetadata"]["HTTPHeaders"].get("date"):
+        # A date has whole seconds: half a second is in the middle.
+        found.append(clock_finding("clock of store", parsedate_to_datetime(date).timestamp() + 0.5 - time.time()))
+    return found

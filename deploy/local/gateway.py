@@ -11,6 +11,7 @@ from shared.errors import ApiError
 
 BODY_BYTES_MAX = 64 * 1024 * 1024
 RETRY_AFTER_SECONDS = 2
+LOOK_INTERVAL = "300ms"  # twice within the time that a service says of itself that it ends, before it does
 
 # The first that matches answers; whatever matches none is export_request's.
 ROUTES: dict[str, tuple[str, ...]] = {
@@ -32,10 +33,15 @@ def _respond(status: int, code: str, message: str) -> str:
     return f"header Content-Type application/json\n\t\trespond `{body}` {status}"
 
 
-def _proxy(address: str) -> str:
-    # Dialling again for a moment makes a service's restart invisible; only what was never sent is sent again.
-    return f"""reverse_proxy {address} {{
+def _proxy(addresses: str) -> str:
+    # Dialling again for a moment makes a service's restart invisible; only what was never sent is sent again. A second process is found, and one
+    # that is about to end left alone, by /health/live.
+    return f"""reverse_proxy {addresses} {{
 \t\t\tflush_interval -1
+\t\t\tlb_policy round_robin
+\t\t\thealth_uri /health/live
+\t\t\thealth_interval {LOOK_INTERVAL}
+\t\t\thealth_timeout 1s
 \t\t\tlb_try_duration 3s
 \t\t\tlb_try_interval 100ms
 \t\t\ttransport http {{
@@ -47,12 +53,17 @@ def _proxy(address: str) -> str:
 
 
 def render(home: Path, ports: Ports) -> str:
-    """The local stack's Caddyfile."""
-    return caddyfile(ports.address, ports["gateway"], f"\tdefault_bind {HOST}\n", f"{home}/data")
+    """The local stack's Caddyfile: each service at its address, and at that of a second process, which may run."""
+    return caddyfile(
+        lambda service: f"{ports.address(service)} {ports.address(f'{service}-2')}",
+        ports["gateway"],
+        f"\tdefault_bind {HOST}\n",
+        f"{home}/data",
+    )
 
 
 def caddyfile(address_of: Callable[[str], str], port: int, bind: str, storage: str) -> str:
-    """A Caddyfile: `address_of` says where a service is, `bind` the line that says where the gateway listens (empty: everywhere)."""
+    """A Caddyfile: `address_of` says where a service is (one address or several), `bind` the line that says where the gateway listens (empty: everywhere)."""
     routed = "\n".join(
         f"\t@{service} path {' '.join(paths)}\n\thandle @{service} {{\n\t\t{_proxy(address_of(service))}\n\t}}"
         for service, paths in ROUTES.items()
@@ -64,7 +75,15 @@ def caddyfile(address_of: Callable[[str], str], port: int, bind: str, storage: s
 {bind}\tstorage file_system {storage}
 \tlog {{
 \t\tlevel WARN
-\t\tformat json
+\t\tformat filter {{
+\t\t\twrap json
+\t\t\tfields {{
+\t\t\t\trequest>uri delete
+\t\t\t\trequest>headers delete
+\t\t\t\trequest>remote_ip delete
+\t\t\t\trequest>client_ip delete
+\t\t\t}}
+\t\t}}
 \t}}
 \tservers {{
 \t\tprotocols h1

@@ -24,7 +24,7 @@ from deploy.migrations import migrate
 
 DEPENDENCIES = ("kafka", "postgres", "s3", "gateway")
 # Stopped in this order: who needs others goes first.
-STOP_ORDER: tuple[tuple[str, ...], ...] = (tuple(services.INSTANCES), ("gateway",), ("kafka", "s3"), ("postgres",))
+STOP_ORDER: tuple[tuple[str, ...], ...] = ((*services.INSTANCES, *services.SPARES), ("gateway",), ("kafka", "s3"), ("postgres",))
 READY_SECONDS = 120
 DEATHS_MAX = 3  # a process that ended this often while we waited for it won't come
 LOG_LINES = 15
@@ -55,7 +55,10 @@ def _builders(state: State, ports: Ports, secrets: dict[str, str]) -> dict[str, 
         "s3": lambda: s3.program(state, ports, _binary("weed"), *s3_keys),
         "gateway": lambda: gateway.program(state, ports, _binary("caddy")),
     }
-    return makers | {name: (lambda instance=name: services.program(state, ports, python, secrets, instance)) for name in services.INSTANCES}
+    return makers | {
+        name: (lambda instance=name: services.program(state, ports, python, secrets, instance))
+        for name in (*services.INSTANCES, *services.SPARES)
+    }
 
 
 def up(state: State, only: list[str]) -> None:
@@ -71,10 +74,11 @@ def up(state: State, only: list[str]) -> None:
         if not keeper.is_running():
             stop_orphans(state)
         names = only or [*DEPENDENCIES, *services.present()]
+        spares = [] if only else services.spares()
         builders = _builders(state, ports, secrets)
         with ThreadPoolExecutor() as pool:
             programs = list(pool.map(lambda name: builders[name](), names))
-        _hand_over(state, keeper, ports, programs, keep_others=bool(only))
+            _hand_over(state, keeper, ports, [*programs, *pool.map(lambda name: builders[name](), spares)], keep_others=bool(only))
         _start(state, keeper, ports, [program for program in programs if program.name in DEPENDENCIES])
         _prepare(state, ports, secrets, names)
         if "export_request" in names:

@@ -29,8 +29,11 @@ _TABLE: dict[str, tuple[str, int, int]] = {
     "s3_volume_grpc": ("WAYBILL_S3_VOLUME_GRPC_PORT", 18334, 16),
     "s3_filer": ("WAYBILL_S3_FILER_PORT", 8335, 17),
     "s3_filer_grpc": ("WAYBILL_S3_FILER_GRPC_PORT", 18335, 18),
+    "ingest-2": ("WAYBILL_INGEST_2_PORT", 8087, 19),
+    "export_request-2": ("WAYBILL_EXPORT_REQUEST_2_PORT", 8088, 20),
+    "delivery-2": ("WAYBILL_DELIVERY_2_PORT", 8089, 21),
 }
-BLOCK = 20  # ports that one WAYBILL_PORT_BASE takes
+BLOCK = 22  # ports that one WAYBILL_PORT_BASE takes
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,8 @@ TUNING = {
     "fsync": "on",
     "synchronous_commit": "on",
     "log_line_prefix": "%m [%p] %q%u@%d ",
+    "log_min_error_statement": "panic",  # statements and details hold customers' data
+    "log_error_verbosity": "terse",
 }
 
 

@@ -11,6 +11,8 @@ from deploy.local.program import Program, answers
 from deploy.local.state import ROOT, SERVICES, State
 
 INSTANCES = {name: name for name in SERVICES if name != "formatter"} | {"formatter-1": "formatter", "formatter-2": "formatter"}
+# Second processes, set up and not started: `python -m deploy.local.stack start ingest-2` scales out, `stop` scales in; the gateway finds them.
+SPARES = {f"{name}-2": name for name in ("ingest", "export_request", "delivery")}
 # What the caller's environment may say to services beside WAYBILL_*, which is passed on where the stack doesn't set it.
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "SSL_CERT_FILE")
 # Set by the stack, and each by the stack alone: someone who has sourced waybill.env must not hand its secrets to every service by that.
@@ -28,6 +30,11 @@ NEED_OPERATOR_TOKEN = ("export_request", "delivery")
 def present(root: Path = ROOT) -> list[str]:
     """The instances whose service has code here."""
     return [name for name, service in INSTANCES.items() if (root / "services" / service / "__main__.py").exists()]
+
+
+def spares(root: Path = ROOT) -> list[str]:
+    """The second processes whose service has code here."""
+    return [name for name, service in SPARES.items() if (root / "services" / service / "__main__.py").exists()]
 
 
 def addresses(ports: Ports) -> dict[str, str]:
@@ -51,7 +58,7 @@ def store(ports: Ports, secrets: Mapping[str, str], environment: Mapping[str, st
 
 def environment_of(instance: str, ports: Ports, secrets: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, str]:
     """All variables that one service instance is started with: only its own database role, and every service's address."""
-    service = INSTANCES[instance]
+    service = (INSTANCES | SPARES)[instance]
     passed = {name: value for name, value in environment.items() if is_passed_on(name)}
     own = {
         "PYTHONUNBUFFERED": "1",
@@ -96,7 +103,7 @@ def _code_fingerprint(service: str, root: Path) -> str:
 
 def program(state: State, ports: Ports, python: Path, secrets: Mapping[str, str], instance: str) -> Program:
     """One service instance as a process."""
-    service = INSTANCES[instance]
+    service = (INSTANCES | SPARES)[instance]
     return Program(
         name=instance,
         command=[str(python), "-m", f"services.{service}"],

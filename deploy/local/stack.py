@@ -16,7 +16,7 @@ from deploy.local.keeper import Keeper
 from deploy.local.postgres import home
 from deploy.local.processes import pid_of
 from deploy.local.progress import say
-from deploy.local.services import INSTANCES
+from deploy.local.services import INSTANCES, SPARES
 from deploy.local.state import ROOT, State
 
 
@@ -34,7 +34,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
 
 def checked(names: list[str]) -> list[str]:
     """The names, all of which are processes; raises StackError for the first that isn't."""
-    known = [*lifecycle.DEPENDENCIES, *INSTANCES]
+    known = [*lifecycle.DEPENDENCIES, *INSTANCES, *SPARES]
     for name in names:
         if name not in known:
             raise StackError(f"there is no process {name!r}; there are {', '.join(known)}")

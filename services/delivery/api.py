@@ -24,7 +24,7 @@ from shared.storage.names import content_disposition
 
 log = structlog.get_logger()
 NAME_CHARACTERS_MAX = 255
-BEGIN_SECONDS = 1.8  # for the first piece: a caller hears within two seconds that the store is away
+BEGIN_SECONDS = 1.5  # for the first piece: a caller hears within two seconds that the store is away
 # Stored bytes go out as they are (`no-transform`): a checksum that a proxy's compression changed would be worth nothing.
 FIXED_HEADERS = {"Accept-Ranges": "bytes", "X-Content-Type-Options": "nosniff", "Cache-Control": "private, no-cache, no-transform"}
 

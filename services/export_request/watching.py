@@ -76,6 +76,6 @@ class Watcher:
         ours = all_topics()
         for each in await kafka.lags(await kafka.groups()):
             if each.topic in ours and not each.topic.endswith("-dlq") and ours[each.topic].readers != ("anyone",):
-                metrics.LAG.labels(each.topic, each.group).set(each.lag)
+                metrics.LAG.labels(each.topic, each.group).set(each.messages)
         for topic, kept in (await kafka.kept(name for name in ours if name.endswith("-dlq"))).items():
             metrics.LETTERS.labels(topic).set(kept)

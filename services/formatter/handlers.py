@@ -8,6 +8,7 @@ from concurrent.futures import Executor
 import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
+from pydantic import ValidationError
 
 from services.formatter.engine import FormatEngine, PartResult
 from services.formatter.metrics import BYTES, FAILED, ROWS, SECONDS
@@ -40,9 +41,9 @@ class ChunkHandler:
             raise PermanentError("undecodable", f"{type(chunk).__name__} does not belong here.")
         if not await self._wanted(chunk.org_id, chunk.export_id):
             return
+        spec = spec_of(chunk)
         started = time.monotonic()
         try:
-            spec = PlanSpec.model_validate_json(chunk.spec)
             results = await asyncio.get_running_loop().run_in_executor(self._threads, self._format, chunk, spec)
         except PermanentError as error:
             if error.code in NOT_THE_MESSAGES:
@@ -86,6 +87,14 @@ class ChunkHandler:
 
     async def _tell(self, event: ChunkFormatted | ChunkFailed, what: str) -> None:
         await publish(self._producer, event.export_id, event, f"{event.export_id}/{event.number}/{what}")
+
+
+def spec_of(chunk: FormatChunk) -> PlanSpec:
+    """The chunk's plan. Raises PermanentError `bad_plan`; what is wrong with it stays inside."""
+    try:
+        return PlanSpec.model_validate_json(chunk.spec)
+    except ValidationError as error:
+        raise PermanentError("bad_plan", f"The plan can't be read: {error.error_count()} fields are wrong.") from None
 
 
 def formatted(chunk: FormatChunk, results: dict[str, PartResult], milliseconds: int) -> ChunkFormatted:

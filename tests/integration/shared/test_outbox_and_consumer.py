@@ -8,6 +8,7 @@ from aiokafka import AIOKafkaProducer
 
 from shared.consumer import DeadLetters, Incoming, retry_delay_seconds, subscribe
 from shared.database import create_pool
+from shared.defects import defects_noted
 from shared.errors import PermanentError, TransientError
 from shared.inbox import Inbox
 from shared.outbox import Outbox, Outgoing
@@ -102,6 +103,36 @@ async def test_a_defect_ends_the_process_without_losing_the_message(stack: Stack
         await broker.stop()
     assert len(defects) == 1
     assert seen == [b"1", b"2"]
+
+
+async def test_a_message_that_ends_its_process_again_and_again_is_a_dead_letter_in_the_end(
+    stack: Stack, producer: AIOKafkaProducer, topic: str
+) -> None:
+    seen: list[bytes] = []
+    defects: list[BaseException] = []
+
+    async def handle(message: Incoming) -> None:
+        if message.value == b"poison":
+            raise KeyError("what it says must not be told")
+        seen.append(message.value)
+
+    for value in (b"poison", b"next"):
+        await producer.send_and_wait(topic, value)
+    for number in range(1, 4):
+        broker = create_broker(stack.kafka, "test")
+        subscribe(broker, topic, f"group-{topic}", handle, DeadLetters(producer), defects.append)
+        await broker.start()
+        await until(lambda number=number: len(defects) == number or b"next" in seen)  # type: ignore[misc]
+        await broker.stop()
+    assert (len(defects), seen) == (2, [b"next"])
+    letter = (await read(stack, f"{topic}-dlq", 1))[0]
+    assert (letter.value, letter.header("error-code")) == (b"poison", "defect")
+    assert "must not" not in letter.header("error-message")
+
+
+def test_another_messages_defects_do_not_count() -> None:
+    assert [defects_noted(7, 7, note) for note in ("defects=2", "", "defects=x", "else")] == [2, 0, 0, 0]
+    assert defects_noted(8, 7, "defects=2") == 0
 
 
 def test_delays_grow_and_are_bounded() -> None:

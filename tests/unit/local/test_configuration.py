@@ -100,6 +100,16 @@ def test_the_gateway_sends_the_rest_to_export_request_and_routes_no_health() -> 
     assert "admin off" in text
 
 
+def test_the_gateway_knows_of_second_processes_and_of_who_is_about_to_end() -> None:
+    text = gateway.render(Path("/gateway"), PORTS)
+    for spare, service in services.SPARES.items():
+        assert f"reverse_proxy {PORTS.address(service)} {PORTS.address(spare)} " in text
+        environment = services.environment_of(spare, PORTS, SECRETS, {})
+        assert environment[f"WAYBILL_{service.upper()}_HTTP"] == PORTS.address(spare)
+        assert environment["WAYBILL_INSTANCE"] == spare
+    assert text.count("health_uri /health/live") == text.count("reverse_proxy ")
+
+
 def test_the_gateways_own_errors_have_the_contracts_shape() -> None:
     bodies = [json.loads(body) for body in re.findall(r"respond `(.*)` \d+", gateway.render(Path("/gateway"), PORTS))]
     assert {body["error"]["code"] for body in bodies} == {"not_found", "too_large", "unavailable", "invalid_request"}

@@ -1,0 +1,255 @@
+"""Each dependency stopped, hung, full or refusing: what callers hear, what readiness says, and that work goes on by itself."""
+
+import json
+import secrets
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from deploy.local.topics import ready as kafka_ready
+from tests.e2e.conftest import Organisation
+from tests.operate.conftest import SERVICES, Own, until
+
+LEADS = {"dataset": "leads", "format": "csv"}
+MESSAGES = {"dataset": "messages", "format": "jsonl", "from": "2026-01-01", "to": "2027-01-01"}
+HEARD_SECONDS = 2.0
+RESUMED_SECONDS = 10.0
+ON_STORE = ("formatter-1", "formatter-2", "delivery")
+
+
+def heard(ask: Callable[[], httpx.Response], status: int) -> httpx.Response:
+    """The answer, which comes in time; 503 says when to come back."""
+    began = time.monotonic()
+    answer = ask()
+    assert time.monotonic() - began < HEARD_SECONDS, answer.text
+    assert answer.status_code == status, answer.text
+    if status == 503:
+        assert answer.json()["error"]["code"] == "unavailable"
+        assert int(answer.headers["Retry-After"]) > 0
+    return answer
+
+
+def says(own: Own, names: tuple[str, ...], dependency: str) -> None:
+    """Each process names what is down, within two seconds of being asked."""
+    for name in names:
+
+        def named(name: str = name) -> bool:
+            began = time.monotonic()
+            status, down = own.ready(name)
+            assert time.monotonic() - began < HEARD_SECONDS, name
+            return status == 503 and dependency in down
+
+        until(named)
+
+
+def all_ready(own: Own) -> None:
+    for name in SERVICES:
+        until(lambda name=name: own.ready(name) == (200, {}))  # type: ignore[misc]
+
+
+def published(organisation: Organisation) -> dict[str, Any]:
+    export = organisation.completed(LEADS)
+    assert organisation.download(export)
+    return export
+
+
+def test_kafka_is_away(own: Own, organisation: Organisation) -> None:
+    with own.away("kafka"):
+        says(own, SERVICES, "kafka")
+        answer = heard(lambda: organisation.http.post("/v1/exports", json=LEADS), 202)
+        heard(lambda: organisation.http.get("/v1/exports"), 200)
+        until(lambda: 'waybill_outbox_messages{schema="exports"} 0.0' not in own.metrics("export_request"))
+        assert 'waybill_dependency_up{dependency="kafka"} 0.0' in own.metrics("export_request")
+    until(lambda: kafka_ready(own.stack.kafka) is None)
+    began = time.monotonic()
+    export = organisation.ended(answer.json()["id"])
+    assert export["status"] == "completed"
+    assert time.monotonic() - began < RESUMED_SECONDS
+    all_ready(own)
+
+
+async def test_postgresql_is_away(own: Own, organisation: Organisation) -> None:
+    export = published(organisation)
+    mark = f"away-{secrets.token_hex(4)}"
+    producer = AIOKafkaProducer(bootstrap_servers=own.stack.kafka)
+    await producer.start()
+    with own.away("postgres"):
+        asks: list[Callable[[], httpx.Response]] = [
+            lambda: organisation.http.post("/v1/exports", json=LEADS), lambda: organisation.http.get(f"/v1/exports/{export['id']}"),
+            lambda: organisation.http.post("/v1/records", content=b"{}"), lambda: organisation.http.get(export["files"][0]["url"]),
+        ]  # fmt: skip
+        for ask in asks:
+            heard(ask, 503)
+        says(own, SERVICES, "postgresql")
+        request = LEADS | {"org_id": organisation.org_id, "request_id": mark, "formats": ["csv"], "labels": {"way": mark}}
+        del request["format"]
+        team = {"type": "team", "id": "t_away", "org_id": organisation.org_id, "data": {"name": "Away"}}
+        await producer.send_and_wait("export-requests", json.dumps(request).encode(), key=organisation.org_id.encode())
+        await producer.send_and_wait("records", json.dumps(team).encode(), key=f"{organisation.org_id}/team/t_away".encode())
+        await producer.stop()
+    until(lambda: organisation.http.get("/v1/exports").status_code == 200)
+    began = time.monotonic()
+
+    def done() -> bool:
+        found = organisation.http.get("/v1/exports", params={"label": f"way={mark}"})
+        with psycopg.connect(own.stack.database_url) as connection:
+            row = connection.execute("SELECT name FROM ingest.teams WHERE org_id = %s AND id = 't_away'", [organisation.org_id]).fetchone()
+        return row == ("Away",) and [each["status"] for each in found.json()["data"]] == ["completed"]
+
+    until(done, RESUMED_SECONDS)
+    published(organisation)
+    assert time.monotonic() - began < RESUMED_SECONDS
+    all_ready(own)
+
+
+def test_postgresql_hangs(own: Own, organisation: Organisation) -> None:
+    export = published(organisation)
+    with own.hung("postgres"):
+        heard(lambda: organisation.http.get(f"/v1/exports/{export['id']}"), 503)
+        heard(lambda: organisation.http.post("/v1/exports", json=LEADS), 503)
+        heard(lambda: organisation.http.get(export["files"][0]["url"]), 503)
+        says(own, SERVICES, "postgresql")
+    began = time.monotonic()
+    until(lambda: organisation.http.get(f"/v1/exports/{export['id']}").status_code == 200, RESUMED_SECONDS)
+    published(organisation)
+    assert time.monotonic() - began < RESUMED_SECONDS
+
+
+def test_the_store_is_away(own: Own, organisation: Organisation) -> None:
+    export = published(organisation)
+    with own.away("s3"):
+        heard(lambda: organisation.http.get(export["files"][0]["url"]), 503)
+        heard(lambda: organisation.http.get(f"/v1/exports/{export['id']}"), 200)
+        says(own, ON_STORE, "store")
+        waits = heard(lambda: organisation.http.post("/v1/exports", json=LEADS), 202).json()
+        until(lambda: 'dependency="store"' in own.metrics("formatter-1") + own.metrics("formatter-2"))
+        assert organisation.http.get(f"/v1/exports/{waits['id']}").json()["status"] in ("planning", "formatting")
+    until(lambda: own.ready("delivery")[0] == 200)
+    began = time.monotonic()
+    assert organisation.ended(waits["id"])["status"] == "completed"
+    assert time.monotonic() - began < RESUMED_SECONDS
+    assert organisation.download(export)
+
+
+def test_the_store_hangs(own: Own, organisation: Organisation) -> None:
+    export = published(organisation)
+    with own.hung("s3"):
+        heard(lambda: organisation.http.get(export["files"][0]["url"]), 503)
+        says(own, ON_STORE, "store")
+    until(lambda: organisation.http.get(export["files"][0]["url"]).status_code == 200, RESUMED_SECONDS)
+
+
+@contextmanager
+def nothing_but(own: Own, *names: str) -> Iterator[None]:
+    """These processes stopped for a while, so that another does the work."""
+    for name in names:
+        own.stop(name)
+    try:
+        yield
+    finally:
+        own.start(*names)
+
+
+def failed_with(organisation: Organisation, own: Own, code: str) -> None:
+    """An export fails with this reason, and nothing of it can be had."""
+    export = organisation.ended(organisation.ask(MESSAGES)["id"])
+    assert (export["status"], export["error"]["code"], export["files"]) == ("failed", code, [])
+    assert organisation.http.get(f"/v1/exports/{export['id']}/manifest").status_code == 404
+
+
+def test_the_store_refuses_the_formatter(own: Own, organisation: Organisation) -> None:
+    with nothing_but(own, "formatter-2"), own.instead("formatter-1", WAYBILL_S3_SECRET_KEY="another"):
+        says(own, ("formatter-1",), "store")
+        failed_with(organisation, own, "store_refused")
+        assert 'code="store_refused"' in own.metrics("formatter-1")
+        assert own.ready("formatter-1")[1].keys() == {"store"}, "what the store refuses is no reason to halt"
+    published(organisation)
+
+
+def test_the_store_refuses_delivery(own: Own, organisation: Organisation) -> None:
+    with own.instead("delivery", WAYBILL_S3_SECRET_KEY="another"):
+        failed_with(organisation, own, "store_refused")
+    published(organisation)
+
+
+@contextmanager
+def small_file_system(folder: Path, size: int) -> Iterator[int | None]:
+    """A real one of so many bytes where we may mount it; else the limit of a file's size that stands for it."""
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(folder)], capture_output=True).returncode == 0
+    try:
+        yield None if mounted else size
+    finally:
+        if mounted:
+            subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_the_store_is_full(own: Own, organisation: Organisation, tmp_path: Path) -> None:
+    organisation.completed(MESSAGES)  # more than fits below
+    with small_file_system(tmp_path, 64 * 1024) as limit, nothing_but(own, "formatter-2"):
+        with own.instead("formatter-1", limit, WAYBILL_STORE=f"file://{tmp_path}"):
+            failed_with(organisation, own, "store_full")
+        assert not [path for path in tmp_path.rglob("files/*") if path.is_file()]
+    published(organisation)
+
+
+class Slow:
+    """A way to the store that carries a few bytes at a time."""
+
+    def __init__(self, target: tuple[str, int], bytes_per_second: int) -> None:
+        self._target, self._pause = target, 1024 / bytes_per_second
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.address = f"http://127.0.0.1:{self._server.getsockname()[1]}"
+        self.carried = 0
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                near, _ = self._server.accept()
+            except OSError:
+                return
+            far = socket.create_connection(self._target)
+            threading.Thread(target=self._carry, args=(near, far, self._pause), daemon=True).start()
+            threading.Thread(target=self._carry, args=(far, near, 0.0), daemon=True).start()
+
+    def _carry(self, source: socket.socket, sink: socket.socket, pause: float) -> None:
+        try:
+            while piece := source.recv(1024):
+                time.sleep(pause)
+                self.carried += len(piece)
+                sink.sendall(piece)
+        except OSError:
+            pass
+        finally:
+            for each in (source, sink):
+                each.close()
+
+    def close(self) -> None:
+        self._server.close()
+
+
+def test_the_store_is_slow(own: Own, organisation: Organisation) -> None:
+    host, _, port = own.env["WAYBILL_S3_ENDPOINT"].removeprefix("http://").partition(":")
+    slow = Slow((host, int(port)), 64 * 1024)
+    try:
+        with nothing_but(own, "formatter-2"), own.instead("formatter-1", WAYBILL_S3_ENDPOINT=slow.address):
+            export = organisation.completed(MESSAGES)
+        assert slow.carried > 50_000
+        assert organisation.download(export)
+    finally:
+        slow.close()
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_process_is_well_in_the_end(own: Own, name: str) -> None:
+    until(lambda: own.ready(name) == (200, {}))
