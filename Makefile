@@ -44,5 +44,6 @@ check: ## formatting, lint, types, import rules, Dockerfiles, schemas, generated
 	$(VENV) -m tools.check_schemas
 	$(VENV) -m tools.metrics_catalogue
 
-bench: setup ## speed side by side with peers; writes the table of docs/benchmarks.md
+bench: ## speed side by side with peers; writes the table of docs/benchmarks.md
+	@$(PYTHON) -m deploy.local.bootstrap --all
 	@$(VENV) -m tests.bench

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import zstandard
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.formatter.core.batches import in_order, text_bytes
@@ -53,6 +53,7 @@ def test_members_concatenate_and_carry_no_time() -> None:
         compress("lzma", b"x")
 
 
+@settings(deadline=None)  # pyarrow imports pandas for its first array of numpy's
 @given(st.integers(0, 60), st.integers(1, 9), st.integers(1, 12), st.randoms(use_true_random=False))
 def test_rows_come_back_in_order(count: int, width: int, batch: int, random: object) -> None:
     numbers = np.arange(count)
