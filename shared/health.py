@@ -31,8 +31,9 @@ class Probe:
         """Why it is down; empty where it answers in time."""
         if self._running is None or self._running.done():
             self._running = asyncio.create_task(self._ask(), name=f"check {self.name}")
-        done, _ = await asyncio.wait({self._running}, timeout=CHECK_SECONDS)
-        why = self._running.result() if done else f"no answer within {CHECK_SECONDS} s"
+        asked = self._running  # another may be running by the time this one is over
+        done, _ = await asyncio.wait({asked}, timeout=CHECK_SECONDS)
+        why = asked.result() if done else f"no answer within {CHECK_SECONDS} s"
         metrics.DEPENDENCY_UP.labels(self.name).set(not why)
         return why
 
