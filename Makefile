@@ -1,13 +1,13 @@
 # Thin on purpose: what the targets do is in deploy/ (python -m deploy.stack --help). In containers where a Docker engine answers, else as
 # processes of this machine; WAYBILL_STACK=docker|local says which.
 .DEFAULT_GOAL := help
-.PHONY: help setup up down clean status demo test test-compose check bench
+.PHONY: help setup up down clean status demo test test-compose check bench faults faults-mutants
 
 PYTHON ?= python3
 VENV := .venv/bin/python
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup:
 	@$(PYTHON) -m deploy.local.bootstrap
@@ -33,6 +33,12 @@ test: setup ## every test, on a stack of its own; ARGS="tests/unit -k name" pick
 test-compose: ## the image built, docker-compose.yml run, the end-to-end tests against it; without an engine starts one (as root)
 	@$(PYTHON) -m deploy.local.bootstrap --all
 	@$(VENV) -m tests.compose $(ARGS)
+
+faults: setup ## processes die, networks break, messages repeat, by seed; SEED= and ROUNDS= pick, LOG=1 keeps the rounds in the log
+	@$(VENV) -m tests.faults $(if $(SEED),--seed $(SEED)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(LOG),--log)
+
+faults-mutants: setup ## the fault suite must fail when a safeguard is taken out (of a copy)
+	@$(VENV) -m tests.faults.mutants
 
 check: ## formatting, lint, types, import rules, Dockerfiles, schemas, generated pages
 	@$(PYTHON) -m deploy.local.bootstrap --python-only

@@ -178,6 +178,7 @@ def subscribe(
     dead_letters: DeadLetters,
     fail: Callable[[BaseException], None],
     refuse: Refusal | None = None,
+    session_seconds: float = 10,
     **options: Any,
 ) -> None:
     """Register `handle` for a topic. `fail` ends the process (Service.fail). `refuse` is told of a message that is about to become a dead letter."""
@@ -234,7 +235,7 @@ def subscribe(
         auto_offset_reset="earliest",
         parser=parse,
         decoder=_raw,
-        max_poll_interval_ms=1_800_000,
+        **timing(session_seconds),
         **options,
     )
     subscriber(consume)
@@ -247,6 +248,12 @@ def _within(message: Incoming) -> Iterator[None]:
     ids = {"export_id": export[1].decode()} if export else {}
     with structlog.contextvars.bound_contextvars(**ids), span(f"{message.topic} receive", {"traceparent": message.header("traceparent")}):
         yield
+
+
+def timing(session_seconds: float) -> dict[str, Any]:
+    """A consumer's options for how long Kafka waits for a sign of life; a handler that waits for a dependency is alive."""
+    milliseconds = round(session_seconds * 1000)
+    return {"session_timeout_ms": milliseconds, "heartbeat_interval_ms": milliseconds // 3, "max_poll_interval_ms": 1_800_000}
 
 
 def raw_message(record: Any, consumer: Any) -> KafkaMessage:

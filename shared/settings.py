@@ -10,6 +10,9 @@ class CommonSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="WAYBILL_", hide_input_in_errors=True, extra="ignore")
 
     kafka: str = Field("127.0.0.1:9092", description="Kafka bootstrap servers, host:port[,host:port]")
+    kafka_session_seconds: float = Field(
+        10, ge=1, le=300, description="a consumer that Kafka hears nothing of for so long loses its partitions"
+    )
     public_url: str = Field("http://127.0.0.1:8080", description="base URL under which callers reach the gateway")
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
     otlp_endpoint: str = Field("", description="where spans go (OTLP over HTTP); empty: nowhere")

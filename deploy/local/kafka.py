@@ -20,14 +20,19 @@ MESSAGE_BYTES_MAX = 2 * 1024 * 1024
 
 def render(data: Path, ports: Ports) -> str:
     """server.properties: small, quick to start, nothing made by accident, the topics' 2 MiB messages let through."""
+    doors = {f"DOOR{i}": seen["kafka"] for i, seen in enumerate(ports.doors.values()) if "kafka" in seen}
+    inside = [f"{name}://{HOST}:{door.behind}" for name, door in doors.items()]
+    outside = [f"{name}://{HOST}:{door.port}" for name, door in doors.items()]
     settings = {
         "process.roles": "broker,controller",
         "node.id": 1,
         "controller.quorum.voters": f"1@{ports.address('kafka_controller')}",
         "controller.listener.names": "CONTROLLER",
-        "listeners": f"PLAINTEXT://{ports.address('kafka')},CONTROLLER://{ports.address('kafka_controller')}",
-        "advertised.listeners": f"PLAINTEXT://{ports.address('kafka')}",
-        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "listeners": ",".join([f"PLAINTEXT://{ports.address('kafka')}", f"CONTROLLER://{ports.address('kafka_controller')}", *inside]),
+        "advertised.listeners": ",".join([f"PLAINTEXT://{ports.address('kafka')}", *outside]),
+        "listener.security.protocol.map": ",".join(
+            ["PLAINTEXT:PLAINTEXT", "CONTROLLER:PLAINTEXT", *(f"{name}:PLAINTEXT" for name in doors)]
+        ),
         "inter.broker.listener.name": "PLAINTEXT",
         "log.dirs": data,
         "auto.create.topics.enable": "false",
@@ -40,6 +45,7 @@ def render(data: Path, ports: Ports) -> str:
         "share.coordinator.state.topic.replication.factor": 1,
         "share.coordinator.state.topic.min.isr": 1,
         "group.initial.rebalance.delay.ms": 0,
+        "group.min.session.timeout.ms": 1000,
         "num.network.threads": 2,
         "num.io.threads": 4,
         "background.threads": 2,

@@ -7,15 +7,16 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from deploy.local import gateway, kafka, postgres, s3, services, topics
 from deploy.local.errors import StackError
 from deploy.local.keeper import Keeper
-from deploy.local.ports import Ports, require_free, resolve
+from deploy.local.ports import Door, Ports, require_free, resolve
 from deploy.local.processes import pid_of, remove_leftovers, stop_orphans
 from deploy.local.program import Program
 from deploy.local.progress import say, step
@@ -61,12 +62,13 @@ def _builders(state: State, ports: Ports, secrets: dict[str, str]) -> dict[str, 
     }
 
 
-def up(state: State, only: list[str]) -> None:
+def up(state: State, only: list[str], doors: Mapping[str, Mapping[str, Door]] | None = None) -> None:
     """Start what doesn't run (all, or the processes named), prepare database, topics and bucket, wait until everything is ready.
 
+    `doors`: what stands between services and dependencies (ports.py); whoever asks for it has put it there.
     Raises StackError with the one line that says what is in the way.
     """
-    ports = resolve(os.environ)
+    ports = replace(resolve(os.environ), doors=doors or {})
     state.prepare()
     with _alone(state):
         secrets = state.load_secrets()

@@ -2,7 +2,7 @@
 
 import socket
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from deploy.local.errors import StackError
 
@@ -37,13 +37,27 @@ BLOCK = 22  # ports that one WAYBILL_PORT_BASE takes
 
 
 @dataclass(frozen=True)
+class Door:
+    """Where one service knocks for a dependency that something (a proxy) stands in front of. `behind` is where the dependency listens for it:
+    its own port, but for Kafka, which tells its clients where to find it and so needs a listener for each door."""
+
+    port: int
+    behind: int
+
+
+@dataclass(frozen=True)
 class Ports:
-    """A port for each name of the table."""
+    """A port for each name of the table. `doors`: service instance → dependency → its door, where it has one."""
 
     by_name: Mapping[str, int]
+    doors: Mapping[str, Mapping[str, Door]] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> int:
         return self.by_name[name]
+
+    def seen_by(self, instance: str) -> "Ports":
+        """The ports as one service instance is told them."""
+        return Ports({**self.by_name, **{name: door.port for name, door in self.doors.get(instance, {}).items()}})
 
     def address(self, name: str) -> str:
         """`127.0.0.1:<port>`, the only interface that anything here listens on."""

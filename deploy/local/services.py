@@ -107,7 +107,7 @@ def program(state: State, ports: Ports, python: Path, secrets: Mapping[str, str]
     return Program(
         name=instance,
         command=[str(python), "-m", f"services.{service}"],
-        environment=environment_of(instance, ports, secrets, os.environ),
+        environment=environment_of(instance, ports.seen_by(instance), secrets, os.environ),
         ports=(instance,),
         ready=lambda: answers(f"http://{ports.address(instance)}/health/ready"),
         directory=ROOT,

@@ -43,8 +43,9 @@ async def build() -> Service:
     janitor = Janitor(store, objects, tidying, settings.delivery_sweep_seconds, timedelta(hours=settings.delivery_upload_hours_max))
     keyring = Keyring(pool, settings.signing_secret or settings.secret_key)
     publisher = Publisher(store, objects, outbox, at_once, keyring, janitor.discard_asked)
-    bulk = Assembler(store, objects, publisher, Lane("bulk", False, settings.delivery_assemblers, settings.delivery_files_open))
-    express = Assembler(store, objects, publisher, Lane("express", True, 1, 16))
+    lease = settings.delivery_lease_seconds
+    bulk = Assembler(store, objects, publisher, Lane("bulk", False, settings.delivery_assemblers, settings.delivery_files_open), lease)
+    express = Assembler(store, objects, publisher, Lane("express", True, 1, 16), lease)
     handler = CommandHandler(store, objects, publisher, at_once, {False: bulk, True: express}, janitor.discard_asked)
     api = create_api("Waybill delivery")
     api.include_router(create_router(Downloads(store, objects, serving, settings.secret_key, settings.public_url), Authenticator(keys)))
@@ -52,8 +53,11 @@ async def build() -> Service:
     webhooks = assemble_webhooks(settings, pool, Authenticator(keys))
     api.include_router(webhooks.router)
     service = Service("delivery", api, settings.delivery_http, broker, producer)
-    subscribe(broker, EXPORT_ASSEMBLIES, "delivery", handler.handle, service.dead_letters(settings), service.fail)
-    subscribe(broker, EXPORT_EVENTS, "delivery-webhooks", webhooks.intake.handle, service.dead_letters(settings), service.fail)
+    session = settings.kafka_session_seconds
+    letters = service.dead_letters(settings)
+    subscribe(broker, EXPORT_ASSEMBLIES, "delivery", handler.handle, letters, service.fail, session_seconds=session)
+    letters = service.dead_letters(settings)
+    subscribe(broker, EXPORT_EVENTS, "delivery-webhooks", webhooks.intake.handle, letters, service.fail, session_seconds=session)
     service.loops = [outbox.run, outbox.watch, bulk.run, express.run, janitor.discard_loop, janitor.sweep_loop, *webhooks.loops]
     service.checks = {
         "postgresql": lambda: ping(pool),

@@ -25,7 +25,6 @@ from shared.observability import span
 from shared.storage import ObjectStore
 
 log = structlog.get_logger()
-LEASE_SECONDS = 30.0
 POLL_SECONDS = 1.0
 STOP_SECONDS = 5.0
 
@@ -58,7 +57,7 @@ async def _set_within(event: asyncio.Event, seconds: float) -> None:
 class Assembler:
     """One lane of files. `run` goes on for ever; several processes may run."""
 
-    def __init__(self, store: DeliveryStore, objects: ObjectStore, publisher: Publisher, lane: Lane, lease_seconds: float = LEASE_SECONDS):
+    def __init__(self, store: DeliveryStore, objects: ObjectStore, publisher: Publisher, lane: Lane, lease_seconds: float):
         self._store, self._objects, self._publisher, self._lane, self._lease_seconds = store, objects, publisher, lane, lease_seconds
         self._worker = f"{lane.name}-{secrets.token_hex(6)}"
         self._threads = Threads(lane.turns + 1, f"assemble-{lane.name}")

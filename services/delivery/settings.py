@@ -30,7 +30,8 @@ class Settings(CommonSettings, StoreSettings):
     delivery_sweep_seconds: int = Field(
         900, ge=1, description="how often parts that belong to nobody are looked for; removed on the second round"
     )
-    delivery_upload_hours_max: int = Field(48, ge=1, description="an upload that is older was abandoned and is aborted")
+    delivery_upload_hours_max: float = Field(48, gt=0, description="an upload that is older was abandoned and is aborted")
+    delivery_lease_seconds: float = Field(30, ge=1, description="a file that its process doesn't renew for so long goes to another one")
 
     webhook_allow_http: bool = Field(False, description="webhooks may also go to http://; otherwise to https:// alone")
     webhook_allow_loopback: bool = Field(False, description="webhooks may go to 127.0.0.0/8 and ::1, for a stack on one machine")

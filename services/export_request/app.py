@@ -90,7 +90,7 @@ async def build() -> Service:
     }
     for topic, handler in handled.items():
         letters = service.dead_letters(settings, public=topic == EXPORT_REQUESTS)
-        subscribe(broker, topic, f"{NAME}-{topic}", handler, letters, service.fail)
+        subscribe(broker, topic, f"{NAME}-{topic}", handler, letters, service.fail, session_seconds=settings.kafka_session_seconds)
     service.loops = [parts.outbox.run, parts.planner.run_first, parts.planner.run_next, parts.releaser.run, parts.sweeper.run]
     service.loops += [parts.outbox.watch, watcher.run, watcher.run_on_kafka]
     service.checks = {"postgresql": lambda: ping(pool), "kafka": kafka_check(producer)}

@@ -35,7 +35,7 @@ async def build() -> Service:
         handler = ChunkHandler(lane, engine, store, producer, threads, states.wanted)
         subscribe(
             broker, topic, f"formatter-{lane}", handler, service.dead_letters(settings), service.fail, handler.refuse,
-            partition_assignment_strategy=(RoundRobinPartitionAssignor,),
+            session_seconds=settings.kafka_session_seconds, partition_assignment_strategy=(RoundRobinPartitionAssignor,),
         )  # fmt: skip
         service.on_start.append(in_thread(engine.warm_up))
         service.on_stop += [engine.interrupt, in_thread(engine.close)]

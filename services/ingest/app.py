@@ -33,7 +33,7 @@ async def build() -> Service:
     dead_letters = service.dead_letters(settings, public=True)
     lanes = [Lane(store, dead_letters, topic, service.fail) for _ in range(LANES)]
     for lane in lanes:
-        subscribe_records(broker, lane, settings.ingest_records_max, service.fail)
+        subscribe_records(broker, lane, settings.ingest_records_max, service.fail, settings.kafka_session_seconds)
     service.checks = {"postgresql": lambda: ping(pool), "kafka": kafka_check(producer)}
     # A batch makes tens of thousands of objects that die with it: looking for cycles among them every 700 costs a fifth of the time.
     gc.freeze()

@@ -24,7 +24,7 @@ from services.ingest.core.records import Record, decode
 from services.ingest.metrics import BATCH_SECONDS, RECORDS
 from services.ingest.store import Store
 from shared import metrics
-from shared.consumer import DeadLetters, incoming, persist, raw_message
+from shared.consumer import DeadLetters, incoming, persist, raw_message, timing
 from shared.errors import PermanentError
 from shared.observability import span
 from shared.stopping import Stopping, is_stopping, pause
@@ -191,7 +191,9 @@ class _SettleFirst(ConsumerRebalanceListener):  # type: ignore[misc]
         log.info("partitions_assigned", partitions=sorted(p.partition for p in assigned))
 
 
-def subscribe_records(broker: KafkaBroker, lane: Lane, records_max: int, fail: Callable[[BaseException], None]) -> None:
+def subscribe_records(
+    broker: KafkaBroker, lane: Lane, records_max: int, fail: Callable[[BaseException], None], session_seconds: float
+) -> None:
     """Register a lane for the topic `records`."""
 
     async def consume(message: KafkaMessage) -> None:
@@ -230,6 +232,6 @@ def subscribe_records(broker: KafkaBroker, lane: Lane, records_max: int, fail: C
         decoder=decode_nothing,
         listener=_SettleFirst(lane),
         max_partition_fetch_bytes=FETCH_BYTES_MAX,
-        max_poll_interval_ms=1_800_000,
+        **timing(session_seconds),
     )
     subscriber(consume)

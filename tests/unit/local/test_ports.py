@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from deploy.local.errors import StackError
-from deploy.local.ports import BLOCK, HOST, free_base, is_free, require_free, resolve
+from deploy.local.ports import BLOCK, HOST, Door, Ports, free_base, is_free, require_free, resolve
 
 
 def test_defaults() -> None:
@@ -60,3 +60,10 @@ def test_the_next_free_block_is_found() -> None:
         other.bind((HOST, base + 3))
         other.listen(1)
         assert free_base(start=base) > base
+
+
+def test_a_service_is_told_of_its_doors_and_nobody_elses() -> None:
+    ports = Ports(resolve({}).by_name, {"ingest": {"kafka": Door(31000, 31001), "postgres": Door(31002, 15432)}})
+    assert (ports.seen_by("ingest")["kafka"], ports.seen_by("ingest")["postgres"]) == (31000, 31002)
+    assert ports.seen_by("delivery").by_name == ports.by_name
+    assert ports["kafka"] == 9092

@@ -1,0 +1,97 @@
+"""The script of a round: the same for the same seed, and every fault, way and state somewhere among the seeds."""
+
+from collections import Counter, defaultdict
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.faults.plan import DEPENDENCIES, LINKS, SENDS_SHOWN, SERVICES, STAGES, TOPICS, faults_known, plan
+from tests.faults.records import MARKED, PULSES, current
+
+SEEDS = st.integers(0, 2**40)
+
+
+@settings(deadline=None)
+@given(SEEDS)
+def test_a_seed_is_a_script(seed: int) -> None:
+    assert plan(seed) == plan(seed)
+
+
+@settings(deadline=None)
+@given(SEEDS)
+def test_a_script_can_be_played(seed: int) -> None:
+    script = plan(seed)
+    assert 2 <= len(script.base) <= 3
+    assert [ask.number for ask in script.asks] == list(range(len(script.asks)))
+    for ask in script.asks:
+        assert ask.organisation < len(script.base)
+        assert 0 <= ask.after < SENDS_SHOWN
+        assert not (ask.wrong and ask.cancel)
+    for fault in script.faults:
+        assert (fault.kind, fault.target) in faults_known()
+        moment = fault.moment
+        if moment.export is None:
+            assert 0 <= moment.twelfths <= SENDS_SHOWN
+        else:
+            assert moment.stage in STAGES
+            assert not script.asks[moment.export].wrong
+
+
+@settings(deadline=None)
+@given(SEEDS)
+def test_what_must_be_there_does_not_hang_on_the_order_of_arrival(seed: int) -> None:
+    """Both ways run side by side, so only ids without versions, which go by Kafka alone, may depend on order."""
+    script = plan(seed)
+    for organisation in range(len(script.base)):
+        sent = script.sent(organisation)
+        versioned = [r for r in sent if r.version is not None]
+        assert current(versioned) == current(list(reversed(versioned)))
+        assert {r.type for r in sent} <= MARKED.keys()
+        plain = {r.id for r in sent if r.version is None and r.op != "erase"}
+        assert not plain & {r.id for r in versioned}
+        over_http = {r.id for s in script.sends if s.organisation == organisation and s.way != "kafka" for r in s.records}
+        assert not over_http & {r.id for s in script.sends if s.organisation == organisation for r in s.records if r.version is None}
+
+
+@settings(deadline=None)
+@given(SEEDS)
+def test_pulses_are_atomic_and_in_order(seed: int) -> None:
+    script = plan(seed)
+    seen: dict[int, int] = defaultdict(lambda: 1)
+    for send in script.sends:
+        if send.way == "atomic":
+            assert len(send.records) == 2 * PULSES
+            assert {r.version for r in send.records} == {seen[send.organisation] + 1}
+            seen[send.organisation] += 1
+
+
+def test_seeds_in_a_row_go_through_every_fault() -> None:
+    known = faults_known()
+    first = {(s.faults[0].kind, s.faults[0].target) for s in map(plan, range(1000, 1000 + len(known)))}
+    assert first == set(known)
+    kinds = defaultdict(set)
+    for kind, target in known:
+        kinds[kind].add(target)
+    assert kinds["kill"] == kinds["freeze"] == kinds["stop"] == set(SERVICES)
+    assert kinds["crash"] == kinds["restart"] == set(DEPENDENCIES)
+    assert kinds["cut"] == kinds["hang"] == kinds["slow"] == {f"{s}>{d}" for s, d in LINKS} | {f"*>{d}" for d in DEPENDENCIES}
+    assert kinds["repeat"] == set(TOPICS)
+
+
+def test_every_state_is_met_and_every_kind_of_export_asked_for() -> None:
+    scripts = [plan(seed) for seed in range(300)]
+    stages = Counter(f.moment.stage for s in scripts for f in s.faults)
+    assert all(stages[stage] > 5 for stage in STAGES)
+    assert stages[""] > 50
+    asks = [ask for s in scripts for ask in s.asks]
+    assert {a.compression for a in asks} == {"none", "gzip", "zstd"}
+    assert {name for a in asks for name in a.formats} == {"csv", "json", "jsonl", "txt"}
+    assert {a.cancel for a in asks} == {None, *STAGES[:6]}
+    for flag in ("wrong", "max_rows_per_file"):
+        assert any(getattr(a, flag) for a in asks)
+    assert any(r.bulk for s in scripts for r in s.base[1])
+    assert {(s.way, r.op) for sc in scripts for s in sc.sends for r in s.records} >= {
+        ("kafka", "delete"),
+        ("http", "delete"),
+        ("atomic", "upsert"),
+    }

@@ -1,0 +1,35 @@
+"""A few rounds of the fault suite, on a stack of its own. `make faults` runs as many as one wants."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from deploy.local.ports import free_base
+from deploy.local.state import ROOT
+from tests.faults import report
+from tests.faults.runner import Session, rounds, session
+from tests.faults.stack import FaultStack
+
+SECONDS = 100  # as many of the rounds as fit
+# Between them: every service killed or stopped, two frozen, every dependency crashed, ways cut and hung, messages of five topics again.
+SEEDS = (1218, 1438, 1116, 1046, 1052, 1378, 1093, 1061, 1153, 1045)
+
+
+@pytest.fixture(scope="module")
+def opened() -> Iterator[Session]:
+    outside = dict(os.environ)
+    os.environ["WAYBILL_PORT_BASE"] = str(free_base(start=30000))
+    try:
+        with session(FaultStack(ROOT / ".local-test-faults")) as found:
+            yield found
+    finally:
+        os.environ.clear()
+        os.environ.update(outside)
+
+
+def test_nothing_is_lost_and_nothing_is_there_twice_whatever_goes_wrong(opened: Session) -> None:
+    results = rounds(opened, SEEDS, SECONDS, lambda result: print("\n".join(report.lines(result))))
+    assert len(results) >= 3
+    broken = {result.seed: result.violations for result in results if result.violations}
+    assert not broken, f"make faults SEED={min(broken)} ROUNDS=1 plays it again"
