@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from services.formatter.core.batches import in_order, text_bytes
 from services.formatter.core.parts import ByteSink, PartResult, PartWriter
-from services.formatter.core.statements import ChunkStatements, compile_chunk, years_of
+from services.formatter.core.statements import ChunkStatements, compile_chunk, keys_of, years_of
 from shared.datasets import registry as datasets
 from shared.datasets.plan import Key, PlanSpec
 from shared.datasets.sql import duck_literal, literal, pulled, session_sql
@@ -83,11 +83,7 @@ class FormatEngine:
             try:
                 statements = self._compiled(spec, list(sinks), snapshot, lower, upper)
                 with self._sorted_errors():
-                    if statements.facts:
-                        connection.execute(statements.facts)
-                    for table in statements.dimensions:
-                        keys = _one(connection.execute(table.arrays))
-                        connection.execute(table.create(f"{literal(keys)}::text[]"))
+                    self._pull(connection, statements)
                     reader = connection.execute(statements.rows).to_arrow_reader(_BATCH_ROWS)
                 results = self._stream(reader, writers)
             except BaseException:
@@ -96,6 +92,18 @@ class FormatEngine:
                 raise
             self._end()
             return results
+
+    def _pull(self, connection: duckdb.DuckDBPyConnection, statements: ChunkStatements) -> None:
+        """The chunk's facts, as an Arrow table that DuckDB reads where it lies, and each dimension's rows for the keys that the facts name."""
+        if statements.facts is None:
+            return
+        connection.register("fact", connection.execute(statements.facts).to_arrow_table())
+        keys: dict[str, str] = {}
+        for table in statements.dimensions:
+            column = table.dimension.key
+            if column not in keys:
+                keys[column] = f"{literal(_one(connection.execute(keys_of(column))))}::text[]"
+            connection.execute(table.create(keys[column]))
 
     def _compiled(self, spec: PlanSpec, wanted: list[str], snapshot: str, lower: Key | None, upper: Key | None) -> ChunkStatements:
         try:
@@ -185,6 +193,7 @@ class FormatEngine:
         if self._connection is not None:
             try:
                 self._connection.execute("rollback")
+                self._connection.unregister("fact")
             except duckdb.Error:
                 self._drop()
 

@@ -117,12 +117,13 @@ class Dataset:
         where = self._where(spec, snapshot, lower, upper)
         conditions = " ".join(self.conditions(spec, snapshot))
         time, key = f"{self.alias}.{self.time}", f"{self.alias}.id"
-        shown = ", ".join(f"{sql} as {name}" for name, sql in self._fields(spec).items() if name in read)
-        facts = (
-            f"select {time} as _at, {key} as _id{', ' + shown if shown else ''}"
-            f" from {self._from(shown + conditions, snapshot)} where {where} order by {time}, {key}"
-        )
-        return ChunkQuery(facts, dimensions)
+        wanted = {name: sql for name, sql in self._fields(spec).items() if name in read}
+        # No value is sent twice: every column costs both sides.
+        names = {sql: name for name, sql in wanted.items()}
+        at, id_ = names.get(time, "_at"), names.get(key, "_id")
+        shown = ", ".join(f"{sql} as {name}" for name, sql in ({at: time, id_: key} | wanted).items())
+        facts = f"select {shown} from {self._from(shown + conditions, snapshot)} where {where} order by {time}, {key}"
+        return ChunkQuery(facts, at, id_, dimensions)
 
     def _fields(self, spec: PlanSpec) -> Mapping[str, str]:
         return self.fields

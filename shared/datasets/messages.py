@@ -41,7 +41,7 @@ COLUMNS = [
     _column("Message Type", "Type as given", "fact.message_type"),
     _column("Origin", "Origin as given", "fact.origin"),
     _column("Outbound Message Type", "Reply or Proactive", "fact.outbound_message_type"),
-    _column("Direction", "Inbound or Outbound", "fact.direction"),
+    Column("direction", "Direction", ColumnType.text, "Inbound or Outbound", "case when fact.inbound then 'Inbound' else 'Outbound' end", plain=True),
     _column("Agent ID", "The sending agent's id", "agent.id"),
     _column("Agent Name", "The sending agent's name", "agent.name", personal=True),
     _column("Agent Reference", "The sending agent's reference", "agent.reference"),
@@ -68,7 +68,7 @@ class Messages(Dataset):
         "id": "m.id", "created_at": "m.created_at", "conversation_id": "m.conversation_id",
         "agent_id": "case when m.sender_kind = 'agent' then m.sender_id end", "message_type": "m.message_type", "origin": "m.origin",
         "outbound_message_type": "m.outbound_message_type",
-        "direction": "case when m.sender_kind = 'visitor' then 'Inbound' else 'Outbound' end",
+        "inbound": "m.sender_kind is not distinct from 'visitor'",
         "content": "m.content", "post_url": "m.post_url", "updated_at": "m.updated_at", "deleted_at": "m.deleted_at",
     }  # fmt: skip
 
@@ -105,9 +105,11 @@ class Messages(Dataset):
 
 
 def _conversations(keys: str, snapshot: str) -> str:
+    """The conversations with what their channel and contact say; in order of contacts, so that these are looked up along their index."""
     query = f"""
-        select k.id, ch.medium, ch.name as channel, ch.display_name, c.contact_id, ct.primary_identifier, ct.secondary_identifier, c.url
-        from unnest({keys}) k(id) {lookup("conversations", "c", "k.id", snapshot)}
+        select c.id, ch.medium, ch.name as channel, ch.display_name, c.contact_id, ct.primary_identifier, ct.secondary_identifier, c.url
+        from (select k.id, c.channel_id, c.contact_id, c.url
+              from unnest({keys}) k(id) {lookup("conversations", "c", "k.id", snapshot)} order by c.contact_id offset 0) c
         {lookup("channels", "ch", "c.channel_id", snapshot)} {lookup("contacts", "ct", "c.contact_id", snapshot)}"""
     return f"select * from {pulled(query)}"
 
@@ -121,20 +123,23 @@ def _agents(keys: str, snapshot: str) -> str:
 
 
 def _held(keys: str, snapshot: str) -> str:
-    """Tags that messages hold: the last event for (message, tag) in order applied it; listed in order of first application, ever."""
-    applied = "filter (where e.kind = 'tag_applied')"
+    """Tags that messages hold: the last event for (message, tag) in order applied it; listed in order of first application, ever.
+
+    Events are numbered in order once, because aggregates with an ORDER BY of their own sort for every group.
+    """
     tagging = "e.tag_id is not null and e.message_id is not null and e.kind in ('tag_applied', 'tag_removed')"
     query = f"""
-        select h.conversation_id, h.message_id as id, array_agg(h.tag_id order by h.first_at, h.first_id) as tag_ids,
-               array_agg(coalesce(t.name, '') order by h.first_at, h.first_id) as tag_names
-        from (
-            select e.conversation_id, e.message_id, e.tag_id, (array_agg(e.kind order by e.at desc, e.id desc))[1] as last,
-                   (array_agg(e.at order by e.at, e.id) {applied})[1] as first_at, (array_agg(e.id order by e.at, e.id) {applied})[1] as first_id
-            from unnest({keys}) k(id) join {found("events", "e", f"e.conversation_id = k.id and {tagging}", snapshot)}
-            group by 1, 2, 3
-        ) h {lookup("tags", "t", "h.tag_id", snapshot)}
-        where h.last = 'tag_applied' group by 1, 2"""
-    return f"select * from {pulled(query)}"
+        select e.conversation_id, e.message_id, e.tag_id, coalesce(t.name, '') as name, e.kind = 'tag_applied' as applied, e.at as since, e.id
+        from unnest({keys}) k(id) join {found("events", "e", f"e.conversation_id = k.id and {tagging}", snapshot)}
+        {lookup("tags", "t", "e.tag_id", snapshot)}"""
+    numbered = f"select *, row_number() over (order by since, id) as n from {pulled(query)}"
+    tags = f"""
+        select conversation_id, message_id, tag_id, any_value(name) as name, min(n) filter (where applied) as first, arg_max(applied, n) as holds
+        from ({numbered}) group by conversation_id, message_id, tag_id"""
+    return f"""
+        select conversation_id, id, list_transform(tags, lambda t: t.id) as tag_ids, list_transform(tags, lambda t: t.name) as tag_names
+        from (select conversation_id, message_id as id, list_sort(list({{first: first, id: tag_id, name: name}})) as tags
+              from ({tags}) where holds group by conversation_id, message_id)"""
 
 
 DATASET = Messages()

@@ -32,7 +32,7 @@ class Column:
 
     `sql` is a DuckDB expression over the aliases `fact` (the export row) or, where `source` names a dimension, over that one.
     `missing` is its value where the dimension has no row. `formats` limits it to some formats; `default` says whether it is there
-    when a request names no columns.
+    when a request names no columns. `plain`: a text that is never null and one of a few words, so that no format has to look at it.
     """
 
     key: str
@@ -46,6 +46,7 @@ class Column:
     formats: frozenset[str] | None = None
     default: frozenset[str] | None = None
     asked: bool = True
+    plain: bool = False
 
 
 class CustomProperty(BaseModel):
@@ -95,7 +96,12 @@ class Dimension:
 
 @dataclass(frozen=True)
 class ChunkQuery:
-    """What a chunk is made of: the PostgreSQL query for its rows in order, and the dimensions that join them by their keys."""
+    """What a chunk is made of: the PostgreSQL query for its rows in order, and the dimensions that join them by their keys.
+
+    `at` and `id` are the columns of `facts` that hold a row's place in the order.
+    """
 
     facts: str
+    at: str
+    id: str
     dimensions: tuple[Dimension, ...] = field(default=())

@@ -2,7 +2,7 @@
 
 from shared.datasets import registry as datasets
 from shared.datasets.plan import ColumnType, PlanSpec
-from shared.formats.base import BARE, Cell, Format, Frame, Piece, Sql, timestamp_text
+from shared.formats.base import BARE, Cell, Fixed, Format, Frame, Piece, Sql, concat, timestamp_text
 
 BOM = b"\xef\xbb\xbf"
 
@@ -14,23 +14,31 @@ class Csv(Format):
     closing = "\r\n"
 
     def cell(self, cell: Cell, spec: PlanSpec) -> list[Piece]:
-        text = "csv_guarded" if spec.spreadsheet_safe else "csv_plain"
-        kind = cell.column.type
+        kind, guarded = cell.column.type, spec.spreadsheet_safe
+        if cell.column.plain:
+            return [Fixed('"'), Sql(cell.sql), Fixed('"')]
         if kind in BARE:
             return [Sql(f"({cell.sql})::varchar")]
         if kind is ColumnType.timestamp:
             return [Sql(timestamp_text(cell.sql, datasets.get(spec.dataset).family))]
         if kind is ColumnType.texts:
-            return [Sql(f"{text}(joined({cell.sql}))")]
+            return quoted(f"joined({cell.sql})", guarded)
         if kind is ColumnType.property:
-            return [Sql(f"case when starts_with({cell.sql}, '\"') then {text}({cell.sql}->>'$') else nullif({cell.sql}, 'null') end")]
-        return [Sql(f"{text}({cell.sql})")]
+            text = concat(quoted(f"({cell.sql}->>'$')", guarded))
+            return [Sql(f"case when starts_with({cell.sql}, '\"') then {text} else nullif({cell.sql}, 'null') end")]
+        return quoted(cell.sql, guarded)
 
     def frame(self, spec: PlanSpec) -> Frame:
         columns = datasets.get(spec.dataset).selected(spec, self.name)
         header = ",".join('"' + c.header.replace('"', '""') + '"' for c in columns)
         head = BOM + header.encode() + b"\r\n"
         return Frame(head, b"", b"", head)
+
+
+def quoted(sql: str, guarded: bool) -> list[Piece]:
+    """A text between quotation marks, nothing for null. In pieces, so that the text itself is copied once, into the line."""
+    mark = Sql(f"csv_mark({sql})")
+    return [mark, Sql(f"{'csv_guarded' if guarded else 'csv_plain'}({sql})"), mark]
 
 
 FORMAT = Csv()

@@ -1,13 +1,15 @@
 -- Encoders as DuckDB macros. Null stays null in csv_*, and is null's text in json_*.
 
--- A text that starts like a letter and holds no quote needs no look at the guard: most texts.
-create or replace temp macro csv_guarded(x) as case
-    when x >= 'A' and x < '＋' and not contains(x, '"') then concat('"', x, '"')
-    when regexp_matches(x, '^''*[=+\-@\t\r\n＝＋－＠]') then '"''' || replace(x, '"', '""') || '"'
-    else '"' || replace(x, '"', '""') || '"' end;
+-- The quotation mark on each side of a text.
+create or replace temp macro csv_mark(x) as case when x is not null then '"' end;
 
-create or replace temp macro csv_plain(x) as case
-    when contains(x, '"') then '"' || replace(x, '"', '""') || '"' else '"' || x || '"' end;
+-- What stands between them. A text that starts like a letter and holds no quote needs no look at the guard: most texts.
+create or replace temp macro csv_guarded(x) as case
+    when x >= 'A' and x < '＋' and not contains(x, '"') then x
+    when regexp_matches(x, '^''*[=+\-@\t\r\n＝＋－＠]') then '''' || replace(x, '"', '""')
+    else replace(x, '"', '""') end;
+
+create or replace temp macro csv_plain(x) as case when contains(x, '"') then replace(x, '"', '""') else x end;
 
 -- A list as one text; an empty list is null, and so is null. An entry that is null is empty.
 create or replace temp macro joined(x) as case
@@ -32,6 +34,6 @@ create or replace temp macro one_line(x) as regexp_replace(x, '\r\n|[\r\n\x0b\x0
 
 create or replace temp macro first_word(x) as nullif(regexp_extract(x, '[^\s\pZ\x0b\x1c-\x1f\x{85}]+'), '');
 
--- Array literal of the distinct texts of a column, for PostgreSQL.
+-- Array literal of the texts of a column in order, for PostgreSQL; null is left out.
 create or replace temp macro array_text(x) as
-    '{' || coalesce(string_agg(distinct '"' || replace(replace(x, '\', '\\'), '"', '\"') || '"', ','), '') || '}';
+    '{' || coalesce(string_agg('"' || replace(replace(x, '\', '\\'), '"', '\"') || '"', ',' order by x), '') || '}';

@@ -18,14 +18,10 @@ from shared.formats.base import Cell, Format, Piece, Sql, concat
 
 @dataclass(frozen=True)
 class DimensionTable:
-    """A temporary table of a dimension's rows: `arrays` gives the text[] literal's text of its keys, `create` takes the quoted literal."""
+    """A temporary table of a dimension's rows: `create` takes the text[] literal of its keys (see `keys_of`)."""
 
     dimension: Dimension
     fragments: tuple[str, ...]
-
-    @property
-    def arrays(self) -> str:
-        return f"select array_text({self.dimension.key}) from fact"
 
     def create(self, keys: str) -> str:
         name = self.dimension.name
@@ -34,10 +30,15 @@ class DimensionTable:
         return f"create temp table {name} as select {columns} from ({self.dimension.select(keys)}) {name}"
 
 
+def keys_of(column: str) -> str:
+    """The statement for the text of a text[] literal: the distinct values of a column of `fact`, in order."""
+    return f"select array_text(k) from (select distinct {column} as k from fact)"
+
+
 @dataclass(frozen=True)
 class ChunkStatements:
-    """What to run, in order: `facts` (where there are dimensions: a temporary table, so that its keys are known without a second scan in
-    PostgreSQL), each dimension's table, then `rows`: a text column a format, then _n (0, 1, 2 …
+    """What to run, in order: `facts` (where there are dimensions: the result is to be known as `fact`, so that its keys need no second scan
+    in PostgreSQL), each dimension's table, then `rows`: a text column a format, then _n (0, 1, 2 …
     in the order of the dataset), _at and _id. A hash join hands out the rows of a vector in an order of its own, so rows come a little out of order."""
 
     facts: str | None
@@ -78,8 +79,9 @@ def compile_chunk(
     finished = ", ".join(f'{formats.get(name).finish(f"line.{name}")} as "{name}"' for name in lines)
     facts = f"select *, row_number() over () - 1 as _n from {pulled(query.facts)}"
     source = _joined(tables) if tables else f"({facts}) fact"
-    rows = f"select {finished}, _n, _at, _id from (select {texts}, fact._n, fact._at, fact._id from {source}) line"
-    return ChunkStatements(f"create temp table fact as {facts}" if query.dimensions else None, tables, rows)
+    place = f"fact._n, fact.{query.at} as _at, fact.{query.id} as _id"
+    rows = f"select {finished}, _n, _at, _id from (select {texts}, {place} from {source}) line"
+    return ChunkStatements(facts if query.dimensions else None, tables, rows)
 
 
 def _joined(tables: Sequence[DimensionTable]) -> str:

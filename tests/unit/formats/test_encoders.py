@@ -14,6 +14,7 @@ from shared.datasets import registry
 from shared.datasets.plan import Column, ColumnType, PlanSpec
 from shared.formats.base import Cell, concat
 from shared.formats.csv import FORMAT as CSV
+from shared.formats.csv import quoted as csv_quoted
 from shared.formats.json import FORMAT as JSON
 from shared.formats.json import quoted
 from tests.unit.formats.conftest import Encode
@@ -25,6 +26,7 @@ HOSTILE = st.text(
     ),
     max_size=40,
 )
+PLAIN, GUARDED = (concat(csv_quoted("x", guarded)) for guarded in (False, True))
 GUARD = re.compile(r"^'*[=+\-@\t\r\n＝＋－＠]")
 quick = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -36,14 +38,14 @@ def read_csv(text: str) -> list[list[str]]:
 @quick
 @given(st.lists(HOSTILE, min_size=1, max_size=20))
 def test_csv_reads_back_as_what_was_written(encode: Encode, texts: list[str]) -> None:
-    row = ",".join(encode("csv_plain(x)", texts)) + "\r\n"
+    row = ",".join(encode(PLAIN, texts)) + "\r\n"
     assert read_csv(row) == [texts]
 
 
 @quick
 @given(st.lists(HOSTILE, min_size=1, max_size=20))
 def test_guard_adds_one_apostrophe_and_taking_it_off_gives_the_text_back(encode: Encode, texts: list[str]) -> None:
-    written = read_csv(",".join(encode("csv_guarded(x)", texts)) + "\r\n")[0]
+    written = read_csv(",".join(encode(GUARDED, texts)) + "\r\n")[0]
     assert written == ["'" + t if GUARD.match(t) else t for t in texts]
     assert [w[1:] if GUARD.match(w) and w.startswith("'") else w for w in written] == texts
     assert not any(w[:1] in tuple("=+-@\t\r\n＝＋－＠") for w in written if w)
@@ -72,8 +74,8 @@ def test_a_text_that_spells_an_escape_stays_as_it_is(encode: Encode) -> None:
 
 
 def test_null_and_empty_differ(encode: Encode) -> None:
-    assert encode("csv_guarded(x)", [None, ""]) == [None, '""']
-    assert encode("csv_plain(x)", [None, ""]) == [None, '""']
+    assert encode(GUARDED, [None, ""]) == ["", '""']
+    assert encode(PLAIN, [None, ""]) == ["", '""']
     assert encode("json_text(x)", [None, ""]) == ["null", '""']
 
 
