@@ -126,22 +126,33 @@ class Planner:
 
     async def _find(self, row: Row) -> Found:
         """Ask the dataset for bounds, chunk by chunk, under the organisation's row-level security and without writing."""
-        spec, dataset = spec_of(row["spec"]), datasets.get(row["dataset"])
+        spec = spec_of(row["spec"])
         chunks: list[Planned] = []
         until = time.monotonic() + STEP_SECONDS_MAX
         async with tenant(self._pool, row["org_id"], readonly=True) as connection:
-            limits = self.limits_of(row)
             cursor = await self._cursor(connection, row, spec.max_rows_per_file)
             await connection.execute(session_sql(row["org_id"]))
             while True:
-                query, args = dataset.plan_query(spec, row["snapshot"], cursor.after, rows_max(cursor, limits), limits.bytes)
-                found = await connection.fetchrow(query, *args, timeout=0.9 * self._settings.plan_lease_seconds)
-                if found["rows"] == 0:
+                found, complete = await self._next_chunk(connection, row, cursor)
+                if found["rows"]:
+                    chunk, cursor = add(cursor, spec.max_rows_per_file, found["rows"], found["bytes"], list(found["last_key"]))
+                    chunks.append(chunk)
+                if complete:
                     return Found(chunks, cursor, True)
-                chunk, cursor = add(cursor, spec.max_rows_per_file, found["rows"], found["bytes"], list(found["last_key"]))
-                chunks.append(chunk)
                 if len(chunks) >= STEP_CHUNKS_MAX or time.monotonic() > until or self._large(row, chunks):
                     return Found(chunks, cursor, False)
+
+    async def _next_chunk(self, connection: Connection, row: Row, cursor: Cursor) -> tuple[Row, bool]:
+        """Where the next chunk ends, and whether it is the last. Most often as many rows as may be fit; where not, a second query finds how many do."""
+        dataset, limits = datasets.get(row["dataset"]), self.limits_of(row)
+        most, complete = rows_max(cursor, limits), False
+        for bytes_max in (None, limits.bytes):
+            query = dataset.plan_query(spec_of(row["spec"]), row["snapshot"], cursor.after, most, bytes_max)
+            found: Row = await connection.fetchrow(query, timeout=0.9 * self._settings.plan_lease_seconds)
+            if found["rows"] <= 1 or found["bytes"] <= limits.bytes:
+                complete = bytes_max is None and found["rows"] < most
+                break
+        return found, complete
 
     def _large(self, row: Row, chunks: Sequence[Planned]) -> bool:
         """Whether a first step has seen enough: the export isn't express, so its first chunk may go out at once and others be planned."""
@@ -149,7 +160,7 @@ class Planner:
 
     async def _cursor(self, connection: Connection, row: Row, max_rows_per_file: int | None) -> Cursor:
         last = await self._queries.last_file(connection, export_id=row["id"]) if row["chunks_planned"] else None
-        counts = (last["file_number"], last["chunks"], last["rows"]) if last else (1, 0, 0)
+        counts = (last["file_number"], last["chunks"], last["rows"], last["last_rows"], last["last_bytes"]) if last else (1, 0, 0, 0, 0)
         return resume(max_rows_per_file, row["chunks_planned"], row["planned_to"], *counts)
 
     async def _store(self, connection: Connection, planned: Row, found: Found) -> None:

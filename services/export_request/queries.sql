@@ -85,8 +85,10 @@ WHERE id = (
 RETURNING *;
 
 -- name: last_file(export_id)^
--- The last file of the plan so far.
-SELECT file_number, count(*) AS chunks, sum(rows)::bigint AS rows FROM exports.chunks
+-- The last file of the plan so far, and its last chunk.
+SELECT file_number, count(*) AS chunks, sum(rows)::bigint AS rows, (array_agg(rows ORDER BY number DESC))[1] AS last_rows,
+       (array_agg(bytes ORDER BY number DESC))[1] AS last_bytes
+FROM exports.chunks
 WHERE export_id = :export_id AND file_number = (SELECT max(file_number) FROM exports.chunks WHERE export_id = :export_id)
 GROUP BY file_number;
 

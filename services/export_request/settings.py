@@ -17,7 +17,7 @@ class Settings(CommonSettings):
     chunk_bytes_max: int = Field(
         24 << 20, ge=1 << 10, description="of rows as they lie in PostgreSQL, about; a formatter needs some six times as much memory"
     )
-    express_rows_max: int = Field(10_000, ge=0, description="an export of at most so many rows goes by the express lane")
+    express_rows_max: int = Field(10_000, ge=0, le=10_000, description="an export of at most so many rows goes by the express lane")
     express_bytes_max: int = Field(8 << 20, ge=0)
     chunks_in_flight_max: int = Field(4, ge=1, description="chunks at the formatters at once; two a formatter keep it busy")
     express_chunks_in_flight_max: int = Field(32, ge=1)

@@ -98,10 +98,10 @@ class Exporter:
             chunks: list[tuple[int, list[str]]] = []
             after: list[str] | None = None
             while True:
-                query, args = registry.get(spec.dataset).plan_query(spec, snapshot, after, rows_max, bytes_max)
+                query = registry.get(spec.dataset).plan_query(spec, snapshot, after, rows_max, bytes_max)
                 async with connection.transaction():
                     await connection.execute(session_sql(self.org_id))
-                    row = await connection.fetchrow(query, *args)
+                    row = await connection.fetchrow(query)
                 if not row["rows"]:
                     return chunks
                 assert row["rows"] <= rows_max

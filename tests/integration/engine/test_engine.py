@@ -240,11 +240,11 @@ def test_planning_walks_the_index_in_order_without_a_sort(exporter: Exporter) ->
     after = ["2026-02-01T00:00:00.000000+00:00", "msg_1"]
     for dataset in ("messages", "conversations", "leads"):
         request = {"dataset": dataset, "format": registry.get(dataset).default_format, **RANGE}
-        query, _ = registry.get(dataset).plan_query(exporter.spec(request), exporter.snapshot(), after, 1000, 1 << 20)
-        with psycopg.connect(f"{exporter.database.url}?options=-c%20role%3Dwaybill_export_request") as connection:
-            connection.execute(session_sql(ORG).encode())
-            plan = "\n".join(str(row[0]) for row in connection.execute(b"explain " + query.encode()).fetchall())
-        page = plan[plan.index("Limit", plan.index("CTE page") if "CTE page" in plan else plan.index("WindowAgg")) :]
-        for index in (f"{dataset}_current_by_time", f"{dataset}_ended_by_time"):
-            assert index in page
-            assert "Sort  (" not in page.split(index)[0]
+        for bytes_max in (None, 1 << 20):
+            query = registry.get(dataset).plan_query(exporter.spec(request), exporter.snapshot(), after, 1000, bytes_max)
+            with psycopg.connect(f"{exporter.database.url}?options=-c%20role%3Dwaybill_export_request") as connection:
+                connection.execute(session_sql(ORG).encode())
+                plan = "\n".join(str(row[0]) for row in connection.execute(b"explain " + query.encode()).fetchall())
+            for index in (f"{dataset}_current_by_time", f"{dataset}_ended_by_time"):
+                assert index in plan
+                assert "Sort  (" not in plan.split(index)[0]

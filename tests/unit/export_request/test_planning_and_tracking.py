@@ -43,10 +43,35 @@ def test_a_resumed_plan_is_the_same_plan(total: int, max_rows: int | None, stop:
     first, _ = plan(total, max_rows, stop_after=stop)
     last = [c for c in first if c.file_number == first[-1].file_number] if first else []
     cursor = resume(
-        max_rows, len(first), first[-1].upper if first else None, last[-1].file_number if last else 1, len(last), sum(c.rows for c in last)
-    )
+        max_rows, len(first), first[-1].upper if first else None, last[-1].file_number if last else 1, len(last), sum(c.rows for c in last),
+        last[-1].rows if last else 0, last[-1].bytes if last else 0,
+    )  # fmt: skip
     rest, _ = plan(total, max_rows, cursor)
     assert first + rest == whole
+
+
+@given(st.lists(st.integers(1, 2000), min_size=1, max_size=200))
+def test_chunks_hold_few_rows_where_rows_are_large(sizes: list[int]) -> None:
+    """A dataset that counts at most as many rows as it is asked for, and fills a chunk by bytes where they don't all fit."""
+    cursor, done = start(None), 0
+    while done < len(sizes):
+        most = rows_max(cursor, LIMITS)
+        assert 1 <= most <= LIMITS.rows
+        page = sizes[done : done + most]
+        while len(page) > 1 and sum(page) > LIMITS.bytes:
+            page.pop()
+        done += len(page)
+        _, cursor = add(cursor, None, len(page), sum(page), [str(done)])
+    assert done == len(sizes)
+
+
+def test_like_rows_are_counted_once() -> None:
+    cursor, counted = start(None), []
+    for _ in range(5):
+        counted.append(rows_max(cursor, LIMITS))
+        rows = min(counted[-1], LIMITS.bytes // 300)
+        _, cursor = add(cursor, None, rows, rows * 300, ["x"])
+    assert counted == [10, 3, 3, 3, 3]
 
 
 def test_express_is_one_small_chunk_of_a_whole_plan() -> None:
