@@ -39,7 +39,7 @@ async def build() -> Service:
     broker = create_broker(settings.kafka, "waybill-delivery")
     outbox = Outbox(pool, producer, "delivery")
     store = DeliveryStore(pool)
-    at_once, serving, tidying = Threads(2, "publish"), Threads(settings.delivery_downloads, "download"), Threads(1, "tidy")
+    at_once, serving, tidying = Threads(2, "publish"), Threads(settings.delivery_downloads, "download"), Threads(1, "tidy", bulk=True)
     janitor = Janitor(store, objects, tidying, settings.delivery_sweep_seconds, timedelta(hours=settings.delivery_upload_hours_max))
     keyring = Keyring(pool, settings.signing_secret or settings.secret_key)
     publisher = Publisher(store, objects, outbox, at_once, keyring, janitor.discard_asked)

@@ -60,7 +60,7 @@ class Assembler:
     def __init__(self, store: DeliveryStore, objects: ObjectStore, publisher: Publisher, lane: Lane, lease_seconds: float):
         self._store, self._objects, self._publisher, self._lane, self._lease_seconds = store, objects, publisher, lane, lease_seconds
         self._worker = f"{lane.name}-{secrets.token_hex(6)}"
-        self._threads = Threads(lane.turns + 1, f"assemble-{lane.name}")
+        self._threads = Threads(lane.turns + 1, f"assemble-{lane.name}", bulk=not lane.express)
         self._turns = asyncio.Semaphore(lane.turns)
         self._held: dict[FileId, _Held] = {}
         self._tasks: set[asyncio.Task[None]] = set()

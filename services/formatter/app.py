@@ -12,6 +12,7 @@ from shared.consumer import subscribe
 from shared.database import create_pool, ping
 from shared.http import create_api
 from shared.observability import configure
+from shared.priority import step_back
 from shared.runtime import Service, create_broker, create_producer, in_thread, kafka_check
 from shared.storage import open_store
 from shared.topics import EXPORT_CHUNKS, EXPORT_CHUNKS_EXPRESS
@@ -27,18 +28,18 @@ async def build() -> Service:
     store = open_store(settings)
     producer = create_producer(settings.kafka, "waybill-formatter")
     broker = create_broker(settings.kafka, "waybill-formatter")
-    threads = ThreadPoolExecutor(len(LANES), thread_name_prefix="format")
     states = ExportStates(pool)
     service = Service("formatter", create_api("Waybill formatter"), settings.formatter_http, broker, producer)
     for topic, lane in LANES.items():
         engine = FormatEngine(settings.formatter_database_url, memory_mb=settings.formatter_memory_mb)
-        handler = ChunkHandler(lane, engine, store, producer, threads, states.wanted)
+        thread = ThreadPoolExecutor(1, thread_name_prefix=f"format-{lane}", initializer=step_back if topic == EXPORT_CHUNKS else None)
+        handler = ChunkHandler(lane, engine, store, producer, thread, states.wanted)
         subscribe(
             broker, topic, f"formatter-{lane}", handler, service.dead_letters(settings), service.fail, handler.refuse,
             session_seconds=settings.kafka_session_seconds, partition_assignment_strategy=(RoundRobinPartitionAssignor,),
         )  # fmt: skip
         service.on_start.append(in_thread(engine.warm_up))
-        service.on_stop += [engine.interrupt, in_thread(engine.close)]
+        service.on_stop += [engine.interrupt, in_thread(engine.close), in_thread(thread.shutdown)]
     service.checks = {"postgresql": lambda: ping(pool), "kafka": kafka_check(producer), "store": in_thread(store.check)}
-    service.on_stop += [pool.close, in_thread(threads.shutdown)]
+    service.on_stop.append(pool.close)
     return service
