@@ -37,7 +37,7 @@ class FormatChunk(Message):
 
 @dataclass(frozen=True)
 class Part:
-    """One chunk's bytes in one format, as the formatter wrote them. `bytes` and `sha256` are of the stored (compressed) bytes."""
+    """One chunk's bytes in one format, as the formatter wrote them. `bytes`, `sha256` and `crc32` are of the stored (compressed) bytes."""
 
     format: str
     key: str
@@ -46,6 +46,7 @@ class Part:
     sha256: str
     first_key: str = ""
     last_key: str = ""
+    crc32: int | None = None
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class ChunkFailed(Message):
 
 @dataclass(frozen=True)
 class AssemblyPart:
-    """A part in its place in a file; `number` counts from 1 within the file."""
+    """A part in its place in a file; `number` counts from 1 within the file. By `crc32` (null: by `sha256`) delivery knows its bytes again."""
 
     number: int
     key: str
@@ -82,6 +83,7 @@ class AssemblyPart:
     sha256: str
     first_key: str = ""
     last_key: str = ""
+    crc32: int | None = None
 
 
 @dataclass(frozen=True)

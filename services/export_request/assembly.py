@@ -56,7 +56,8 @@ class Assembly:
 
 
 def _part(position: int, part: dict[str, Any]) -> AssemblyPart:
-    return AssemblyPart(position, part["key"], part["rows"], part["bytes"], part["sha256"], part["first_key"], part["last_key"])
+    p = part
+    return AssemblyPart(position, p["key"], p["rows"], p["bytes"], p["sha256"], p["first_key"], p["last_key"], p.get("crc32"))
 
 
 def _command(row: Row, spec: PlanSpec, format_name: str, run: Run, parts: list[AssemblyPart]) -> Outgoing:

@@ -99,7 +99,7 @@ def spec_of(chunk: FormatChunk) -> PlanSpec:
 
 def formatted(chunk: FormatChunk, results: dict[str, PartResult], milliseconds: int) -> ChunkFormatted:
     parts = [
-        Part(name, chunk.part_keys[name], r.rows, r.bytes, r.sha256, r.first_key, r.last_key) for name, r in results.items()
+        Part(name, chunk.part_keys[name], r.rows, r.bytes, r.sha256, r.first_key, r.last_key, r.crc32) for name, r in results.items()
     ]  # fmt: skip
     return ChunkFormatted(chunk.export_id, chunk.org_id, chunk.number, parts[0].rows if parts else 0, parts, milliseconds)
 

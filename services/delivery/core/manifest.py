@@ -44,7 +44,7 @@ def file_entry(
     name: str, media_type: str, rows: int, size: int, sha256: str, parts: Sequence[tuple[int, AssemblyPart]], layout: Layout
 ) -> str:  # fmt: skip
     """The file as the manifest shows it: the parts that hold its rows, each with the offset where it begins, and what stands around them."""
-    shown = [{"offset": offset, **_without_key(part)} for offset, part in parts if part.rows]
+    shown = [{"offset": offset, **_shown(part)} for offset, part in parts if part.rows]
     around = ("head", "separator", "tail") if shown else ("empty",)
     frame = {piece: _piece(getattr(layout, piece)) for piece in around}
     return json.dumps(
@@ -56,8 +56,9 @@ def _piece(data: bytes) -> dict[str, Any]:
     return {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
 
 
-def _without_key(part: AssemblyPart) -> dict[str, Any]:
-    return {name: value for name, value in asdict(part).items() if name != "key"}
+def _shown(part: AssemblyPart) -> dict[str, Any]:
+    """Without what is ours alone: where it lay, and how delivery knows it again."""
+    return {name: value for name, value in asdict(part).items() if name not in ("key", "crc32")}
 
 
 def in_order(files: Sequence[WholeFile], base: Mapping[str, Any]) -> list[WholeFile]:

@@ -4,6 +4,8 @@ import hashlib
 from dataclasses import dataclass
 from typing import Protocol
 
+from isal import isal_zlib
+
 from shared.formats.compression import compressor
 
 
@@ -15,11 +17,12 @@ class ByteSink(Protocol):
 
 @dataclass(frozen=True)
 class PartResult:
-    """A part as written. `bytes` and `sha256` are of the stored (compressed) bytes; keys are JSON arrays `["<time>","<id>"]`, empty without rows."""
+    """A part as written. `bytes` and checksums are of the stored (compressed) bytes; keys are JSON arrays `["<time>","<id>"]`, empty without rows."""
 
     rows: int
     bytes: int
     sha256: str
+    crc32: int
     first_key: str = ""
     last_key: str = ""
 
@@ -29,7 +32,7 @@ class PartWriter:
 
     def __init__(self, sink: ByteSink, compression: str, separator: bytes) -> None:
         self._sink, self._compressor, self._separator = sink, compressor(compression), separator
-        self._hash, self._bytes = hashlib.sha256(), 0
+        self._hash, self._crc32, self._bytes = hashlib.sha256(), 0, 0
         self._held: memoryview | None = None
 
     def write(self, text: memoryview) -> None:
@@ -47,10 +50,11 @@ class PartWriter:
             self._held = None
         if rows:
             self._put(self._compressor.flush())
-        return PartResult(rows, self._bytes, self._hash.hexdigest(), first_key, last_key)
+        return PartResult(rows, self._bytes, self._hash.hexdigest(), self._crc32, first_key, last_key)
 
     def _put(self, data: bytes | memoryview) -> None:
         if len(data):
             self._hash.update(data)
+            self._crc32 = isal_zlib.crc32(data, self._crc32)
             self._bytes += len(data)
             self._sink.write(data)

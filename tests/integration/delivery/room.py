@@ -6,6 +6,7 @@ import hashlib
 import json
 import secrets
 import time
+import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -173,7 +174,7 @@ class Export:
             sink.write(body)
             sink.complete()
             digest = hashlib.sha256(body).hexdigest()
-            parts.append(AssemblyPart(number, key, 1 if body else 0, len(body), digest, f"k{number}", f"l{number}"))
+            parts.append(AssemblyPart(number, key, 1 if body else 0, len(body), digest, f"k{number}", f"l{number}", zlib.crc32(body)))
         return parts
 
     def command(self, parts: Sequence[AssemblyPart], last: bool, format: str = "csv", number: int = 1) -> AssembleFile:

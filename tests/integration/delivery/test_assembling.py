@@ -151,13 +151,15 @@ async def test_a_process_that_stops_hands_its_files_over_at_once(room: Room) -> 
 
 
 @pytest.mark.parametrize("express", [True, False])
-@pytest.mark.parametrize(("damage", "code"), [("bytes", "part_corrupt"), ("sha256", "part_corrupt"), ("missing", "part_missing")])
+@pytest.mark.parametrize(
+    ("damage", "code"), [("bytes", "part_corrupt"), ("sha256", "part_corrupt"), ("crc32", "part_corrupt"), ("missing", "part_missing")]
+)
 async def test_a_wrong_part_fails_the_export_and_nothing_is_published(any_room: Room, express: bool, damage: str, code: str) -> None:
     export = Export(any_room, express=express)
     parts = export.put_parts([b"good", b"better", b"best"])
     wrong = {
-        "bytes": replace(parts[1], bytes=parts[1].bytes + 1), "sha256": replace(parts[1], sha256="0" * 64),
-        "missing": replace(parts[1], key=parts[1].key + "x"),
+        "bytes": replace(parts[1], bytes=parts[1].bytes + 1), "sha256": replace(parts[1], sha256="0" * 64, crc32=None),
+        "crc32": replace(parts[1], crc32=0), "missing": replace(parts[1], key=parts[1].key + "x"),
     }[damage]  # fmt: skip
     async with any_room.process() as process:
         await process.handler.handle(message(export.command([parts[0], wrong, parts[2]], last=True)))
