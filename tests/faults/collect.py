@@ -29,6 +29,7 @@ from tests.faults.records import MARKED, Record, read_mark
 from tests.faults.reference import Reference
 from tests.faults.stack import FaultStack
 from tests.faults.watch import RUNNING
+from tests.faults.webhooks import Heard
 
 TABLES = {kind: f"{kind}s" for kind in MARKED}
 PULSE = re.compile(rb"pulse (\d+);")
@@ -120,13 +121,17 @@ class Collector:
 
     # ---- exports
 
-    def export(self, load: Load, asked: Asked, tokens: Sequence[str], events: Sequence[Event], again: bool) -> ExportFacts:
+    def export(
+        self, load: Load, asked: Asked, tokens: Sequence[str], events: Sequence[Event], heard: Sequence[Heard], again: bool
+    ) -> ExportFacts:
         """`again`: a rerun is asked for, and its files compared."""
         key = load.key_of(asked.ask.number)
         organisation = load.organisations[asked.ask.organisation]
         rows = self.query("SELECT * FROM exports.exports WHERE request_id = %s", key)
         told = tuple((e.type.removeprefix(EVENT_PREFIX), e.id) for e in events if e.key in {key, *(r["id"] for r in rows)})
-        known = ExportFacts(asked.ask, key, asked.floor, asked.removed, tuple(r["id"] for r in rows), events=told)
+        ids = tuple(r["id"] for r in rows)
+        webhooks = tuple((h.type.removeprefix("export."), h.webhook_id) for h in heard if h.export_id in ids)
+        known = ExportFacts(asked.ask, key, asked.floor, asked.removed, ids, events=told, webhooks=webhooks)
         if len(rows) != 1:
             return known
         answer = organisation.http.get(f"/v1/exports/{rows[0]['id']}")
@@ -175,6 +180,10 @@ class Collector:
     def unsent(self) -> int:
         """Messages in outboxes."""
         return int(self.query("SELECT (SELECT count(*) FROM exports.outbox) + (SELECT count(*) FROM delivery.outbox) AS n")[0]["n"])
+
+    def unheard(self, org_ids: Sequence[str]) -> int:
+        """Webhooks that are still to be sent."""
+        return int(self.query("SELECT count(*) AS n FROM delivery.webhook_queue WHERE org_id = ANY(%s)", list(org_ids))[0]["n"])
 
     def left(self, org_ids: Sequence[str]) -> list[str]:
         """What must be gone and isn't, once the clean-up has had its time."""

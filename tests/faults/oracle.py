@@ -53,6 +53,7 @@ class ExportFacts:
     files: tuple[FileFacts, ...] = ()
     pulses: Mapping[tuple[str, int], int] = field(default_factory=dict)
     events: tuple[tuple[str, str], ...] = ()  # (type without its prefix, ce_id), of the export's id or, refused, of its key
+    webhooks: tuple[tuple[str, str], ...] = ()  # (type without its prefix, webhook-id), as the organisation's endpoint heard them
 
 
 @dataclass(frozen=True)
@@ -147,6 +148,10 @@ def _end(facts: ExportFacts, kinds: Counter[str]) -> Iterator[str]:
     for kind in ENDS:
         if kinds[kind] and kind != facts.status:
             yield f"it is {facts.status}, and {kind} was told"
+    told = {event_id for kind, event_id in facts.events if kind == facts.status}
+    heard = set(facts.webhooks)
+    if heard != {(facts.status, event_id) for event_id in told}:
+        yield f"webhooks: {sorted(heard) or 'none'} came, due was {facts.status} as {sorted(told)}"
 
 
 def _whole(facts: ExportFacts) -> Iterator[str]:

@@ -14,7 +14,9 @@ SERVICES = ("ingest", "export_request", "formatter-1", "formatter-2", "delivery"
 DEPENDENCIES = ("kafka", "postgres", "s3")
 NEEDS = {service: DEPENDENCIES[:2] if service in ("ingest", "export_request") else DEPENDENCIES for service in SERVICES}
 LINKS = tuple((service, dependency) for service in SERVICES for dependency in NEEDS[service])
-TOPICS = ("records", "export-requests", "export-chunks", "export-chunks-express", "export-parts", "export-assemblies", "export-files")
+TOPICS = (
+    "records", "export-requests", "export-chunks", "export-chunks-express", "export-parts", "export-assemblies", "export-files", "export-events",
+)  # fmt: skip
 # The states of an export as a moment can name them, in order; `released` and `part` are of its first chunk.
 STAGES = ("accepted", "planned", "released", "part", "assembling", "published", "ended")
 SENDS_SHOWN = 12  # moments of the way in are counted in twelfths of what is sent

@@ -17,6 +17,7 @@ from tests.faults.plan import DEPENDENCIES, SERVICES, Script, plan
 from tests.faults.reference import Reference
 from tests.faults.stack import FaultStack
 from tests.faults.watch import RUNNING, Watch
+from tests.faults.webhooks import Receiver
 
 MOMENT_SECONDS = 6.0  # a moment that hasn't come by then is taken as come
 QUIET_SECONDS = 60.0
@@ -45,11 +46,13 @@ class Session:
         self._kafka = Kafka(stack.env["WAYBILL_KAFKA"])
         self._events = EventLog(self._kafka)
         self._events.start()
+        self._receiver = Receiver()
         self._reference = Reference(_formatter_dsn(stack))
         self._collector = Collector(stack, self._kafka, self._reference)
 
     def close(self) -> None:
         self._events.stop()
+        self._receiver.stop()
         self._reference.close()
         self._collector.close()
 
@@ -78,6 +81,8 @@ class Session:
         nonce = secrets.token_hex(3)
         with self.stack.operator as operator:
             organisations = [new_organisation(operator, self.stack.env["WAYBILL_URL"], f"of{nonce}x{i}z") for i in range(len(script.base))]
+        for organisation in organisations:
+            self._receiver.subscribe(organisation)
         watch = Watch(self.stack.env["WAYBILL_DATABASE_URL"], {a.number: f"{nonce}-{a.number}" for a in script.asks}, len(script.sends))
         load = Load(script, organisations, self._kafka, watch)
         load.base()
@@ -131,6 +136,8 @@ class Session:
             busy = [f"{count} messages of {where} are not acknowledged" for where, count in self._kafka.lag().items()]
         if unsent := self._collector.unsent():
             busy.append(f"{unsent} messages lie in outboxes")
+        if unheard := self._collector.unheard([organisation.org_id for organisation in load.organisations]):
+            busy.append(f"{unheard} webhooks are not delivered")
         return busy
 
     # ---- the facts
@@ -141,8 +148,10 @@ class Session:
         tokens = [organisation.token for organisation in load.organisations]
         keys = [*(load.key_of(ask.number) for ask in load.script.asks), *load.watch.ids.values()]
         events = self._events.heard(keys)
+        heard = self._receiver.heard(tokens)
+        wrong = wrong + [f"a webhook of {h.org_id} is {h.wrong}" for h in heard if h.wrong]
         exports = tuple(
-            self._collector.export(load, asked, tokens, events, again=number % RERUN_EVERY == load.script.seed % RERUN_EVERY)
+            self._collector.export(load, asked, tokens, events, heard, again=number % RERUN_EVERY == load.script.seed % RERUN_EVERY)
             for number, asked in load.asked.items()
         )
         organisations = tuple(

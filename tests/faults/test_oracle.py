@@ -14,6 +14,7 @@ FILE = FileFacts("leads.csv", "csv", 20, 900, "aa", 20, "aa", 20, 900, "aa", 20,
 EXPORT = ExportFacts(
     ASK, "key-0", floor=3, removed=None, found=("exp_1",), status="completed", rows_planned=20, rows_written=20, files=(FILE,),
     pulses={("csv", 4): PULSES}, events=(("accepted", "e1"), ("started", "e2"), ("progress", "e3"), ("progress", "e4"), ("completed", "e5")),
+    webhooks=(("completed", "e5"), ("completed", "e5")),
 )  # fmt: skip
 LEADS = (Record("lead", "a", "v1", version=1), Record("lead", "a", "v2", version=2), Record("lead", "b", "v1", "delete", 3))
 ORGANISATION = OrganisationFacts("org", LEADS, {("lead", "a"): [(2, "v2")]}, {"lead": [("a", "v2")]}, {"/v1/exports/x": 404})
@@ -67,6 +68,9 @@ def test_nothing_is_found_where_nothing_is_wrong() -> None:
         (with_export(events=(*EXPORT.events, ("completed", "e6"))), "told under 2 ids"),
         (with_export(events=(*EXPORT.events, ("failed", "e6"))), "failed was told"),
         (with_export(events=(*EXPORT.events[:-1], ("completed", "e1"))), "event id e1"),
+        (with_export(webhooks=()), "webhooks: none came"),
+        (with_export(webhooks=(("completed", "e5"), ("completed", "w1"))), "webhooks:"),
+        (with_export(webhooks=(("completed", "e5"), ("failed", "e4"))), "webhooks:"),
         (with_file(actual_sha256="bb"), "without faults"),
         (with_file(reference_sha256="bb"), "without faults"),
         (with_file(manifest_sha256="bb"), "without faults"),
