@@ -19,7 +19,7 @@ from tests.faults.stack import FaultStack
 from tests.faults.watch import RUNNING, Watch
 from tests.faults.webhooks import Receiver
 
-MOMENT_SECONDS = 6.0  # a moment that hasn't come by then is taken as come
+MOMENT_SECONDS = 8.0  # a moment that hasn't come by then is taken as come
 QUIET_SECONDS = 60.0
 RERUN_EVERY = 4  # one export in so many is asked for again once all is quiet
 
