@@ -22,6 +22,7 @@ from shared.consumer import DeadLetters, Halts
 from shared.dead_letter_limit import Limit
 from shared.errors import TransientError, WaybillError
 from shared.health import Check, Health
+from shared.producer import Producer
 from shared.settings import CommonSettings
 from shared.stopping import announce, pause
 
@@ -32,9 +33,9 @@ HAND_SECONDS = 5  # for what is in hand: messages, requests, downloads
 CONNECT_AGAIN_SECONDS = 1
 
 
-def create_producer(bootstrap: str, client_id: str) -> AIOKafkaProducer:
+def create_producer(bootstrap: str, client_id: str) -> Producer:
     """Acks from all replicas and idempotence: neither is aiokafka's default. Messages up to 2 MiB."""
-    return AIOKafkaProducer(
+    return Producer(
         bootstrap_servers=bootstrap, client_id=client_id, acks="all", enable_idempotence=True, compression_type="lz4",
         max_request_size=2_097_152, request_timeout_ms=10_000,
     )  # fmt: skip
@@ -53,7 +54,7 @@ class Service:
     http: FastAPI
     address: str  # host:port
     broker: KafkaBroker | None = None
-    producer: AIOKafkaProducer | None = None
+    producer: Producer | None = None
     loops: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     checks: dict[str, Check] = field(default_factory=dict)  # dependency → raises where it is down
     on_start: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
@@ -151,6 +152,7 @@ async def _work(service: Service) -> None:
     for start in service.on_start:
         await start()
     if service.producer is not None:
+        service.producer.on_lost = service.fail
         await _connect(service.producer.start, "Kafka")
     loops = [asyncio.create_task(_loop(loop)) for loop in service.loops]
     try:
