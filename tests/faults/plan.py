@@ -5,7 +5,7 @@ states again, on a fast machine and on a slow one.
 """
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 from tests.faults.records import PULSES, Record
@@ -24,13 +24,17 @@ SENDS_SHOWN = 12  # moments of the way in are counted in twelfths of what is sen
 
 @dataclass(frozen=True)
 class Moment:
-    """When: so many twelfths of the records are sent (`export` null), or the export of this number has reached `stage`."""
+    """When: so many twelfths of the records are sent (`export` null), or the export of this number has reached `stage`, or, `during`, the
+    round's first fault has begun and another export was accepted since."""
 
     export: int | None
     stage: str = ""
     twelfths: int = 0
+    during: bool = False
 
     def __str__(self) -> str:
+        if self.during:
+            return "during the first"
         return f"records {self.twelfths}/12" if self.export is None else f"export {self.export} {self.stage}"
 
 
@@ -224,7 +228,9 @@ def _faults(draw: random.Random, seed: int, asks: tuple[Ask, ...]) -> tuple[Faul
     chosen = [known[seed % len(known)]]
     for kind in draw.choices(tuple(_OFTEN), tuple(_OFTEN.values()), k=draw.choice((0, 1, 1, 2, 3))):
         chosen.append(draw.choice([fault for fault in known if fault[0] == kind]))
-    return tuple(Fault(kind, target, _moment(draw, kind, target, asks), _seconds(draw, kind)) for kind, target in chosen)
+    faults = [Fault(kind, target, _moment(draw, kind, target, asks), _seconds(draw, kind)) for kind, target in chosen]
+    overlap = random.Random(f"overlap {seed}")
+    return tuple(replace(f, moment=Moment(None, during=True)) if place and overlap.random() < 0.4 else f for place, f in enumerate(faults))
 
 
 def _moment(draw: random.Random, kind: str, target: str, asks: tuple[Ask, ...]) -> Moment:

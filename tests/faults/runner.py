@@ -83,7 +83,9 @@ class Session:
             organisations = [new_organisation(operator, self.stack.env["WAYBILL_URL"], f"of{nonce}x{i}z") for i in range(len(script.base))]
         for organisation in organisations:
             self._receiver.subscribe(organisation)
-        watch = Watch(self.stack.env["WAYBILL_DATABASE_URL"], {a.number: f"{nonce}-{a.number}" for a in script.asks}, len(script.sends))
+        keys = {a.number: f"{nonce}-{a.number}" for a in script.asks}
+        due = sum(not a.wrong for a in script.asks)
+        watch = Watch(self.stack.env["WAYBILL_DATABASE_URL"], keys, len(script.sends), due)
         load = Load(script, organisations, self._kafka, watch)
         load.base()
         return load
@@ -93,7 +95,7 @@ class Session:
     def _disturb(self, script: Script, load: Load, befallen: list[Befallen], since: Places) -> tuple[list[str], float]:
         """Load and faults together, then wait until all is done. What was wrong on the way, and when it was quiet."""
         faults, started = Faults(self.stack, self._kafka, since, script.seed), time.monotonic()
-        threads = [threading.Thread(target=self._befall, args=[faults, b, load.watch, started], daemon=True) for b in befallen]
+        threads = [threading.Thread(target=self._befall, args=[faults, b, load.watch, started, befallen[0]], daemon=True) for b in befallen]
         for thread in threads:
             thread.start()
         lanes = load.start()
@@ -108,9 +110,11 @@ class Session:
         load.watch.stop()
         return [*wrong, *load.wrong, *unfinished, *self._kafka.failed], time.monotonic()
 
-    def _befall(self, faults: Faults, befallen: Befallen, watch: Watch, started: float) -> None:
+    def _befall(self, faults: Faults, befallen: Befallen, watch: Watch, started: float, first: Befallen) -> None:
         befallen.late = not watch.wait(befallen.fault.moment, MOMENT_SECONDS)
         befallen.begun = time.monotonic() - started
+        if befallen is first:
+            watch.first_fault_begins()
         try:
             faults.befall(befallen)
         except Exception as error:

@@ -83,6 +83,8 @@ def test_every_state_is_met_and_every_kind_of_export_asked_for() -> None:
     stages = Counter(f.moment.stage for s in scripts for f in s.faults)
     assert all(stages[stage] > 5 for stage in STAGES)
     assert stages[""] > 50
+    assert sum(f.moment.during for s in scripts for f in s.faults) > 50
+    assert not any(s.faults[0].moment.during for s in scripts)
     asks = [ask for s in scripts for ask in s.asks]
     assert {a.compression for a in asks} == {"none", "gzip", "zstd"}
     assert {name for a in asks for name in a.formats} == {"csv", "json", "jsonl", "txt"}

@@ -37,7 +37,9 @@ class Watch:
     database_url: str
     keys: dict[int, str]
     sends: int
+    exports: int  # that are to be accepted
     sent: int = 0
+    accepted_before: int | None = None  # the first fault
     loading: bool = True
     ids: dict[int, str] = field(default_factory=dict)
     reached: dict[int, set[str]] = field(default_factory=dict)
@@ -57,6 +59,11 @@ class Watch:
             self.sent += 1
             self._change.notify_all()
 
+    def first_fault_begins(self) -> None:
+        with self._change:
+            self.accepted_before = len(self.ids)
+            self._change.notify_all()
+
     def load_is_over(self) -> None:
         with self._change:
             self.loading = False
@@ -74,6 +81,9 @@ class Watch:
         return self.sent * SENDS_SHOWN >= twelfths * self.sends or not self.loading
 
     def _has_come(self, moment: Moment) -> bool:
+        if moment.during:
+            before = self.accepted_before
+            return before is not None and (len(self.ids) > before or len(self.ids) >= self.exports)
         if moment.export is None:
             return self.past(moment.twelfths)
         return moment.stage in self.reached.get(moment.export, ())
