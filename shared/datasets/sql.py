@@ -6,6 +6,7 @@ else here and in the dataset modules goes through it.
 
 import re
 
+_OWN = "{}.org_id = current_setting('app.org_id', true)"
 _SNAPSHOT = re.compile(r"\d+:\d+:(\d+(,\d+)*)?")
 
 # Keyset chunks want the index that is already in order, and lookups by key: never a scan, a sort or a hash of a whole table.
@@ -61,9 +62,19 @@ def current(alias: str, snapshot: str) -> str:
     """
     s = snapshot_literal(snapshot)
     return (
-        f"{alias}.org_id = current_setting('app.org_id', true) and pg_visible_in_snapshot({alias}.added, {s})"
+        f"{_OWN.format(alias)} and pg_visible_in_snapshot({alias}.added, {s})"
         f" and ({alias}.ended is null or not pg_visible_in_snapshot({alias}.ended, {s}))"
     )
+
+
+def unreplaced(alias: str, snapshot: str) -> str:
+    """`current`, of a row in <table>_current."""
+    return f"{_OWN.format(alias)} and pg_visible_in_snapshot({alias}.added, {snapshot_literal(snapshot)})"
+
+
+def replaced_since(alias: str, snapshot: str) -> str:
+    """`current`, of a row in <table>_ended: only what ended after the snapshot can be, which its index finds, however much ended before."""
+    return f"{current(alias, snapshot)} and {alias}.ended >= '{snapshot.partition(':')[0]}'::xid8"
 
 
 def lookup(table: str, alias: str, key: str, snapshot: str) -> str:
