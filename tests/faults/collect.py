@@ -88,11 +88,11 @@ class Collector:
                 found.setdefault((kind, row["id"]), []).append((row["version"], read_mark(row["mark"], organisation.token)))
         return found
 
-    def organisation(self, load: Load, place: int, since: Places, others: Sequence[str]) -> OrganisationFacts:
-        """`others`: paths that belong to another organisation."""
+    def organisation(self, load: Load, place: int, since: Places, others: Sequence[str], calm: bool) -> OrganisationFacts:
+        """`others`: paths that belong to another organisation. `calm`: nothing is stuck, so a last export can be asked for."""
         organisation = load.organisations[place]
         sent = [*load.over_http[place], *self.sent_over_kafka(since, organisation)]
-        exported = {kind: self._exported(organisation, kind) for kind in ("lead", "message")}
+        exported = {kind: self._exported(organisation, kind) for kind in ("lead", "message")} if calm else {}
         answers = {path: organisation.http.get(path).status_code for path in others}
         return OrganisationFacts(organisation.org_id, tuple(sent), self.rows(organisation), exported, answers)
 
@@ -185,9 +185,9 @@ class Collector:
         """Webhooks that are still to be sent."""
         return int(self.query("SELECT count(*) AS n FROM delivery.webhook_queue WHERE org_id = ANY(%s)", list(org_ids))[0]["n"])
 
-    def left(self, org_ids: Sequence[str]) -> list[str]:
-        """What must be gone and isn't, once the clean-up has had its time."""
-        deadline = time.monotonic() + CLEAN_SECONDS
+    def left(self, org_ids: Sequence[str], calm: bool) -> list[str]:
+        """What must be gone and isn't, once the clean-up has had its time; where something is stuck, as it is now."""
+        deadline = time.monotonic() + (CLEAN_SECONDS if calm else 0)
         while (found := self._left_now(org_ids)) and time.monotonic() < deadline:
             time.sleep(0.2)
         return found

@@ -147,6 +147,7 @@ class Session:
     # ---- the facts
 
     def _facts(self, load: Load, since: Places, wrong: list[str]) -> Facts:
+        calm = not wrong
         while not self._events.caught_up():
             time.sleep(0.02)
         tokens = [organisation.token for organisation in load.organisations]
@@ -155,14 +156,16 @@ class Session:
         heard = self._receiver.heard(tokens)
         wrong = wrong + [f"a webhook of {h.org_id} is {h.wrong}" for h in heard if h.wrong]
         exports = tuple(
-            self._collector.export(load, asked, tokens, events, heard, again=number % RERUN_EVERY == load.script.seed % RERUN_EVERY)
+            self._collector.export(
+                load, asked, tokens, events, heard, again=calm and number % RERUN_EVERY == load.script.seed % RERUN_EVERY
+            )
             for number, asked in load.asked.items()
         )
         organisations = tuple(
-            self._collector.organisation(load, place, since, list(_paths(exports, not_of=place)))
+            self._collector.organisation(load, place, since, list(_paths(exports, not_of=place)), calm)
             for place in range(len(load.organisations))
         )
-        left = self._collector.left([o.org_id for o in load.organisations])
+        left = self._collector.left([o.org_id for o in load.organisations], calm)
         due = tuple(f"{load.organisations[0].org_id}/lead/bad_{n}" for n in range(load.script.bad))
         return Facts(organisations, exports, tuple(self._collector.letters(since)), due, tuple(left), tuple(wrong))
 
