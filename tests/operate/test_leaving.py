@@ -44,7 +44,8 @@ def test_a_formatter_hands_back_a_chunk_that_it_cannot_finish(own: Own, large: O
         own.start("formatter-1")
 
         def waits() -> bool:
-            query = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'waybill_formatter' AND wait_event_type = 'Lock'"
+            # Not pg_stat_activity: a transaction sees that as it was when it first looked.
+            query = "SELECT count(*) FROM pg_locks WHERE relation = 'ingest.messages'::regclass AND NOT granted"
             row = database.execute(query).fetchone()
             return bool(row and row[0])
 
