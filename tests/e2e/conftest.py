@@ -83,12 +83,18 @@ def cases() -> dict[str, Any]:
     return loaded
 
 
-@pytest.fixture(scope="module")
-def sample(stack: Stack, cases: dict[str, Any]) -> Iterator[Organisation]:
-    """An organisation with the example's settings and records."""
+def with_examples(stack: Stack, cases: dict[str, Any]) -> Organisation:
+    """A new organisation with the example's settings and records."""
     made = new_organisation(stack)
     settings = {name: cases["settings"][name] for name in ("name", "timezone", "custom_properties")}
     assert made.http.patch("/v1/settings", json=settings).status_code == 200
     assert made.send((EXAMPLES / "records.ndjson").read_bytes())["refused_count"] == 0
+    return made
+
+
+@pytest.fixture(scope="module")
+def sample(stack: Stack, cases: dict[str, Any]) -> Iterator[Organisation]:
+    """An organisation with the example's settings and records."""
+    made = with_examples(stack, cases)
     yield made
     made.http.close()

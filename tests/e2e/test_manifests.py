@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from cli.main import app
 from tests.conftest import ROOT, Stack
-from tests.e2e.conftest import EXAMPLES, Organisation, new_organisation
+from tests.e2e.conftest import Organisation, with_examples
 
 RANGE = {"from": "2020-01-01", "to": "2023-01-01", "timezone": "UTC"}
 RANGE_OF_ALL = {"from": "2024-01-01", "to": "2027-01-01", "timezone": "UTC"}
@@ -47,10 +47,7 @@ def unpacked(data: bytes, compression: str) -> bytes:
 @pytest.fixture(scope="module")
 def own(stack: Stack, cases: dict[str, Any]) -> Iterator[Organisation]:
     """The example's records in an organisation that these tests change."""
-    made = new_organisation(stack)
-    settings = {name: cases["settings"][name] for name in ("name", "timezone", "custom_properties")}
-    assert made.http.patch("/v1/settings", json=settings).status_code == 200
-    assert made.send((EXAMPLES / "records.ndjson").read_bytes())["refused_count"] == 0
+    made = with_examples(stack, cases)
     yield made
     made.http.close()
 

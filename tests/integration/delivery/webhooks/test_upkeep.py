@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+from structlog.testing import capture_logs
+
 from services.delivery.webhooks.metrics import QUEUE_AGE, QUEUED
 from services.delivery.webhooks.sealing import Seal
 from services.delivery.webhooks.upkeep import Upkeep
@@ -46,7 +48,11 @@ async def test_secrets_are_sealed_again_with_the_present_key(room: Room, receive
 async def test_a_key_that_is_missing_is_told_and_stops_nothing(room: Room, receiver: Receiver) -> None:
     async with room.process(started=False) as process:
         await room.endpoint(process, ORG, receiver.url("/s"))
-        await Upkeep(process.webhooks.queue, Seal([NEW_KEY]), timedelta(days=30), room.clock).tidy()
+        before = await room.rows("SELECT secret FROM delivery.webhook_endpoints")
+        with capture_logs() as logs:
+            await Upkeep(process.webhooks.queue, Seal([NEW_KEY]), timedelta(days=30), room.clock).tidy()
+        assert [each["event"] for each in logs if each["log_level"] == "error"] == ["webhook_secret_unreadable"]
+        assert await room.rows("SELECT secret FROM delivery.webhook_endpoints") == before
 
 
 async def test_the_queues_age_is_that_of_the_oldest_that_could_be_sent(room: Room, receiver: Receiver) -> None:
