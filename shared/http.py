@@ -25,6 +25,7 @@ from shared.observability import rename_span, span
 log = structlog.get_logger()
 BODY_BYTES_MAX = 1 << 20
 LIMIT, LIMIT_MAX = 50, 500  # rows of a page
+ADDRESS_MAX = 64
 _WHOLE = re.compile(r"[0-9]{1,6}")
 KEY_SECONDS = 1.5  # to look a key up: a caller hears within two seconds that PostgreSQL is away
 SCOPES = (
@@ -43,6 +44,7 @@ class Principal:
     org_id: str
     key_id: str
     scopes: frozenset[str]
+    address: str = ""  # where the request came from, for the audit trail
 
     def require(self, scope: str) -> None:
         if scope not in self.scopes and "admin" not in self.scopes:
@@ -83,7 +85,7 @@ class Authenticator:
         if not hmac.compare_digest(hash_secret(match[2]), expected) or row is None:
             raise unauthorized()
         structlog.contextvars.bind_contextvars(org_id=row["org_id"], key_id=match[1])
-        return Principal(row["org_id"], match[1], frozenset(row["scopes"]))
+        return Principal(row["org_id"], match[1], frozenset(row["scopes"]), address_of(request))
 
     def requires(self, *scopes: str) -> Callable[[Request], Awaitable[Principal]]:
         """A FastAPI dependency: the principal, who has all of `scopes`."""
@@ -154,6 +156,13 @@ def refuse_unknown_parameters(request: Request, known: set[str]) -> None:
     wrong += [Detail(n, "given more than once") for n in dict.fromkeys(names) if n in known and names.count(n) > 1]
     if wrong:
         raise invalid_request(*wrong)
+
+
+def address_of(request: Request) -> str:
+    """The caller's address: what the gateway in front says (its own entry is the last one), else who is connected."""
+    forwarded = request.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
+    address = forwarded or (request.client.host if request.client else "")
+    return address if len(address) <= ADDRESS_MAX and address.isprintable() else ""
 
 
 def id_of(text: str) -> str:

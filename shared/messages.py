@@ -167,7 +167,8 @@ class PublishFailed(Message):
 class AuditEntry(Message):
     """anyone of ours → the audit trail: who did what to what. `org_id` null: the operator's own doing, above all organisations.
 
-    `actor` is `operator:<name>` or `key:<id>`; `details` is JSON, never with secrets.
+    `actor` is `operator:<name>`, `key:<id>` or `service:<name>`; `details` is JSON, never with secrets; `address` is where the request came from, `purpose` why,
+    both empty where nobody said.
     """
 
     at: str
@@ -176,6 +177,8 @@ class AuditEntry(Message):
     action: str
     subject: str
     details: str
+    address: str = ""
+    purpose: str = ""
 
 
 MESSAGES: dict[str, type[Message]] = {

@@ -10,6 +10,7 @@ from services.ingest.topic_id import topic_id
 from shared.database import create_pool, ping
 from shared.http import Authenticator, create_api
 from shared.observability import configure
+from shared.outbox import Outbox
 from shared.runtime import Service, create_broker, create_producer, kafka_check
 from shared.topics import RECORDS
 
@@ -25,7 +26,7 @@ async def build() -> Service:
     await keys
     producer = create_producer(settings.kafka, "waybill-ingest")
     broker = create_broker(settings.kafka, "waybill-ingest")
-    store = Store(pool)
+    store, outbox = Store(pool), Outbox(pool, producer, "ingest")
     http = create_api("Waybill ingest")
     http.include_router(router(store, Authenticator(keys)))
     service = Service("ingest", http, settings.ingest_http, broker, producer)
@@ -34,6 +35,7 @@ async def build() -> Service:
     lanes = [Lane(store, dead_letters, topic, service.fail) for _ in range(LANES)]
     for lane in lanes:
         subscribe_records(broker, lane, settings.ingest_records_max, service.fail, settings.kafka_session_seconds)
+    service.loops = [outbox.run, outbox.watch]
     service.checks = {"postgresql": lambda: ping(pool), "kafka": kafka_check(producer)}
     # A batch makes tens of thousands of objects that die with it: looking for cycles among them every 700 costs a fifth of the time.
     gc.freeze()
