@@ -14,6 +14,7 @@ from shared.topics import all_topics
 T = TypeVar("T")
 Places = dict[tuple[str, int], int]  # (topic, partition) → offset
 SECONDS = 30
+RESTART_SECONDS = 120  # a broker that restarts on a busy machine takes most of a minute
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ class Kafka:
 
     def _patiently(self, work: Callable[[], T]) -> T:
         """A broker that is just coming back knows no leaders yet; and a client that knew it before is fenced, so it is made anew."""
-        deadline = time.monotonic() + SECONDS
+        deadline = time.monotonic() + RESTART_SECONDS
         while True:
             try:
                 return work()
