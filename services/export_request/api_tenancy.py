@@ -12,7 +12,7 @@ from shared.checks import Check, checked
 from shared.http import Authenticator, Principal, id_of, limit_of, operator, read_json, refuse_unknown_parameters
 
 _SETTINGS: dict[str, Check] = {
-    "name": checks.name, "timezone": checks.timezone, "custom_properties": checks.custom_properties,
+    "name": checks.name, "timezone": checks.timezone, "custom_properties": checks.custom_properties, "scoring": checks.scoring,
 }  # fmt: skip
 _KEY: dict[str, Check] = {"name": checks.name, "scopes": checks.scopes, "expires_in_seconds": checks.expires_in_seconds}
 _ORGANISATION: dict[str, Check] = {"org_id": checks.org_id, "name": checks.name, "timezone": checks.timezone}

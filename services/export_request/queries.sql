@@ -2,7 +2,7 @@
 
 -- name: organisation()^
 -- The caller's organisation (the policy shows no other).
-SELECT org_id, name, timezone, custom_properties, retention_days, created_at, updated_at FROM tenancy.organisations;
+SELECT org_id, name, timezone, custom_properties, retention_days, scoring, model_version, created_at, updated_at FROM tenancy.organisations;
 
 -- name: organisation_at_instant(org_id)^
 -- Its settings, and the instant of an export accepted now.
@@ -202,8 +202,9 @@ INSERT INTO tenancy.organisations (org_id, name, timezone) VALUES (:org_id, :nam
 -- Across tenants.
 SELECT org_id, name, timezone, created_at FROM tenancy.organisations WHERE :after::text IS NULL OR org_id > :after ORDER BY org_id LIMIT :count;
 
--- name: save_settings(org_id, name, timezone, custom_properties)^
-UPDATE tenancy.organisations SET name = :name, timezone = :timezone, custom_properties = :custom_properties, updated_at = now()
+-- name: save_settings(org_id, name, timezone, custom_properties, scoring, model_version)^
+UPDATE tenancy.organisations SET name = :name, timezone = :timezone, custom_properties = :custom_properties, scoring = :scoring,
+    model_version = :model_version, updated_at = now()
 WHERE org_id = :org_id RETURNING *;
 
 -- name: lock_organisation(org_id)^

@@ -54,10 +54,13 @@ class Tenancy:
     async def change_settings(self, org_id: str, changes: Mapping[str, Any]) -> dict[str, Any]:
         async with tenant(self._pool, org_id) as connection:
             row = await self._queries.lock_organisation(connection, org_id=org_id)
-            values = {name: row[name] for name in ("name", "timezone", "custom_properties")} | dict(changes)
+            values = {name: row[name] for name in ("name", "timezone", "custom_properties", "scoring", "model_version")} | dict(changes)
             if "custom_properties" in changes:
                 full = [{"name": p["name"], "type": p.get("type", "text")} for p in changes["custom_properties"]]
                 values["custom_properties"] = json.dumps(full, ensure_ascii=False)
+            if "scoring" in changes:
+                values["scoring"] = scoring_text(changes["scoring"])
+                values["model_version"] += values["scoring"] != row["scoring"]  # ingest sees it, and scores every lead again
             return settings_view(await self._queries.save_settings(connection, org_id=org_id, **values))
 
     # ---- keys
@@ -102,7 +105,15 @@ def organisation_view(row: Row) -> dict[str, Any]:
 
 
 def settings_view(row: Row) -> dict[str, Any]:
-    return {"name": row["name"], "timezone": row["timezone"], "custom_properties": json.loads(row["custom_properties"])}
+    return {
+        "name": row["name"], "timezone": row["timezone"], "custom_properties": json.loads(row["custom_properties"]),
+        "scoring": json.loads(row["scoring"]) if row["scoring"] else None,
+    }  # fmt: skip
+
+
+def scoring_text(value: Any) -> str | None:
+    """One text for one set of rules, so that what changes nothing is seen to change nothing."""
+    return None if value is None else json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
 def key_view(row: Row) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from zoneinfo import available_timezones
 from shared.checks import line
 from shared.errors import Detail
 from shared.http import SCOPES
+from shared.scoring import rules
 
 ORG_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 NAME_MAX = 200
@@ -52,6 +53,11 @@ def expires_in_seconds(value: Any) -> list[Detail]:
     if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= KEY_DAYS_MAX * 86_400:
         return []
     return [Detail("expires_in_seconds", f"must be a whole number between 1 and {KEY_DAYS_MAX * 86_400}")]
+
+
+def scoring(value: Any) -> list[Detail]:
+    """`{"rules": […]}`, or null for the default model; each detail names the rule that is wrong."""
+    return rules.problems(value, "scoring")
 
 
 def custom_properties(value: Any) -> list[Detail]:

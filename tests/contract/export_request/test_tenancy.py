@@ -85,11 +85,13 @@ async def test_wrong_keys_are_refused_by_name(world: World, body: Any, fields: l
 
 async def test_settings_are_changed_field_by_field(world: World) -> None:
     caller, other = await world.organisation(), await world.organisation()
-    assert (await caller.call("GET", "/v1/settings")).json() == {"name": "Acme", "timezone": "UTC", "custom_properties": []}
+    assert (await caller.call("GET", "/v1/settings")).json() == {
+        "name": "Acme", "timezone": "UTC", "custom_properties": [], "scoring": None,
+    }  # fmt: skip
     properties = [{"name": "Team size, EU", "type": "text"}, {"name": "vip"}]
     answer = await caller.call("PATCH", "/v1/settings", json={"timezone": "Europe/Brussels", "custom_properties": properties})
     full = [{"name": "Team size, EU", "type": "text"}, {"name": "vip", "type": "text"}]
-    assert answer.json() == {"name": "Acme", "timezone": "Europe/Brussels", "custom_properties": full}
+    assert answer.json() == {"name": "Acme", "timezone": "Europe/Brussels", "custom_properties": full, "scoring": None}
     assert (await other.call("GET", "/v1/settings")).json()["timezone"] == "UTC"
     export = await caller.ask(LEADS)
     await world.planned()
@@ -107,12 +109,30 @@ async def test_settings_are_changed_field_by_field(world: World) -> None:
         ({"custom_properties": [{"name": "a\r\nb", "type": "date", "x": 1}]},
          ["custom_properties.0.x", "custom_properties.0.name", "custom_properties.0.type"]),
         ({"custom_properties": [1, {}]}, ["custom_properties.0", "custom_properties.1.name"]),
+        ({"scoring": {"rules": [{"rule": "a", "when": "colour", "points": "x"}]}}, ["scoring.rules.0.when", "scoring.rules.0.points"]),
     ],
 )  # fmt: skip
 async def test_wrong_settings_are_refused_by_name(world: World, body: Any, fields: list[str]) -> None:
     answer = await (await world.organisation()).call("PATCH", "/v1/settings", json=body)
     assert answer.status_code == 400
     assert [d["field"] for d in answer.json()["error"]["details"]] == fields
+
+
+async def test_rules_of_scoring_are_kept_and_every_change_is_another_model(world: World) -> None:
+    caller = await world.organisation()
+
+    async def patch(scoring: Any) -> tuple[Any, int]:
+        answer = await caller.call("PATCH", "/v1/settings", json={"scoring": scoring})
+        model = "SELECT model_version FROM tenancy.organisations WHERE org_id = $1"
+        return answer.json()["scoring"], await world.admin.fetchval(model, caller.org_id)
+
+    rules = {"rules": [{"rule": "ü", "when": "phone is given", "points": 0.5}]}
+    assert await patch(None) == (None, 1)
+    assert await patch(rules) == (rules, 2)
+    assert await patch({"rules": [{"points": 0.5, "when": "phone is given", "rule": "ü"}]}) == (rules, 2)
+    await caller.call("PATCH", "/v1/settings", json={"name": "Other"})
+    assert await patch({"rules": []}) == ({"rules": []}, 3)
+    assert await patch(None) == (None, 4)
 
 
 async def test_organisations_are_the_operators(world: World, database: Database) -> None:
