@@ -49,6 +49,7 @@ check: ## formatting, lint, types, import rules, Dockerfiles, schemas, generated
 	.venv/bin/hadolint deploy/Dockerfile tests/compose/standins/*/Dockerfile
 	$(VENV) -m tools.check_schemas
 	$(VENV) -m tools.metrics_catalogue
+	$(VENV) -m tools.openapi
 
 bench: ## speed side by side with peers; writes the table of docs/benchmarks.md
 	@$(PYTHON) -m deploy.local.bootstrap --all

@@ -1,11 +1,18 @@
 """Checking a JSON body field by field: all that is wrong is named at once."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from shared.errors import Detail, invalid_request
 
 Check = Callable[[Any], list[Detail]]
+# What a line of text doesn't hold: control characters, ends of lines, blanks but the space, and what is invisible or turns the direction of text around.
+# (U+200C and U+200D stay: names and emoji need them.) As a regular expression, so that the OpenAPI document says the very same.
+_UNSEEN = r"\u0000-\u001f\u007f-\u00a0\u00ad\u061c\u1680\u180e\u2000-\u200b\u200e\u200f\u2028-\u202f\u205f-\u206f\u3000\ud800-\udfff\ufeff\ufff9-\ufffb"
+SEEN = f"[^{_UNSEEN}]"  # one character, spaces too
+LINE = f"^ *[^ {_UNSEEN}]{SEEN}*$"  # not only spaces
+_line, _seen = re.compile(LINE), re.compile(f"{SEEN}*")
 
 
 def checked(body: Any, fields: Mapping[str, Check], required: Iterable[str] = ()) -> dict[str, Any]:
@@ -20,8 +27,13 @@ def checked(body: Any, fields: Mapping[str, Check], required: Iterable[str] = ()
     return body
 
 
+def is_seen(value: str) -> bool:
+    """Whether a text has only characters that a line may have; it may be empty."""
+    return _seen.fullmatch(value) is not None
+
+
 def line(field: str, value: Any, length_max: int) -> list[Detail]:
     """Text that a person reads, on one line."""
-    if isinstance(value, str) and 1 <= len(value) <= length_max and value.isprintable() and value.strip():
+    if isinstance(value, str) and 1 <= len(value) <= length_max and _line.fullmatch(value):
         return []
     return [Detail(field, f"must be text of 1 to {length_max} printable characters, on one line")]

@@ -6,7 +6,7 @@ import re
 import secrets
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import asyncpg
@@ -87,29 +87,37 @@ class Authenticator:
         structlog.contextvars.bind_contextvars(org_id=row["org_id"], key_id=match[1])
         return Principal(row["org_id"], match[1], frozenset(row["scopes"]), address_of(request))
 
-    def requires(self, *scopes: str) -> Callable[[Request], Awaitable[Principal]]:
+    def requires(self, *scopes: str) -> "Requires":
         """A FastAPI dependency: the principal, who has all of `scopes`."""
-
-        async def dependency(request: Request) -> Principal:
-            principal = await self.principal(request)
-            for scope in scopes:
-                principal.require(scope)
-            return principal
-
-        return dependency
+        return Requires(self, scopes)
 
 
-def operator(token: str) -> Callable[[Request], Awaitable[None]]:
+@dataclass(frozen=True)
+class Requires:
+    """A FastAPI dependency that lets a key with all of `scopes` through; without any, every good key. The OpenAPI document reads it from the routes."""
+
+    authenticator: Authenticator
+    scopes: tuple[str, ...]
+
+    async def __call__(self, request: Request) -> Principal:
+        principal = await self.authenticator.principal(request)
+        for scope in self.scopes:
+            principal.require(scope)
+        return principal
+
+
+@dataclass(frozen=True)
+class Operator:
     """A FastAPI dependency: only the operator, who has `token`, gets through. Without a token what it guards is not there at all."""
 
-    async def dependency(request: Request) -> None:
-        if not token:
+    token: str = field(repr=False)
+
+    async def __call__(self, request: Request) -> None:
+        if not self.token:
             raise not_found(f"'{request.url.path}'")
         given = request.headers.get("authorization", "").encode()
-        if not hmac.compare_digest(given, f"Bearer {token}".encode()):
+        if not hmac.compare_digest(given, f"Bearer {self.token}".encode()):
             raise unauthorized()
-
-    return dependency
 
 
 # ---- requests

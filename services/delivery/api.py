@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import RedirectResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from services.delivery import operations
 from services.delivery.core import links, ranges
 from services.delivery.core.access import Access, Standing, decide
 from services.delivery.metrics import DOWNLOADED
@@ -178,7 +179,7 @@ def create_router(downloads: Downloads, authenticator: Authenticator) -> APIRout
     downloader = Annotated[Principal, Depends(authenticator.requires("exports:download"))]
     reader = Annotated[Principal, Depends(authenticator.requires("exports:read"))]
 
-    @router.api_route("/v1/exports/{export_id}/files/{name}", methods=["GET", "HEAD"])
+    @router.api_route("/v1/exports/{export_id}/files/{name}", methods=["GET", "HEAD"], **operations.GET_FILE)
     async def get_file(request: Request, export_id: str, name: str, principal: downloader) -> Response:
         redirect = _wants_redirect(request)
         found = await downloads.find(principal.org_id, export_id, name)
@@ -188,7 +189,7 @@ def create_router(downloads: Downloads, authenticator: Authenticator) -> APIRout
             return RedirectResponse(location, 307, headers={"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"})
         return await downloads.serve(request, name, found)
 
-    @router.api_route("/v1/downloads/{token}", methods=["GET", "HEAD"])
+    @router.api_route("/v1/downloads/{token}", methods=["GET", "HEAD"], **operations.FOLLOW_LINK)
     async def follow_link(request: Request, token: str) -> Response:
         refuse_unknown_parameters(request, set())
         claim = downloads.claim(token)
@@ -196,7 +197,7 @@ def create_router(downloads: Downloads, authenticator: Authenticator) -> APIRout
         log.info("download_by_link", org_id=claim.org_id, export_id=claim.export_id, file=claim.name)
         return await downloads.serve(request, claim.name, found)
 
-    @router.api_route("/v1/exports/{export_id}/manifest", methods=["GET", "HEAD"])
+    @router.api_route("/v1/exports/{export_id}/manifest", methods=["GET", "HEAD"], **operations.GET_MANIFEST)
     async def get_manifest(request: Request, export_id: str, principal: reader) -> Response:
         refuse_unknown_parameters(request, set())
         text = await downloads.manifest(principal.org_id, export_id)

@@ -5,8 +5,9 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, Response
 
+from services.delivery import operations
 from services.delivery.keyring import Keyring
-from shared.http import operator, read_nothing, refuse_unknown_parameters
+from shared.http import Operator, read_nothing, refuse_unknown_parameters
 from shared.signing import KEYS_PATH, PublicKey, to_jwks
 
 CACHE_SECONDS = 300
@@ -14,27 +15,27 @@ CACHE_SECONDS = 300
 
 def keys_router(keyring: Keyring, operator_token: str) -> APIRouter:
     router = APIRouter()
-    operators = [Depends(operator(operator_token))]
+    operators = [Depends(Operator(operator_token))]
 
-    @router.api_route(KEYS_PATH, methods=["GET", "HEAD"])
-    async def public_keys(request: Request) -> Response:
+    @router.api_route(KEYS_PATH, methods=["GET", "HEAD"], **operations.LIST_PUBLIC_KEYS)
+    async def list_public_keys(request: Request) -> Response:
         refuse_unknown_parameters(request, set())
         headers = {"Cache-Control": f"public, max-age={CACHE_SECONDS}", "Access-Control-Allow-Origin": "*"}
         return JSONResponse(to_jwks(await keyring.public()), headers=headers)
 
-    @router.get("/v1/signing-keys", dependencies=operators)
-    async def list_keys(request: Request) -> Response:
+    @router.get("/v1/signing-keys", dependencies=operators, **operations.LIST_SIGNING_KEYS)
+    async def list_signing_keys(request: Request) -> Response:
         refuse_unknown_parameters(request, set())
         return JSONResponse({"data": [_view(key) for key in await keyring.public()]})
 
-    @router.post("/v1/signing-keys/rotate", dependencies=operators)
-    async def rotate(request: Request) -> Response:
+    @router.post("/v1/signing-keys/rotate", dependencies=operators, **operations.ROTATE_SIGNING_KEY)
+    async def rotate_signing_key(request: Request) -> Response:
         await read_nothing(request)
         made, retired = await keyring.rotate()
         return JSONResponse({"id": made, "retired": retired}, 201)
 
-    @router.post("/v1/signing-keys/{key_id}/revoke", dependencies=operators)
-    async def revoke(request: Request, key_id: str) -> Response:
+    @router.post("/v1/signing-keys/{key_id}/revoke", dependencies=operators, **operations.REVOKE_SIGNING_KEY)
+    async def revoke_signing_key(request: Request, key_id: str) -> Response:
         await read_nothing(request)
         await keyring.revoke(key_id if "\x00" not in key_id else "")
         return Response(status_code=204)

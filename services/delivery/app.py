@@ -3,6 +3,8 @@
 from datetime import timedelta
 from functools import partial
 
+from fastapi import APIRouter, FastAPI
+
 from services.delivery.api import Downloads, create_router
 from services.delivery.api_keys import keys_router
 from services.delivery.assembler import Assembler, Lane
@@ -27,6 +29,17 @@ POOL_SIZE = 20
 KEYS_POOL_SIZE = 4
 
 
+def create_http(
+    downloads: Downloads, keyring: Keyring, webhooks: APIRouter, auth: Authenticator, operator_token: str,
+) -> FastAPI:  # fmt: skip
+    """All of its HTTP, on parts that are there or (for the OpenAPI document) not."""
+    api = create_api("Waybill delivery")
+    api.include_router(create_router(downloads, auth))
+    api.include_router(keys_router(keyring, operator_token))
+    api.include_router(webhooks)
+    return api
+
+
 async def build() -> Service:
     settings = Settings()
     configure("delivery", settings.log_level, settings.otlp_endpoint)
@@ -47,11 +60,10 @@ async def build() -> Service:
     bulk = Assembler(store, objects, publisher, Lane("bulk", False, settings.delivery_assemblers, settings.delivery_files_open), lease)
     express = Assembler(store, objects, publisher, Lane("express", True, 1, 16), lease)
     handler = CommandHandler(store, objects, publisher, at_once, {False: bulk, True: express}, janitor.discard_asked)
-    api = create_api("Waybill delivery")
-    api.include_router(create_router(Downloads(store, objects, serving, settings.secret_key, settings.public_url), Authenticator(keys)))
-    api.include_router(keys_router(keyring, settings.operator_token))
-    webhooks = assemble_webhooks(settings, pool, Authenticator(keys))
-    api.include_router(webhooks.router)
+    auth = Authenticator(keys)
+    webhooks = assemble_webhooks(settings, pool, auth)
+    downloads = Downloads(store, objects, serving, settings.secret_key, settings.public_url)
+    api = create_http(downloads, keyring, webhooks.router, auth, settings.operator_token)
     service = Service("delivery", api, settings.delivery_http, broker, producer)
     session = settings.kafka_session_seconds
     letters = service.dead_letters(settings)

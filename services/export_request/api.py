@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, Response
 
-from services.export_request import catalogue
+from services.export_request import catalogue, operations
 from services.export_request.core.life import RUNNING, Status
 from services.export_request.core.view import retry_after_seconds
 from services.export_request.intake import Intake
@@ -29,7 +29,7 @@ def exports_router(intake: Intake, exports: Exports, live: Live, auth: Authentic
         headers = {"Retry-After": str(retry_after_seconds(row, clock()))} if row["status"] in RUNNING else {}
         return JSONResponse(view, status, headers=headers)
 
-    @routes.post("/v1/exports")
+    @routes.post("/v1/exports", **operations.POST_EXPORT)
     async def post_export(request: Request, principal: Principal = writes) -> Response:
         refuse_unknown_parameters(request, set())
         body = await read_json(request)
@@ -39,7 +39,7 @@ def exports_router(intake: Intake, exports: Exports, live: Live, auth: Authentic
         answer.headers["Location"] = f"/v1/exports/{row['id']}"
         return answer
 
-    @routes.post("/v1/exports/{export_id}/rerun")
+    @routes.post("/v1/exports/{export_id}/rerun", **operations.RERUN_EXPORT)
     async def rerun_export(request: Request, export_id: str, principal: Principal = writes) -> Response:
         await read_nothing(request)
         row = await intake.rerun(principal.org_id, id_of(export_id), _idempotency_key(request), f"key:{principal.key_id}")
@@ -47,7 +47,7 @@ def exports_router(intake: Intake, exports: Exports, live: Live, auth: Authentic
         answer.headers["Location"] = f"/v1/exports/{row['id']}"
         return answer
 
-    @routes.get("/v1/exports")
+    @routes.get("/v1/exports", **operations.LIST_EXPORTS)
     async def list_exports(request: Request, principal: Principal = reads) -> Response:
         _refuse_parameters(request)
         wanted, count = _wanted(request), limit_of(request)
@@ -58,26 +58,26 @@ def exports_router(intake: Intake, exports: Exports, live: Live, auth: Authentic
         following = cursors.sign(secret, scope, rows[-1]["created_at"], rows[-1]["id"]) if more else None
         return JSONResponse({"data": [await exports.view(row) for row in rows], "next_cursor": following, "has_more": more})
 
-    @routes.get("/v1/exports/{export_id}")
+    @routes.get("/v1/exports/{export_id}", **operations.GET_EXPORT)
     async def get_export(request: Request, export_id: str, principal: Principal = reads) -> Response:
         refuse_unknown_parameters(request, set())
         row = await exports.get(principal.org_id, id_of(export_id))
         return shown(row, await exports.view(row))
 
-    @routes.delete("/v1/exports/{export_id}")
+    @routes.delete("/v1/exports/{export_id}", **operations.DELETE_EXPORT)
     async def delete_export(request: Request, export_id: str, principal: Principal = writes) -> Response:
         refuse_unknown_parameters(request, set())
         row = await exports.remove(principal.org_id, id_of(export_id))
         return Response(status_code=204) if row is None else shown(row, await exports.view(row), 202)
 
-    @routes.get("/v1/exports/{export_id}/events")
-    async def events(request: Request, export_id: str, principal: Principal = reads) -> Response:
+    @routes.get("/v1/exports/{export_id}/events", **operations.GET_EXPORT_EVENTS)
+    async def get_export_events(request: Request, export_id: str, principal: Principal = reads) -> Response:
         refuse_unknown_parameters(request, set())
         row = await exports.get(principal.org_id, id_of(export_id))
         return live.answer(principal.org_id, row)
 
-    @routes.get("/v1/datasets")
-    async def datasets(request: Request, principal: Principal = reads) -> Response:
+    @routes.get("/v1/datasets", **operations.LIST_DATASETS)
+    async def list_datasets(request: Request, principal: Principal = reads) -> Response:
         refuse_unknown_parameters(request, set())
         return JSONResponse({"data": catalogue.describe(await exports.custom_properties(principal.org_id))})
 

@@ -5,11 +5,12 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, Response
 
+from services.export_request import operations_tenancy as operations
 from services.export_request.core import tenancy as checks
 from services.export_request.tenancy import Tenancy, key_view
 from shared import cursors
 from shared.checks import Check, checked
-from shared.http import Authenticator, Principal, id_of, limit_of, operator, read_json, refuse_unknown_parameters
+from shared.http import Authenticator, Operator, Principal, id_of, limit_of, read_json, refuse_unknown_parameters
 
 _SETTINGS: dict[str, Check] = {
     "name": checks.name, "timezone": checks.timezone, "custom_properties": checks.custom_properties, "scoring": checks.scoring,
@@ -20,14 +21,14 @@ _ORGANISATION: dict[str, Check] = {"org_id": checks.org_id, "name": checks.name,
 
 def settings_router(tenancy: Tenancy, auth: Authenticator) -> APIRouter:
     routes = APIRouter()
-    reads, writes = Depends(auth.principal), Depends(auth.requires("settings:write"))
+    reads, writes = Depends(auth.requires()), Depends(auth.requires("settings:write"))
 
-    @routes.get("/v1/settings")
+    @routes.get("/v1/settings", **operations.GET_SETTINGS)
     async def get_settings(request: Request, principal: Principal = reads) -> Response:
         refuse_unknown_parameters(request, set())
         return JSONResponse(await tenancy.settings(principal.org_id))
 
-    @routes.patch("/v1/settings")
+    @routes.patch("/v1/settings", **operations.PATCH_SETTINGS)
     async def patch_settings(request: Request, principal: Principal = writes) -> Response:
         refuse_unknown_parameters(request, set())
         changes = checked(await read_json(request), _SETTINGS)
@@ -40,14 +41,14 @@ def keys_router(tenancy: Tenancy, auth: Authenticator, secret: bytes, overlap_se
     routes = APIRouter()
     admin = Depends(auth.requires("admin"))
 
-    @routes.post("/v1/api-keys")
+    @routes.post("/v1/api-keys", **operations.POST_KEY)
     async def post_key(request: Request, principal: Principal = admin) -> Response:
         refuse_unknown_parameters(request, set())
         body = checked(await read_json(request), _KEY, ("name", "scopes"))
         made = await tenancy.add_key(principal.org_id, body["name"], body["scopes"], body.get("expires_in_seconds"))
         return JSONResponse(made, 201, headers={"Location": f"/v1/api-keys/{made['id']}", "Cache-Control": "no-store"})
 
-    @routes.get("/v1/api-keys")
+    @routes.get("/v1/api-keys", **operations.LIST_KEYS)
     async def list_keys(request: Request, principal: Principal = admin) -> Response:
         refuse_unknown_parameters(request, {"limit", "cursor"})
         count, scope = limit_of(request), f"api-keys/{principal.org_id}"
@@ -57,13 +58,13 @@ def keys_router(tenancy: Tenancy, auth: Authenticator, secret: bytes, overlap_se
         following = cursors.sign(secret, scope, rows[-1]["created_at"], rows[-1]["id"]) if more else None
         return JSONResponse({"data": [key_view(row) for row in rows], "next_cursor": following, "has_more": more})
 
-    @routes.delete("/v1/api-keys/{key_id}")
+    @routes.delete("/v1/api-keys/{key_id}", **operations.DELETE_KEY)
     async def delete_key(request: Request, key_id: str, principal: Principal = admin) -> Response:
         refuse_unknown_parameters(request, set())
         await tenancy.revoke_key(principal.org_id, id_of(key_id))
         return Response(status_code=204)
 
-    @routes.post("/v1/api-keys/{key_id}/rotate")
+    @routes.post("/v1/api-keys/{key_id}/rotate", **operations.ROTATE_KEY)
     async def rotate_key(request: Request, key_id: str, principal: Principal = admin) -> Response:
         refuse_unknown_parameters(request, set())
         made = await tenancy.rotate_key(principal.org_id, id_of(key_id), overlap_seconds)
@@ -75,16 +76,16 @@ def keys_router(tenancy: Tenancy, auth: Authenticator, secret: bytes, overlap_se
 def organisations_router(tenancy: Tenancy, operator_token: str) -> APIRouter:
     """Not there at all where no operator token is configured."""
     routes = APIRouter()
-    operators = [Depends(operator(operator_token))]
+    operators = [Depends(Operator(operator_token))]
 
-    @routes.post("/v1/organisations", dependencies=operators)
+    @routes.post("/v1/organisations", dependencies=operators, **operations.POST_ORGANISATION)
     async def post_organisation(request: Request) -> Response:
         refuse_unknown_parameters(request, set())
         body: dict[str, Any] = checked(await read_json(request), _ORGANISATION, ("org_id", "name"))
         made = await tenancy.create(body["org_id"], body["name"], body.get("timezone", "UTC"))
         return JSONResponse(made, 201, headers={"Cache-Control": "no-store"})
 
-    @routes.get("/v1/organisations", dependencies=operators)
+    @routes.get("/v1/organisations", dependencies=operators, **operations.LIST_ORGANISATIONS)
     async def list_organisations(request: Request) -> Response:
         refuse_unknown_parameters(request, {"limit", "cursor"})
         count = limit_of(request)

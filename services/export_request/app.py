@@ -8,6 +8,7 @@ import asyncpg
 from aiokafka import AIOKafkaProducer
 from fastapi import FastAPI
 
+from services.export_request.about import about_router
 from services.export_request.api import exports_router
 from services.export_request.api_tenancy import keys_router, organisations_router, settings_router
 from services.export_request.assembly import Assembly
@@ -68,6 +69,7 @@ def assemble(
     http.include_router(settings_router(tenancy, auth))
     http.include_router(keys_router(tenancy, auth, secret, settings.rotation_overlap_seconds))
     http.include_router(organisations_router(tenancy, settings.operator_token))
+    http.include_router(about_router())
     return Parts(http, outbox, planner, releaser, Sweeper(pool, inbox, outbox, effects, settings, clock), Handlers(intake, tracker))
 
 

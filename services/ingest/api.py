@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect
 from services.ingest.body import Lines, is_gzip, unpacked
 from services.ingest.core.records import Record, decode, too_large
 from services.ingest.metrics import RECORDS
+from services.ingest.operations import POST_RECORDS
 from services.ingest.store import Store, Written
 from shared.errors import ApiError, Detail, PermanentError, invalid_request
 from shared.http import Authenticator, Principal, refuse_unknown_parameters
@@ -54,7 +55,7 @@ class Reader:
 def router(store: Store, authenticator: Authenticator) -> APIRouter:
     routes = APIRouter()
 
-    @routes.post("/v1/records")
+    @routes.post("/v1/records", **POST_RECORDS)
     async def post_records(request: Request, principal: Principal = Depends(authenticator.requires("records:write"))) -> Response:  # noqa: B008
         refuse_unknown_parameters(request, {"atomic"})
         atomic = request.query_params.get("atomic", "false")

@@ -2,6 +2,8 @@
 
 import gc
 
+from fastapi import FastAPI
+
 from services.ingest.api import router
 from services.ingest.handlers import LANES, Lane, Topic, subscribe_records
 from services.ingest.settings import Settings
@@ -13,6 +15,13 @@ from shared.observability import configure
 from shared.outbox import Outbox
 from shared.runtime import Service, create_broker, create_producer, kafka_check
 from shared.topics import RECORDS
+
+
+def create_http(store: Store, auth: Authenticator) -> FastAPI:
+    """All of its HTTP, on parts that are there or (for the OpenAPI document) not."""
+    http = create_api("Waybill ingest")
+    http.include_router(router(store, auth))
+    return http
 
 
 async def build() -> Service:
@@ -27,9 +36,7 @@ async def build() -> Service:
     producer = create_producer(settings.kafka, "waybill-ingest")
     broker = create_broker(settings.kafka, "waybill-ingest")
     store, outbox = Store(pool), Outbox(pool, producer, "ingest")
-    http = create_api("Waybill ingest")
-    http.include_router(router(store, Authenticator(keys)))
-    service = Service("ingest", http, settings.ingest_http, broker, producer)
+    service = Service("ingest", create_http(store, Authenticator(keys)), settings.ingest_http, broker, producer)
     topic = Topic(lambda: topic_id(producer.client, RECORDS))
     dead_letters = service.dead_letters(settings, public=True)
     lanes = [Lane(store, dead_letters, topic, service.fail) for _ in range(LANES)]

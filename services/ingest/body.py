@@ -11,8 +11,9 @@ from shared.errors import ApiError, Detail, invalid_request, too_large
 UNPACKED_BYTES_MAX = 64 << 20
 PIECE_BYTES = 256 * 1024
 _GZIP = 31  # zlib's window bits for gzip alone
+NDJSON, PACKED = "application/x-ndjson", "application/gzip"
 _PLAIN_TYPES = (
-    "", "application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines", "application/json",
+    "", NDJSON, "application/ndjson", "application/jsonl", "application/x-jsonlines", "application/json",
     "application/octet-stream", "text/plain", "application/x-www-form-urlencoded",
 )  # fmt: skip
 
@@ -21,11 +22,11 @@ def is_gzip(request: Request) -> bool:
     """Whether the body is packed. 415 for a content type or encoding that isn't taken."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
-    if kind not in (*_PLAIN_TYPES, "application/gzip", "application/x-gzip"):
+    if kind not in (*_PLAIN_TYPES, PACKED, "application/x-gzip"):
         raise ApiError(415, "unsupported_media_type", "The body must be application/x-ndjson, or application/gzip.")
     if encoding not in ("identity", "", "gzip", "x-gzip"):
         raise ApiError(415, "unsupported_media_type", "The content encoding must be gzip, or none.")
-    return encoding in ("gzip", "x-gzip") or kind in ("application/gzip", "application/x-gzip")
+    return encoding in ("gzip", "x-gzip") or kind in (PACKED, "application/x-gzip")
 
 
 async def unpacked(request: Request, gzip: bool) -> AsyncIterator[bytes]:

@@ -1,17 +1,15 @@
 """conversations: one row a conversation, with all its messages and events; as a transcript in txt."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, ClassVar
-
-from pydantic import AfterValidator
+from typing import ClassVar
 
 from shared.datasets import filters
 from shared.datasets.base import Dataset, any_of
-from shared.datasets.filters import Filter, Instant, TagFilter, Text, Texts, choice
+from shared.datasets.filters import Filter, Instant, TagFilter, Texts
 from shared.datasets.plan import Column, ColumnType, CustomProperty, Dimension, PlanSpec
 from shared.datasets.sql import current, duck_literal, found, instant, lookup, pulled, texts
 
-Status = Annotated[Text, AfterValidator(choice("new", "pending", "resolved"))]
+Status = filters.one_of("new", "pending", "resolved")
 NESTED = frozenset({"json", "jsonl"})
 
 

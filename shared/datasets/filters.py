@@ -9,9 +9,11 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    GetJsonSchemaHandler,
     StrictStr,
     ValidationError,
     ValidationInfo,
+    WithJsonSchema,
     model_validator,
 )
 
@@ -49,16 +51,29 @@ def choice(*allowed: str) -> Callable[[str], str]:
     return check
 
 
-Text = Annotated[StrictStr, AfterValidator(_clean)]
-Texts = Annotated[list[Text], Field(min_length=1, max_length=IDS_MAX), BeforeValidator(_as_list)]
+def one_of(*allowed: str) -> Any:
+    """A text that is one of `allowed`."""
+    return Annotated[Text, AfterValidator(choice(*allowed)), WithJsonSchema({"type": "string", "enum": list(allowed)})]
+
+
+class _OneOrMany:
+    """In a JSON schema: a single value stands for a list of one."""
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        many = handler(schema)
+        return {"anyOf": [many["items"], many]}
 
 
 def list_of(item: Any) -> Any:
     """A list of `item`, at least one; a single value stands for a list of one."""
-    return Annotated[list[item], Field(min_length=1, max_length=IDS_MAX), BeforeValidator(_as_list)]
+    return Annotated[list[item], Field(min_length=1, max_length=IDS_MAX), BeforeValidator(_as_list), _OneOrMany()]
 
 
-Instant = Annotated[Text, AfterValidator(_instant)]
+Text = Annotated[StrictStr, AfterValidator(_clean)]
+Texts = Annotated[list[Text], Field(min_length=1, max_length=IDS_MAX), BeforeValidator(_as_list), _OneOrMany()]
+Instant = Annotated[
+    Text, AfterValidator(_instant), WithJsonSchema({"type": "string", "anyOf": [{"format": "date"}, {"format": "date-time"}]})
+]
 
 
 class TagFilter(BaseModel):
@@ -78,6 +93,15 @@ class TagFilter(BaseModel):
         if (self.any is None) == (self.all is None):
             raise ValueError("must hold either any or all")
         return self
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        texts = {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": IDS_MAX}
+        given = {"anyOf": [{"type": "string"}, texts]}
+        either = [
+            {"type": "object", "properties": {name: given}, "required": [name], "additionalProperties": False} for name in ("any", "all")
+        ]
+        return {"anyOf": [*given["anyOf"], *either], "description": cls.__doc__}
 
 
 class Filter(BaseModel):

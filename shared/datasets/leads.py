@@ -3,18 +3,18 @@
 from collections.abc import Mapping, Sequence
 from typing import Annotated, ClassVar
 
-from pydantic import AfterValidator, Field, StrictInt
+from pydantic import Field, StrictInt
 
 from shared.datasets import filters
 from shared.datasets.base import Dataset, any_of
-from shared.datasets.filters import Filter, Instant, TagFilter, Text, Texts, choice
+from shared.datasets.filters import Filter, Instant, TagFilter, Text, Texts
 from shared.datasets.plan import Column, ColumnType, CustomProperty, Dimension, PlanSpec
 from shared.datasets.sql import current, found, instant, literal, lookup, pulled, texts
 
 NESTED = frozenset({"json", "jsonl"})
 FLAT = frozenset({"csv", "xlsx", "parquet"})
-Status = Annotated[Text, AfterValidator(choice("new", "qualified", "contacted", "converted", "lost"))]
-Source = Annotated[Text, AfterValidator(choice("chat", "api", "import", "form"))]
+Status = filters.one_of("new", "qualified", "contacted", "converted", "lost")
+Source = filters.one_of("chat", "api", "import", "form")
 Score = Annotated[StrictInt, Field(ge=0, le=100)]
 
 

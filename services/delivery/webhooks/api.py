@@ -7,6 +7,7 @@ from fastapi.responses import JSONResponse, Response
 
 from services.delivery.core.webhooks import bodies
 from services.delivery.core.webhooks.view import delivery_view, endpoint_view
+from services.delivery.webhooks import operations
 from services.delivery.webhooks.endpoints import Endpoints
 from services.delivery.webhooks.store import WebhookStore
 from shared import cursors
@@ -22,53 +23,53 @@ def webhooks_router(endpoints: Endpoints, store: WebhookStore, auth: Authenticat
     routes = APIRouter()
     allowed = Depends(auth.requires("webhooks:write"))
 
-    @routes.post(PATH)
+    @routes.post(PATH, **operations.POST_ENDPOINT)
     async def post_endpoint(request: Request, principal: Principal = allowed) -> Response:
         refuse_unknown_parameters(request, set())
         made = await endpoints.create(principal.org_id, await read_json(request))
         return JSONResponse(made, 201, headers={"Location": f"{PATH}/{made['id']}", **SHOWN_ONCE})
 
-    @routes.get(PATH)
+    @routes.get(PATH, **operations.LIST_ENDPOINTS)
     async def list_endpoints(request: Request, principal: Principal = allowed) -> Response:
         refuse_unknown_parameters(request, {"limit", "cursor"})
         count, scope = limit_of(request), f"webhook-endpoints/{principal.org_id}"
         rows = await store.endpoints(principal.org_id, _after(request, secret, scope), count + 1)
         return _page(rows, count, secret, scope, [endpoint_view(row, utc_now()) for row in rows[:count]])
 
-    @routes.get(PATH + "/{endpoint_id}")
+    @routes.get(PATH + "/{endpoint_id}", **operations.GET_ENDPOINT)
     async def get_endpoint(request: Request, endpoint_id: str, principal: Principal = allowed) -> Response:
         refuse_unknown_parameters(request, set())
         return JSONResponse(await endpoints.show(principal.org_id, id_of(endpoint_id)))
 
-    @routes.patch(PATH + "/{endpoint_id}")
+    @routes.patch(PATH + "/{endpoint_id}", **operations.PATCH_ENDPOINT)
     async def patch_endpoint(request: Request, endpoint_id: str, principal: Principal = allowed) -> Response:
         refuse_unknown_parameters(request, set())
         return JSONResponse(await endpoints.change(principal.org_id, id_of(endpoint_id), await read_json(request)))
 
-    @routes.delete(PATH + "/{endpoint_id}")
+    @routes.delete(PATH + "/{endpoint_id}", **operations.DELETE_ENDPOINT)
     async def delete_endpoint(request: Request, endpoint_id: str, principal: Principal = allowed) -> Response:
         refuse_unknown_parameters(request, set())
         await endpoints.delete(principal.org_id, id_of(endpoint_id))
         return Response(status_code=204)
 
-    @routes.post(PATH + "/{endpoint_id}/rotate-secret")
+    @routes.post(PATH + "/{endpoint_id}/rotate-secret", **operations.ROTATE_SECRET)
     async def rotate_secret(request: Request, endpoint_id: str, principal: Principal = allowed) -> Response:
         refuse_unknown_parameters(request, set())
         made = await endpoints.rotate(principal.org_id, id_of(endpoint_id), await read_json(request, optional=True))
         return JSONResponse(made, headers=SHOWN_ONCE)
 
-    @routes.post(PATH + "/{endpoint_id}/test")
+    @routes.post(PATH + "/{endpoint_id}/test", **operations.TEST_ENDPOINT)
     async def test_endpoint(request: Request, endpoint_id: str, principal: Principal = allowed) -> Response:
         refuse_unknown_parameters(request, set())
         bodies.empty_body(await read_json(request, optional=True))
         return JSONResponse(await endpoints.test(principal.org_id, id_of(endpoint_id)))
 
-    @routes.post(PATH + "/{endpoint_id}/recover")
+    @routes.post(PATH + "/{endpoint_id}/recover", **operations.RECOVER)
     async def recover(request: Request, endpoint_id: str, principal: Principal = allowed) -> Response:
         refuse_unknown_parameters(request, set())
         return JSONResponse(await endpoints.recover(principal.org_id, id_of(endpoint_id), await read_json(request)), 202)
 
-    @routes.get(PATH + "/{endpoint_id}/deliveries")
+    @routes.get(PATH + "/{endpoint_id}/deliveries", **operations.LIST_DELIVERIES)
     async def list_deliveries(request: Request, endpoint_id: str, principal: Principal = allowed) -> Response:
         statuses, count = _statuses(request), limit_of(request)
         await endpoints.show(principal.org_id, id_of(endpoint_id))
@@ -77,7 +78,7 @@ def webhooks_router(endpoints: Endpoints, store: WebhookStore, auth: Authenticat
         rows = await store.deliveries(principal.org_id, id_of(endpoint_id), statuses, before, count + 1)
         return _page(rows, count, secret, scope, [delivery_view(row) for row in rows[:count]])
 
-    @routes.post(PATH + "/{endpoint_id}/deliveries/{delivery_id}/redeliver")
+    @routes.post(PATH + "/{endpoint_id}/deliveries/{delivery_id}/redeliver", **operations.REDELIVER)
     async def redeliver(request: Request, endpoint_id: str, delivery_id: str, principal: Principal = allowed) -> Response:
         refuse_unknown_parameters(request, set())
         bodies.empty_body(await read_json(request, optional=True))

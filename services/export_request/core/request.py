@@ -13,6 +13,7 @@ from zoneinfo import available_timezones
 
 import rfc8785
 
+from shared.checks import is_seen
 from shared.datasets import registry as datasets
 from shared.datasets.base import Dataset
 from shared.datasets.instants import resolve_instant
@@ -268,9 +269,9 @@ class _Resolver:
             return {}
         for name, value in labels.items():
             field = f"labels.{name[:80]}"
-            if not 1 <= len(name) <= LABEL_NAME_MAX or not name.isprintable():
+            if not 1 <= len(name) <= LABEL_NAME_MAX or not is_seen(name):
                 self._refuse(field, f"a label's name must have 1 to {LABEL_NAME_MAX} printable characters")
-            if not isinstance(value, str) or len(value) > LABEL_VALUE_MAX or not value.isprintable():
+            if not isinstance(value, str) or len(value) > LABEL_VALUE_MAX or not is_seen(value):
                 self._refuse(field, f"must be text of at most {LABEL_VALUE_MAX} printable characters")
         return labels
 

@@ -7,6 +7,7 @@ import msgspec
 
 from shared.errors import PermanentError
 
+CODES = ("invalid_json", "invalid_value", "missing_field", "unknown_field", "too_large", "wrong_organisation")
 _WHERE = re.compile(r"^(?P<what>.*?)(?: - at `(?P<key>key in )?\$(?P<path>.*)`)?$", re.DOTALL)
 _NAMED = re.compile(r"^Object (?P<problem>contains unknown|missing required) field `(?P<name>.*)`$", re.DOTALL)
 _EXPECTED = re.compile(r"^Expected (?P<expected>.*), got `(?P<got>[^`]*)`$")

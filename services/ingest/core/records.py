@@ -30,6 +30,7 @@ _blank_before_colon = re.compile(rb'"[ \t\r\n]+:').search
 _control_character = re.compile("[\x00-\x1f\x7f-\x9f]").search
 _ENVELOPES: dict[str, Any] = {name: t.envelope_of(kind.data) for name, kind in RECORD_TYPES.items()}
 _KINDS: dict[Any, RecordType] = {t.tagged_envelope_of(name, kind.data): kind for name, kind in RECORD_TYPES.items()}
+TAGGED = tuple(_KINDS)
 _parse_tagged = msgspec.json.Decoder(functools.reduce(operator.or_, _KINDS)).decode
 _FREE_LEVEL = 3  # the record is level 1, its data 2
 

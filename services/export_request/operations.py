@@ -1,0 +1,212 @@
+"""What the HTTP operations on exports say of themselves (see shared/openapi.py). Names, formats, filters and limits are those of the registries and checks."""
+
+from typing import Any
+
+from services.export_request.core.life import Status
+from services.export_request.core.request import (
+    COLUMNS_MAX,
+    COMPRESSIONS,
+    KEY_MAX,
+    LABEL_NAME_MAX,
+    LABEL_VALUE_MAX,
+    LABELS_MAX,
+    WHOLE_MAX,
+)
+from shared.checks import SEEN
+from shared.datasets import registry as datasets
+from shared.datasets.base import Dataset
+from shared.datasets.plan import ColumnType
+from shared.formats import registry as formats
+from shared.openapi import (
+    BOOLEAN,
+    COUNT,
+    INSTANT,
+    LOCATION,
+    NOTHING,
+    PAGING,
+    RETRY_AFTER,
+    SHA256,
+    TIMEZONE,
+    WHEN,
+    Component,
+    answer,
+    body,
+    header,
+    link,
+    listed,
+    nullable,
+    of_model,
+    one_of,
+    operation,
+    page,
+    path,
+    query,
+    shown,
+    taken,
+    text,
+    whole,
+)
+
+_EXAMPLE_ID = "exp_01KBX9ZJ5V8Q3M2N7R4T6W0Y1A"
+EXPORT_ID = path("export_id", "The export's id.", _EXAMPLE_ID)
+IDEMPOTENCY_KEY = Component(
+    "idempotency_key",
+    header(
+        "Idempotency-Key", text(minLength=1, maxLength=KEY_MAX, pattern="^[ -~]+$"),
+        "The same key and body gives the same export, also when one came over Kafka; the same key with another body is a 409.",
+    ),
+    "parameters",
+)  # fmt: skip
+
+
+# ---- what is asked for
+
+
+def _export_of(dataset: Dataset) -> Component:
+    """The body for one dataset."""
+    asked = {key: None for column in dataset.columns() if column.asked for key in [column.key]}
+    columns = {"anyOf": [one_of(asked), text("A custom property of the organisation.", pattern="^custom_.")]}
+    ranged = (
+        {}
+        if dataset.range_rule == "refused"
+        else {"from": {**WHEN, "description": "The first instant."}, "to": {**WHEN, "description": "The first instant after."}}
+    )
+    properties: dict[str, Any] = {
+        "dataset": {"type": "string", "const": dataset.name},
+        "format": one_of(dataset.formats, default=dataset.default_format),
+        "formats": listed(one_of(dataset.formats), minItems=1, uniqueItems=True, description="In place of `format`: one scan, several files."),
+        **ranged,
+        "filter": of_model(dataset.filter_model),
+        "columns": listed(columns, minItems=1, maxItems=COLUMNS_MAX, uniqueItems=True, description="In this order; without them all that the format has by default."),
+        "timezone": {**TIMEZONE, "description": "An IANA name; without one the organisation's."},
+        "compression": one_of(COMPRESSIONS, default="none"),
+        "spreadsheet_safe": {**BOOLEAN, "default": True, "description": "Formulas can't run (csv only); lossless."},
+        "max_rows_per_file": whole(1, WHOLE_MAX),
+        "expires_in_seconds": whole(1, description="At most the organisation's retention."),
+        "labels": {
+            "type": "object", "maxProperties": LABELS_MAX,
+            "propertyNames": {"pattern": f"^{SEEN}+$", "minLength": 1, "maxLength": LABEL_NAME_MAX},
+            "additionalProperties": text(maxLength=LABEL_VALUE_MAX, pattern=f"^{SEEN}*$"),
+        },
+    }  # fmt: skip
+    required = ["dataset", *(["from", "to"] if dataset.range_rule == "required" else [])]
+    schema = taken(properties, required, title=f"{dataset.name} export", description=dataset.description)
+    return Component(f"{dataset.name.capitalize()}ExportRequest", {**schema, "not": {"required": ["format", "formats"]}})
+
+
+EXPORT_REQUEST = Component("ExportRequest", {
+    "oneOf": [_export_of(datasets.get(name)) for name in datasets.names()],
+    "discriminator": {
+        "propertyName": "dataset", "mapping": {n: f"#/components/schemas/{n.capitalize()}ExportRequest" for n in datasets.names()},
+    },
+})  # fmt: skip
+_REQUEST: dict[str, Any] = {
+    "dataset": "leads", "format": "csv", "from": "2026-03-01", "to": "2026-04-01", "filter": {"status": ["qualified"]},
+    "timezone": "Europe/Brussels", "labels": {"team": "sales"},
+}  # fmt: skip
+
+
+# ---- what is answered
+
+PROGRESS = Component("Progress", shown({
+    "rows_planned": COUNT, "rows_written": COUNT, "chunks_planned": COUNT, "chunks_done": COUNT,
+    "percent": nullable({"type": "number", "minimum": 0, "maximum": 100, "description": "Of the rows; null until the plan says how many there are."}),
+    "eta_seconds": nullable(whole(0)),
+    "queue_position": nullable(whole(0, description="While it waits for its turn.")),
+}))  # fmt: skip
+EXPORT_FILE = Component("ExportFile", shown({
+    "name": text(), "format": one_of(formats.names()), "media_type": text(), "rows": COUNT, "bytes": COUNT, "sha256": SHA256, "url": text(format="uri"),
+}))  # fmt: skip
+EXCLUDED = Component("ExcludedRows", shown({"reason": text(), "rows": COUNT}))
+_EXPORT_EXAMPLE: dict[str, Any] = {
+    "id": _EXAMPLE_ID, "request_id": None, "rerun_of": None, "dataset": "leads", "formats": ["csv"], "format": "csv", "status": "completed", "request": _REQUEST,
+    "progress": {"rows_planned": 2, "rows_written": 2, "chunks_planned": 1, "chunks_done": 1, "percent": 100, "eta_seconds": None, "queue_position": None},
+    "created_at": "2026-04-01T06:00:00Z", "started_at": "2026-04-01T06:00:00Z", "completed_at": "2026-04-01T06:00:01Z", "expires_at": "2026-05-01T06:00:00Z",
+    "files": [{
+        "name": f"leads_{_EXAMPLE_ID}.csv", "format": "csv", "media_type": "text/csv; charset=utf-8", "rows": 2, "bytes": 271,
+        "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "url": f"https://waybill.example/v1/exports/{_EXAMPLE_ID}/files/leads_{_EXAMPLE_ID}.csv",
+    }],
+    "manifest_url": f"https://waybill.example/v1/exports/{_EXAMPLE_ID}/manifest", "excluded": [], "error": None,
+}  # fmt: skip
+EXPORT = Component("Export", shown(
+    {
+        "id": text(), "request_id": nullable(text("The idempotency key.")), "rerun_of": nullable(text("The export that this one runs again.")),
+        "dataset": one_of(datasets.names()), "formats": listed(one_of(formats.names()), minItems=1), "format": one_of(formats.names(), description="The first of them."),
+        "status": one_of(Status), "request": {"type": ["object", "null"], "description": "As it was asked for, without secrets."}, "progress": PROGRESS,
+        "created_at": INSTANT, "started_at": nullable(INSTANT), "completed_at": nullable(INSTANT), "expires_at": INSTANT,
+        "files": listed(EXPORT_FILE), "manifest_url": nullable(text(format="uri")), "excluded": listed(EXCLUDED, description="Planned and not written; rows count once."),
+        "error": nullable(shown({"code": text("docs/errors.md explains each."), "message": text()})),
+    },
+    examples=[_EXPORT_EXAMPLE],
+))  # fmt: skip
+_THIS = {"export_id": "$response.body#/id"}
+_NEXT = {
+    "Follow": link("get_export", "How far it is.", **_THIS), "FollowLive": link("get_export_events", "How far it is, as it happens.", **_THIS),
+    "Cancel": link("delete_export", "Cancel it, or delete it once it has ended.", **_THIS), "Manifest": link("get_manifest", "What its files are, signed.", **_THIS),
+    "RunAgain": link("rerun_export", "At its own instant.", **_THIS),
+}  # fmt: skip
+_COLUMN = shown({
+    "key": text(), "header": text(), "type": one_of(ColumnType), "description": text(), "personal": BOOLEAN, "formats": listed(text(), description="The formats that can have it."),
+})  # fmt: skip
+DATASET = Component("Dataset", shown(
+    {
+        "name": text(), "description": text(), "formats": listed(text()), "default_format": text(), "columns": listed(_COLUMN),
+        "filters": listed(shown({"name": text(), "description": text()})), "range": one_of(("required", "optional", "refused")),
+        "limits": shown({"range_days_max": nullable(whole(1))}), "compression": listed(one_of(COMPRESSIONS)),
+    }
+))  # fmt: skip
+_DATASETS_EXAMPLE: dict[str, Any] = {"data": [{
+    "name": "leads", "description": "Leads with their score and custom properties.", "formats": ["csv", "json"], "default_format": "csv",
+    "columns": [{"key": "email", "header": "email", "type": "text", "description": "E-mail address", "personal": True, "formats": ["csv", "json"]}],
+    "filters": [{"name": "status", "description": ""}], "range": "optional", "limits": {"range_days_max": 1100}, "compression": ["none", "gzip", "zstd"],
+}]}  # fmt: skip
+
+
+def _as_export(description: str, headers: Any = RETRY_AFTER) -> dict[str, Any]:
+    return answer(description, EXPORT, headers=headers, links=_NEXT)
+
+
+# ---- operations
+
+POST_EXPORT = operation(
+    "Ask for an export", "Exports", {202: _as_export("Accepted: its instant is now.", LOCATION | RETRY_AFTER)},
+    description="Who asks twice with one `Idempotency-Key` gets one export. `Location` says where to look for it, `Retry-After` when.",
+    parameters=[IDEMPOTENCY_KEY], body=body(EXPORT_REQUEST, _REQUEST), errors=[409, 410, 422],
+)  # fmt: skip
+RERUN_EXPORT = operation(
+    "Run an export again at its own instant", "Exports", {202: _as_export("Accepted. Its files will be byte for byte the same, or it fails.", LOCATION | RETRY_AFTER)},
+    parameters=[EXPORT_ID, IDEMPOTENCY_KEY], body=NOTHING, errors=[409, 410],
+)  # fmt: skip
+LIST_EXPORTS = operation(
+    "List exports, newest first", "Exports", {200: answer("A page of them.", page(EXPORT))},
+    parameters=[
+        query("status", one_of(Status), "One of these.", many=True), query("dataset", one_of(datasets.names()), "One of these.", many=True),
+        query("label", text(pattern="^[^=\\x00]+=[^\\x00]*$", examples=["team=sales"]), "`<name>=<value>`; all of them.", many=True),
+        query("created_after", WHEN, "Asked for after this (a date: midnight UTC)."), query("created_before", WHEN, "Asked for before this."), *PAGING,
+    ],
+)  # fmt: skip
+GET_EXPORT = operation(
+    "Look at an export", "Exports", {200: _as_export("How far it is. While it runs, `Retry-After` says when to look again.")}, parameters=[EXPORT_ID],
+)  # fmt: skip
+DELETE_EXPORT = operation(
+    "Cancel a running export, or delete an ended one", "Exports",
+    {
+        202: _as_export("It is cancelled: its parts are removed, it stays readable."),
+        204: answer("It had ended, and is deleted with its manifest and files."),
+    },
+    parameters=[EXPORT_ID],
+)  # fmt: skip
+GET_EXPORT_EVENTS = operation(
+    "Follow an export live", "Exports",
+    {
+        200: answer(
+            "Server-sent events: `progress` whenever something changed, `end` with the last state; the data of each is the export.",
+            text(contentMediaType="text/event-stream"), media="text/event-stream",
+        ),
+    },
+    parameters=[EXPORT_ID],
+)  # fmt: skip
+LIST_DATASETS = operation(
+    "What can be exported", "Exports",
+    {200: answer("Every dataset: columns, filters, formats, limits.", Component("Datasets", shown({"data": listed(DATASET)}, examples=[_DATASETS_EXAMPLE])))},
+)  # fmt: skip
