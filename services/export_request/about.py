@@ -7,11 +7,10 @@ from pathlib import Path
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-import schemas
 from shared.http import refuse_unknown_parameters
 from shared.openapi import answer, operation
 
-FILE = Path(schemas.__file__).with_name("openapi.json")
+FILE = Path(__file__).resolve().parents[2] / "schemas" / "openapi.json"
 CACHE_SECONDS = 300
 GET_OPENAPI = operation(
     "This document", "About", {200: answer("OpenAPI 3.1, of all services.", {"type": "object"})}, public=True,
