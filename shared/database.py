@@ -77,11 +77,11 @@ async def tenant(pool: asyncpg.Pool, org_id: str, isolation: str = "read_committ
 
 
 @asynccontextmanager
-async def across_tenants(pool: asyncpg.Pool) -> AsyncIterator[Connection]:
-    """A transaction across organisations, as the role that reaches only the tables granted to it by name."""
+async def across_tenants(pool: asyncpg.Pool, role: str = DISPATCHER) -> AsyncIterator[Connection]:
+    """A transaction across organisations, as a role that reaches only the tables granted to it by name."""
     with sorted_errors():
         async with pool.acquire(timeout=5) as connection, connection.transaction():
-            await connection.execute(f"SET LOCAL ROLE {DISPATCHER}")
+            await connection.execute(f"SET LOCAL ROLE {role}")
             yield connection
 
 

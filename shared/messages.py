@@ -167,7 +167,7 @@ class PublishFailed(Message):
 class AuditEntry(Message):
     """anyone of ours → the audit trail: who did what to what. `org_id` null: the operator's own doing, above all organisations.
 
-    `actor` is `operator:<name>`, `key:<id>` or `service:<name>`; `details` is JSON, never with secrets; `address` is where the request came from, `purpose` why,
+    `actor` is `operator:<name>`, `key:<id>`, `kafka:<requested_by>`, `link:<id of the key that made it>` or `service:<name>`; `details` is JSON, never with secrets; `address` is where the request came from, `purpose` why,
     both empty where nobody said.
     """
 

@@ -34,7 +34,7 @@ def exports_router(intake: Intake, exports: Exports, live: Live, auth: Authentic
         refuse_unknown_parameters(request, set())
         body = await read_json(request)
         key = _idempotency_key(request)
-        row = await intake.over_http(ExportRequest(principal.org_id, body, key, f"key:{principal.key_id}"))
+        row = await intake.over_http(ExportRequest(principal.org_id, body, key, f"key:{principal.key_id}", by=principal))
         answer = shown(row, await exports.view(row), 202)
         answer.headers["Location"] = f"/v1/exports/{row['id']}"
         return answer
@@ -42,7 +42,7 @@ def exports_router(intake: Intake, exports: Exports, live: Live, auth: Authentic
     @routes.post("/v1/exports/{export_id}/rerun", **operations.RERUN_EXPORT)
     async def rerun_export(request: Request, export_id: str, principal: Principal = writes) -> Response:
         await read_nothing(request)
-        row = await intake.rerun(principal.org_id, id_of(export_id), _idempotency_key(request), f"key:{principal.key_id}")
+        row = await intake.rerun(principal, id_of(export_id), _idempotency_key(request))
         answer = shown(row, await exports.view(row), 202)
         answer.headers["Location"] = f"/v1/exports/{row['id']}"
         return answer
@@ -67,7 +67,7 @@ def exports_router(intake: Intake, exports: Exports, live: Live, auth: Authentic
     @routes.delete("/v1/exports/{export_id}", **operations.DELETE_EXPORT)
     async def delete_export(request: Request, export_id: str, principal: Principal = writes) -> Response:
         refuse_unknown_parameters(request, set())
-        row = await exports.remove(principal.org_id, id_of(export_id))
+        row = await exports.remove(principal, id_of(export_id))
         return Response(status_code=204) if row is None else shown(row, await exports.view(row), 202)
 
     @routes.get("/v1/exports/{export_id}/events", **operations.GET_EXPORT_EVENTS)

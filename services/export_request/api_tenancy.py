@@ -10,7 +10,7 @@ from services.export_request.core import tenancy as checks
 from services.export_request.tenancy import Tenancy, key_view
 from shared import cursors
 from shared.checks import Check, checked
-from shared.http import Authenticator, Operator, Principal, id_of, limit_of, read_json, refuse_unknown_parameters
+from shared.http import Authenticator, Operator, Principal, address_of, id_of, limit_of, read_json, refuse_unknown_parameters
 
 _SETTINGS: dict[str, Check] = {
     "name": checks.name, "timezone": checks.timezone, "custom_properties": checks.custom_properties, "scoring": checks.scoring,
@@ -32,7 +32,7 @@ def settings_router(tenancy: Tenancy, auth: Authenticator) -> APIRouter:
     async def patch_settings(request: Request, principal: Principal = writes) -> Response:
         refuse_unknown_parameters(request, set())
         changes = checked(await read_json(request), _SETTINGS)
-        return JSONResponse(await tenancy.change_settings(principal.org_id, changes))
+        return JSONResponse(await tenancy.change_settings(principal, changes))
 
     return routes
 
@@ -45,7 +45,7 @@ def keys_router(tenancy: Tenancy, auth: Authenticator, secret: bytes, overlap_se
     async def post_key(request: Request, principal: Principal = admin) -> Response:
         refuse_unknown_parameters(request, set())
         body = checked(await read_json(request), _KEY, ("name", "scopes"))
-        made = await tenancy.add_key(principal.org_id, body["name"], body["scopes"], body.get("expires_in_seconds"))
+        made = await tenancy.add_key(principal, body["name"], body["scopes"], body.get("expires_in_seconds"))
         return JSONResponse(made, 201, headers={"Location": f"/v1/api-keys/{made['id']}", "Cache-Control": "no-store"})
 
     @routes.get("/v1/api-keys", **operations.LIST_KEYS)
@@ -61,13 +61,13 @@ def keys_router(tenancy: Tenancy, auth: Authenticator, secret: bytes, overlap_se
     @routes.delete("/v1/api-keys/{key_id}", **operations.DELETE_KEY)
     async def delete_key(request: Request, key_id: str, principal: Principal = admin) -> Response:
         refuse_unknown_parameters(request, set())
-        await tenancy.revoke_key(principal.org_id, id_of(key_id))
+        await tenancy.revoke_key(principal, id_of(key_id))
         return Response(status_code=204)
 
     @routes.post("/v1/api-keys/{key_id}/rotate", **operations.ROTATE_KEY)
     async def rotate_key(request: Request, key_id: str, principal: Principal = admin) -> Response:
         refuse_unknown_parameters(request, set())
-        made = await tenancy.rotate_key(principal.org_id, id_of(key_id), overlap_seconds)
+        made = await tenancy.rotate_key(principal, id_of(key_id), overlap_seconds)
         return JSONResponse(made, 201, headers={"Location": f"/v1/api-keys/{made['id']}", "Cache-Control": "no-store"})
 
     return routes
@@ -82,7 +82,7 @@ def organisations_router(tenancy: Tenancy, operator_token: str) -> APIRouter:
     async def post_organisation(request: Request) -> Response:
         refuse_unknown_parameters(request, set())
         body: dict[str, Any] = checked(await read_json(request), _ORGANISATION, ("org_id", "name"))
-        made = await tenancy.create(body["org_id"], body["name"], body.get("timezone", "UTC"))
+        made = await tenancy.create(body["org_id"], body["name"], body.get("timezone", "UTC"), address_of(request))
         return JSONResponse(made, 201, headers={"Cache-Control": "no-store"})
 
     @routes.get("/v1/organisations", dependencies=operators, **operations.LIST_ORGANISATIONS)

@@ -12,6 +12,8 @@ from services.export_request.about import about_router
 from services.export_request.api import exports_router
 from services.export_request.api_tenancy import keys_router, organisations_router, settings_router
 from services.export_request.assembly import Assembly
+from services.export_request.audit.api import audit_router
+from services.export_request.audit.trail import Trail
 from services.export_request.effects import Effects
 from services.export_request.handlers import Handlers
 from services.export_request.intake import Intake
@@ -24,6 +26,7 @@ from services.export_request.sweeping import Sweeper
 from services.export_request.tenancy import Tenancy
 from services.export_request.tracking import Tracker
 from services.export_request.watching import Watcher
+from shared.batches import subscribe_batches
 from shared.clock import utc_now
 from shared.consumer import subscribe
 from shared.database import create_pool, ping
@@ -33,7 +36,7 @@ from shared.lag import Kafka
 from shared.observability import configure
 from shared.outbox import Outbox
 from shared.runtime import Service, create_broker, create_producer, kafka_check
-from shared.topics import EXPORT_FILES, EXPORT_PARTS, EXPORT_REQUESTS
+from shared.topics import AUDIT_ENTRIES, EXPORT_FILES, EXPORT_PARTS, EXPORT_REQUESTS
 
 NAME = "export-request"
 POOL_SIZE = 16
@@ -50,6 +53,7 @@ class Parts:
     releaser: Releaser
     sweeper: Sweeper
     handlers: Handlers
+    trail: Trail
 
 
 def assemble(
@@ -62,15 +66,17 @@ def assemble(
     planner = Planner(pool, outbox, effects, assembly, releaser, settings, clock)
     intake = Intake(pool, inbox, outbox, effects, planner, clock)
     tracker = Tracker(pool, inbox, outbox, effects, assembly, releaser, clock)
-    exports, tenancy, auth = Exports(pool, outbox, effects, releaser, clock), Tenancy(pool), Authenticator(keys or pool)
+    exports, tenancy, auth = Exports(pool, outbox, effects, releaser, clock), Tenancy(pool, outbox), Authenticator(keys or pool)
     secret = settings.secret_key.encode()
+    trail = Trail(pool, outbox)
     http = create_api("Waybill")
     http.include_router(exports_router(intake, exports, Live(exports), auth, secret, clock))
     http.include_router(settings_router(tenancy, auth))
     http.include_router(keys_router(tenancy, auth, secret, settings.rotation_overlap_seconds))
     http.include_router(organisations_router(tenancy, settings.operator_token))
     http.include_router(about_router())
-    return Parts(http, outbox, planner, releaser, Sweeper(pool, inbox, outbox, effects, settings, clock), Handlers(intake, tracker))
+    http.include_router(audit_router(trail, auth, secret, settings.operator_token))
+    return Parts(http, outbox, planner, releaser, Sweeper(pool, inbox, outbox, effects, settings, clock), Handlers(intake, tracker), trail)
 
 
 async def build() -> Service:
@@ -93,6 +99,8 @@ async def build() -> Service:
     for topic, handler in handled.items():
         letters = service.dead_letters(settings, public=topic == EXPORT_REQUESTS)
         subscribe(broker, topic, f"{NAME}-{topic}", handler, letters, service.fail, session_seconds=settings.kafka_session_seconds)
+    letters, session = service.dead_letters(settings), settings.kafka_session_seconds
+    subscribe_batches(broker, AUDIT_ENTRIES, f"{NAME}-{AUDIT_ENTRIES}", parts.trail.take, letters, service.fail, session_seconds=session)
     service.loops = [parts.outbox.run, parts.planner.run_first, parts.planner.run_next, parts.releaser.run, parts.sweeper.run]
     service.loops += [parts.outbox.watch, watcher.run, watcher.run_on_kafka]
     service.checks = {"postgresql": lambda: ping(pool), "kafka": kafka_check(producer)}

@@ -14,6 +14,7 @@ from services.export_request.tenancy import Tenancy
 from shared.checks import checked
 from shared.database import create_pool
 from shared.errors import ApiError, TransientError
+from shared.outbox import Outbox
 
 
 async def make(url: str, org_id: str, name: str) -> str:
@@ -21,7 +22,7 @@ async def make(url: str, org_id: str, name: str) -> str:
     checked({"org_id": org_id, "name": name}, {"org_id": checks.org_id, "name": checks.name})
     pool = create_pool(url, "bootstrap", 1)
     async with pool:
-        return await Tenancy(pool).ensure(org_id, name)
+        return await Tenancy(pool, Outbox(pool, None, "exports")).ensure(org_id, name)
 
 
 def main() -> int:

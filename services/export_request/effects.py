@@ -11,6 +11,7 @@ from services.export_request.core.life import Discard, Happening, Life, Status, 
 from services.export_request.core.view import export_view
 from services.export_request.metrics import ENDS
 from services.export_request.queries import load
+from shared import audit
 from shared.database import Connection
 from shared.ids import new_id
 from shared.messages import DiscardExport
@@ -25,6 +26,7 @@ _SAVED = (
 )  # fmt: skip
 
 Row = Mapping[str, Any]
+ACTOR = "service:export-request"
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,7 @@ class Effects:
             if taken.life.status is Status.completed:
                 STAGE_SECONDS.labels("whole").observe(seconds_between(row["created_at"], now))
             await self._queries.drop_chunks(connection, export_id=row["id"])
+            messages += _noted(saved)
         return Outcome(saved, messages)
 
     async def _save(
@@ -93,6 +96,15 @@ class Effects:
             error_code=life.error_code, error_message=life.error_message, progressed_at=now, **values,
         )  # fmt: skip
         return saved
+
+
+def _noted(row: Row) -> list[Outgoing]:
+    """An end, for the audit trail; a cancelled one is noted with who cancelled it."""
+    if row["status"] == Status.cancelled:
+        return []
+    files = [{name: file[name] for name in ("name", "rows", "bytes", "sha256")} for file in json.loads(row["files"])]
+    details = {"error": row["error_code"]} if row["error_code"] else {"files": files} if row["status"] == Status.completed else {}
+    return [audit.note(row["org_id"], ACTOR, f"export.{row['status']}", row["id"], details)]
 
 
 def seconds_between(began: datetime, now: datetime) -> float:

@@ -18,15 +18,16 @@ from services.export_request.effects import Effects, Row
 from services.export_request.metrics import ACCEPTED, REFUSED
 from services.export_request.planning import Planner
 from services.export_request.queries import load
+from shared import audit
 from shared.database import Connection, tenant
 from shared.datasets.plan import CustomProperty
 from shared.errors import ApiError, Detail, PermanentError, conflict, gone, invalid_request, not_found, too_large
-from shared.http import BODY_BYTES_MAX
+from shared.http import BODY_BYTES_MAX, Principal
 from shared.ids import new_id
 from shared.inbox import Inbox
 from shared.metrics import STAGE_SECONDS
 from shared.observability import current_traceparent
-from shared.outbox import Outbox
+from shared.outbox import Outbox, Outgoing
 
 REQUESTED_BY_MAX = 255
 
@@ -41,6 +42,7 @@ class Request:
     requested_by: str | None
     size: int = 0  # bytes, as it came
     rerun_of: str | None = None  # asks for this export once more, at its own instant; then there is no body
+    by: Principal | None = None  # over HTTP, whose key it is
 
 
 class Intake:
@@ -67,9 +69,9 @@ class Intake:
             self._started(row, "http")
         return row
 
-    async def rerun(self, org_id: str, export_id: str, key: str | None, requested_by: str) -> Row:
+    async def rerun(self, by: Principal, export_id: str, key: str | None) -> Row:
         """The export that runs `export_id` again. Raises ApiError: 404; 409 where it hasn't ended; 410 where its instant can't be seen any more."""
-        return await self.over_http(Request(org_id, None, key, requested_by, rerun_of=export_id))
+        return await self.over_http(Request(by.org_id, None, key, f"key:{by.key_id}", rerun_of=export_id, by=by))
 
     async def over_kafka(self, message_id: str, request: Request) -> None:
         """Accepts or refuses; both are told by an event. Raises PermanentError where the organisation isn't known."""
@@ -113,7 +115,7 @@ class Intake:
                 assert known is not None
                 return known, False
         row = await self._add(connection, export_id, request, new)
-        await self._outbox.add(connection, [self._effects.event(Told.accepted, row, row["created_at"])])
+        await self._outbox.add(connection, [self._effects.event(Told.accepted, row, row["created_at"]), _noted(request, row)])
         return row, True
 
     async def _known(self, connection: Connection, request: Request, identity: bytes) -> Row | None:
@@ -175,6 +177,17 @@ class New:
     limits: ChunkLimits
     rerun_of: str | None = None
     reproduces_sha256: str | None = None
+
+
+def _noted(request: Request, row: Row) -> Outgoing:
+    """For the audit trail. Who asked over HTTP is a key; over Kafka it is whoever the publisher says."""
+    details = {"dataset": row["dataset"], "formats": list(row["formats"])}
+    action = "export.requested"
+    if request.rerun_of is not None:
+        action, details = "export.rerun", details | {"rerun_of": request.rerun_of}
+    if request.by is not None:
+        return audit.entry(request.by, action, row["id"], details)
+    return audit.note(request.org_id, f"kafka:{request.requested_by or ''}", action, row["id"], details)
 
 
 def organisation_of(row: Row) -> Organisation:

@@ -14,9 +14,11 @@ from services.export_request.effects import Effects, Row, discard
 from services.export_request.intake import organisation_of
 from services.export_request.queries import load, rows
 from services.export_request.releasing import Releaser
+from shared import audit
 from shared.database import across_tenants, tenant
 from shared.datasets.plan import CustomProperty
 from shared.errors import not_found
+from shared.http import Principal
 from shared.outbox import Outbox
 
 
@@ -68,17 +70,18 @@ class Exports:
                 )
             )  # fmt: skip
 
-    async def remove(self, org_id: str, export_id: str) -> Row | None:
+    async def remove(self, by: Principal, export_id: str) -> Row | None:
         """Cancel a running export (its row comes back), delete an ended one with its files (None)."""
         now = self._clock()
-        async with tenant(self._pool, org_id) as connection:
+        async with tenant(self._pool, by.org_id) as connection:
             row = await self._queries.lock_export(connection, id=export_id)
             if row is None:
                 raise not_found("The export")
             outcome = await self._effects.apply(connection, row, Cancelled(), now)
             if outcome is None:
                 await self._queries.delete_export(connection, id=export_id, now=now)
-            await self._outbox.add(connection, outcome.messages if outcome else [discard(row, files=True)])
+            noted = audit.entry(by, "export.cancelled" if outcome else "export.deleted", export_id)
+            await self._outbox.add(connection, [*(outcome.messages if outcome else [discard(row, files=True)]), noted])
         self._outbox.wake()
         self._releaser.wake()
         return outcome.row if outcome else None

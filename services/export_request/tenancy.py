@@ -8,10 +8,12 @@ from typing import Any
 import asyncpg
 
 from services.export_request.queries import load, rows
+from shared import audit
 from shared.clock import instant
 from shared.database import across_tenants, tenant
 from shared.errors import conflict, not_found
-from shared.http import new_key
+from shared.http import Principal, new_key
+from shared.outbox import Outbox, Outgoing
 
 ADMIN = ["admin"]
 Row = Mapping[str, Any]
@@ -20,25 +22,28 @@ Row = Mapping[str, Any]
 class Tenancy:
     """Every call is one transaction under the organisation's row-level security."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
-        self._pool, self._queries = pool, load()
+    def __init__(self, pool: asyncpg.Pool, outbox: Outbox) -> None:
+        self._pool, self._outbox, self._queries = pool, outbox, load()
 
     # ---- organisations
 
-    async def create(self, org_id: str, name: str, timezone: str) -> dict[str, Any]:
+    async def create(self, org_id: str, name: str, timezone: str, address: str = "") -> dict[str, Any]:
         """A new organisation with its first key (admin), shown only now. Raises ApiError 409 where the id is taken."""
         async with tenant(self._pool, org_id) as connection:
             row = await self._queries.add_organisation(connection, org_id=org_id, name=name, timezone=timezone)
             if row is None:
                 raise conflict("An organisation with this org_id exists.")
-            _, key = await self._add_key(connection, org_id, "first key", ADMIN, None)
+            made, key = await self._add_key(connection, org_id, "first key", ADMIN, None)
+            await self._outbox.add(connection, _founded(org_id, name, made, address))
+        self._outbox.wake()
         return {**organisation_view(row), "api_key": key}
 
     async def ensure(self, org_id: str, name: str) -> str:
         """The organisation, made where it is missing, and a new admin key."""
         async with tenant(self._pool, org_id) as connection:
-            await self._queries.add_organisation(connection, org_id=org_id, name=name, timezone="UTC")
-            _, key = await self._add_key(connection, org_id, "bootstrap", ADMIN, None)
+            row = await self._queries.add_organisation(connection, org_id=org_id, name=name, timezone="UTC")
+            made, key = await self._add_key(connection, org_id, "bootstrap", ADMIN, None)
+            await self._outbox.add(connection, _founded(org_id, name, made)[0 if row else -1 :])
         return key
 
     async def organisations(self, after: str | None, count: int) -> list[dict[str, Any]]:
@@ -51,7 +56,8 @@ class Tenancy:
         async with tenant(self._pool, org_id, readonly=True) as connection:
             return settings_view(await self._queries.organisation(connection))
 
-    async def change_settings(self, org_id: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+    async def change_settings(self, by: Principal, changes: Mapping[str, Any]) -> dict[str, Any]:
+        org_id = by.org_id
         async with tenant(self._pool, org_id) as connection:
             row = await self._queries.lock_organisation(connection, org_id=org_id)
             values = {name: row[name] for name in ("name", "timezone", "custom_properties", "scoring", "model_version")} | dict(changes)
@@ -61,18 +67,26 @@ class Tenancy:
             if "scoring" in changes:
                 values["scoring"] = scoring_text(changes["scoring"])
                 values["model_version"] += values["scoring"] != row["scoring"]  # ingest sees it, and scores every lead again
-            return settings_view(await self._queries.save_settings(connection, org_id=org_id, **values))
+            before, after = settings_view(row), settings_view(await self._queries.save_settings(connection, org_id=org_id, **values))
+            changed = {n: {"old": before[n], "new": after[n]} for n in after if before[n] != after[n]}
+            if changed:
+                await self._outbox.add(connection, [audit.entry(by, "settings.changed", "settings", changed)])
+        self._outbox.wake()
+        return after
 
     # ---- keys
 
-    async def add_key(self, org_id: str, name: str, scopes: list[str], expires_in_seconds: int | None) -> dict[str, Any]:
+    async def add_key(self, by: Principal, name: str, scopes: list[str], expires_in_seconds: int | None) -> dict[str, Any]:
         expires_at = datetime.now(UTC) + timedelta(seconds=expires_in_seconds) if expires_in_seconds else None
-        async with tenant(self._pool, org_id) as connection:
-            row, key = await self._add_key(connection, org_id, name, scopes, expires_at)
+        async with tenant(self._pool, by.org_id) as connection:
+            row, key = await self._add_key(connection, by.org_id, name, scopes, expires_at)
+            await self._outbox.add(connection, [audit.entry(by, "key.created", row["id"], _key_details(row))])
+        self._outbox.wake()
         return {**key_view(row), "key": key}
 
-    async def rotate_key(self, org_id: str, key_id: str, overlap_seconds: int) -> dict[str, Any]:
+    async def rotate_key(self, by: Principal, key_id: str, overlap_seconds: int) -> dict[str, Any]:
         """A new key of the same name and scopes; the old one works on for the overlap."""
+        org_id = by.org_id
         async with tenant(self._pool, org_id) as connection:
             old = await self._queries.lock_key(connection, id=key_id, org_id=org_id)
             if old is None:
@@ -80,12 +94,17 @@ class Tenancy:
             row, key = await self._add_key(connection, org_id, old["name"], list(old["scopes"]), old["expires_at"])
             until = datetime.now(UTC) + timedelta(seconds=overlap_seconds)
             await self._queries.end_key(connection, id=key_id, org_id=org_id, expires_at=until)
+            details = {"new_key": row["id"], "old_expires_at": instant(until), **_key_details(row)}
+            await self._outbox.add(connection, [audit.entry(by, "key.rotated", key_id, details)])
+        self._outbox.wake()
         return {**key_view(row), "key": key, "replaces": key_id, "old_expires_at": instant(until)}
 
-    async def revoke_key(self, org_id: str, key_id: str) -> None:
-        async with tenant(self._pool, org_id) as connection:
-            if await self._queries.revoke_key(connection, id=key_id, org_id=org_id) is None:
+    async def revoke_key(self, by: Principal, key_id: str) -> None:
+        async with tenant(self._pool, by.org_id) as connection:
+            if await self._queries.revoke_key(connection, id=key_id, org_id=by.org_id) is None:
                 raise not_found("The API key")
+            await self._outbox.add(connection, [audit.entry(by, "key.revoked", key_id)])
+        self._outbox.wake()
 
     async def keys(self, org_id: str, after: tuple[datetime, str] | None, count: int) -> list[Row]:
         at, last = after or (None, None)
@@ -98,6 +117,19 @@ class Tenancy:
             connection, id=key_id, org_id=org_id, name=name, hash=digest, scopes=scopes, expires_at=expires_at
         )
         return row, key
+
+
+def _founded(org_id: str, name: str, key: Row, address: str = "") -> list[Outgoing]:
+    """In the operator's chain, and as the first entries of the organisation's own; its key last."""
+    return [
+        audit.by_operator("organisation.created", org_id, {"name": name}, address),
+        audit.by_operator("organisation.created", org_id, {"name": name}, address, org_id),
+        audit.by_operator("key.created", key["id"], _key_details(key), address, org_id),
+    ]
+
+
+def _key_details(row: Row) -> dict[str, Any]:
+    return {"name": row["name"], "scopes": list(row["scopes"]), "expires_at": instant(row["expires_at"])}
 
 
 def organisation_view(row: Row) -> dict[str, Any]:

@@ -82,6 +82,7 @@ class World:
     http: httpx.AsyncClient
     clock: Clock
     published: list[Published] = field(default_factory=list)
+    noted: list[Published] = field(default_factory=list)  # for the audit trail
 
     # ---- callers
 
@@ -101,11 +102,22 @@ class World:
     # ---- the other rooms
 
     async def outbox(self) -> list[Published]:
-        """What was published since the last look, in order."""
+        """What was published since the last look, in order; what is for the audit trail is put aside."""
         rows = await self.admin.fetch("WITH gone AS (DELETE FROM exports.outbox RETURNING *) SELECT * FROM gone ORDER BY seq")
-        new = [Published(r["topic"], (r["key"] or b"").decode(), r["value"], json.loads(r["headers"]), r["partition"]) for r in rows]
+        found = [Published(r["topic"], (r["key"] or b"").decode(), r["value"], json.loads(r["headers"]), r["partition"]) for r in rows]
+        self.noted += [m for m in found if m.topic == "audit-entries"]
+        new = [m for m in found if m.topic != "audit-entries"]
         self.published += new
         return new
+
+    async def audited(self) -> None:
+        """The audit trail has taken what was noted so far."""
+        await self.outbox()
+        messages = [
+            Incoming(m.topic, 0, 0, m.key.encode(), m.value, (("message-id", m.headers["message-id"].encode()),)) for m in self.noted
+        ]
+        assert await self.parts.trail.take(messages) == []
+        self.noted = []
 
     async def planned(self) -> None:
         """Wait until what was accepted has been planned as far as this process goes, and release what may go."""

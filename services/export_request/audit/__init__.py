@@ -1,0 +1,1 @@
+"""The audit trail: entries in, chained, and out again."""
