@@ -1,4 +1,4 @@
-"""Cursors of lists: opaque, signed, and good only for the list that gave them."""
+"""Cursors: opaque, signed, and good only for what gave them."""
 
 import base64
 import binascii
@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 from datetime import datetime
+from typing import Any
 
 from shared.errors import ApiError, Detail, invalid_request
 
@@ -14,14 +15,25 @@ _MAC = 16
 
 
 def sign(secret: bytes, scope: str, at: datetime, last_id: str) -> str:
-    """A cursor behind (at, last_id); `scope` says which list it belongs to (organisation and filters)."""
-    payload = json.dumps([at.isoformat(), last_id], separators=(",", ":")).encode()
-    return base64.urlsafe_b64encode(_mac(secret, scope, payload) + payload).rstrip(b"=").decode()
+    """A list's cursor behind (at, last_id); `scope` says which list it belongs to (organisation and filters)."""
+    return seal(secret, scope, [at.isoformat(), last_id])
 
 
 def open_(secret: bytes, scope: str, cursor: str) -> tuple[datetime, str]:
     """(at, last_id). Raises ApiError 400 for anything that `sign` didn't make for this list."""
-    if len(cursor) > CURSOR_MAX or not cursor.isascii():
+    at, last_id = unseal(secret, scope, cursor)
+    return datetime.fromisoformat(at), last_id
+
+
+def seal(secret: bytes, scope: str, place: list[Any]) -> str:
+    """A cursor that holds `place` (JSON)."""
+    payload = json.dumps(place, separators=(",", ":")).encode()
+    return base64.urlsafe_b64encode(_mac(secret, scope, payload) + payload).rstrip(b"=").decode()
+
+
+def unseal(secret: bytes, scope: str, cursor: str, length_max: int = CURSOR_MAX) -> list[Any]:
+    """What `seal` was given. Raises ApiError 400 for anything that it didn't make for this scope."""
+    if len(cursor) > length_max or not cursor.isascii():
         raise _wrong()
     try:
         raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
@@ -30,8 +42,8 @@ def open_(secret: bytes, scope: str, cursor: str) -> tuple[datetime, str]:
     mac, payload = raw[:_MAC], raw[_MAC:]
     if not hmac.compare_digest(mac, _mac(secret, scope, payload)):
         raise _wrong()
-    at, last_id = json.loads(payload)
-    return datetime.fromisoformat(at), last_id
+    place: list[Any] = json.loads(payload)
+    return place
 
 
 def _mac(secret: bytes, scope: str, payload: bytes) -> bytes:

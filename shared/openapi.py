@@ -31,6 +31,7 @@ Schema = Mapping[str, Any]
 TAGS = {
     "Records": "What comes in: leads, conversations, messages and what belongs to them, the same as on the topic `records`.",
     "Exports": "Ask for files, follow them, get them. An export shows one instant, and is complete or not complete.",
+    "Cursor API": "For machines that keep a copy: everything of one instant, page by page.",
     "Webhooks": "Be told when exports end (Standard Webhooks).",
     "Organisation": "Settings and API keys of the key's organisation.",
     "Operator": "For whoever runs Waybill, with the operator's token. Not there where none is configured.",

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from services.export_request.about import about_router
 from services.export_request.api import exports_router
 from services.export_request.api_tenancy import keys_router, organisations_router, settings_router
+from services.export_request.api_walks import WalksApi, walks_router
 from services.export_request.assembly import Assembly
 from services.export_request.audit.api import audit_router
 from services.export_request.audit.trail import Trail
@@ -25,6 +26,7 @@ from services.export_request.store import Exports
 from services.export_request.sweeping import Sweeper
 from services.export_request.tenancy import Tenancy
 from services.export_request.tracking import Tracker
+from services.export_request.walking import Walks
 from services.export_request.watching import Watcher
 from shared.batches import subscribe_batches
 from shared.clock import utc_now
@@ -71,6 +73,7 @@ def assemble(
     trail = Trail(pool, outbox)
     http = create_api("Waybill")
     http.include_router(exports_router(intake, exports, Live(exports), auth, secret, clock))
+    http.include_router(walks_router(WalksApi(Walks(pool, outbox), secret, settings.cursor_requests_per_second, clock), auth))
     http.include_router(settings_router(tenancy, auth))
     http.include_router(keys_router(tenancy, auth, secret, settings.rotation_overlap_seconds))
     http.include_router(organisations_router(tenancy, settings.operator_token))

@@ -25,3 +25,6 @@ class Settings(CommonSettings):
     stalled_seconds: float = Field(3600, gt=0, description="an export that is heard nothing of for so long ends as failed, `stalled`")
     sweep_seconds: float = Field(1, gt=0, description="how often exports are expired and stalled ones found")
     rotation_overlap_seconds: int = Field(86_400, ge=0, description="how long a rotated API key still works")
+    cursor_requests_per_second: int = Field(
+        3, ge=0, le=1000, description="requests a second of each endpoint of the cursor API by one API key; 0: no limit"
+    )

@@ -23,6 +23,7 @@ WHO = {
     "GET /v1/exports": "exports:read", "GET /v1/exports/{export_id}": "exports:read", "GET /v1/exports/{export_id}/events": "exports:read",
     "GET /v1/exports/{export_id}/manifest": "exports:read", "GET /v1/datasets": "exports:read",
     "GET /v1/exports/{export_id}/files/{name}": "exports:download", "GET /v1/downloads/{token}": NOBODY,
+    "/v1/export/": "admin",
     "GET /v1/settings": ANY_KEY, "PATCH /v1/settings": "settings:write",
     "POST /v1/api-keys": "admin", "GET /v1/api-keys": "admin", "DELETE /v1/api-keys/{key_id}": "admin", "POST /v1/api-keys/{key_id}/rotate": "admin",
     "GET /v1/audit": "audit:read", "GET /v1/audit/export": "audit:read", "/v1/operator": OPERATOR,
