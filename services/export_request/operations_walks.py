@@ -7,13 +7,13 @@ from shared.openapi import BOOLEAN, INSTANT, WHEN, Component, answer, listed, nu
 
 _OBJECT = {"type": ["object", "null"], "description": "As the record gave it."}
 _TEXT = nullable(text())
-_CONVERSATION = {
+_CONVERSATION: dict[str, Any] = {
     "id": "conv_1", "channel_id": "ch_1", "contact_id": None, "lead_id": "lead_1", "visitor_id": None, "description": None, "status": "resolved", "language": "en",
     "url": "https://app.example/conversations/1", "created_at": "2026-03-15T09:22:41.123Z", "ended_at": "2026-03-15T10:02:00.000Z", "updated_at": None,
     "assignee_id": "agent_1", "follower_ids": [], "campaign_id": None, "support_bot": None, "qualification_triggered": True, "meeting_booked": False,
     "engagement_score": 61.5, "csat": {"score": 5, "completed_status": "Successful", "question": None, "answer": None}, "metadata": {"plan": "pro"}, "parameters": None,
 }  # fmt: skip
-_MESSAGE = {
+_MESSAGE: dict[str, Any] = {
     "id": "msg_1", "conversation_id": "conv_1", "created_at": "2026-03-15T09:22:41.123Z", "sender": {"kind": "visitor", "id": None, "name": None}, "content": "Hello",
     "message_type": None, "origin": None, "outbound_message_type": None, "post_url": None, "updated_at": None, "deleted_at": None,
 }  # fmt: skip
