@@ -11,6 +11,7 @@ from shared.outbox import Outgoing, internal
 from shared.topics import AUDIT_ENTRIES
 
 OPERATOR = "operator:token"
+PURPOSE_MAX = 500  # characters in which a caller may say why
 OPERATORS_KEY = "operator"  # of messages that belong to no organisation
 
 

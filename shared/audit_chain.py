@@ -13,6 +13,7 @@ from typing import Any
 import rfc8785
 
 ORIGIN = "0" * 64
+OPERATOR = "@operator"  # the operator's own chain, where chains have names; no organisation's id has an @
 _HASH = re.compile(r"[0-9a-f]{64}")
 
 
@@ -26,7 +27,7 @@ class Head:
 
 @dataclass(frozen=True)
 class Break:
-    """What is wrong at an entry. `code` is the machine's word: changed, removed, repeated, moved, relinked, malformed, truncated, rewritten."""
+    """What is wrong at an entry. `code` is the machine's word: changed, removed, repeated, moved, relinked, malformed."""
 
     code: str
     seq: int | None
@@ -51,7 +52,7 @@ class Checker:
     """
 
     def __init__(self, start: Head | None) -> None:
-        self._org: Any = None
+        self.org_id: Any = None
         self.head = start
         self.entries = 0
 
@@ -63,10 +64,10 @@ class Checker:
         seq, whole = entry["seq"], _fits(entry)
         if not whole:
             yield Break("changed", seq, "its content is not what its hash was made of")
-        if self.entries and entry.get("org_id") != self._org:
+        if self.entries and entry.get("org_id") != self.org_id:
             yield Break("moved", seq, "it belongs to another organisation's chain")
         yield from self._place(seq, entry["prev_hash"])
-        self._org, self.entries = entry.get("org_id"), self.entries + 1
+        self.org_id, self.entries = entry.get("org_id"), self.entries + 1
         if self.head is None or seq > self.head.seq:
             self.head = Head(seq, entry["hash"])
 

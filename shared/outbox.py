@@ -70,6 +70,13 @@ class Outbox:
             [(m.topic, m.key.encode() if m.key is not None else None, m.value, json.dumps(m.headers), m.partition) for m in messages],
         )
 
+    async def publish(self, messages: Sequence[Outgoing]) -> None:
+        """In a transaction of their own, for what has no other effect in the database; they are on their way once this returns. Raises TransientError."""
+        with sorted_errors():
+            async with self._pool.acquire(timeout=5) as connection, connection.transaction():
+                await self.add(connection, messages)
+        self.wake()
+
     def wake(self) -> None:
         self._wake.set()
 

@@ -52,7 +52,7 @@ def apps() -> dict[str, FastAPI]:
     return {
         "ingest": ingest_http(ABSENT, auth),
         "export_request": assemble_export_request(settings, ABSENT, ABSENT).http,
-        "delivery": delivery_http(ABSENT, ABSENT, webhooks_router(ABSENT, ABSENT, auth, b""), auth, "-"),
+        "delivery": delivery_http(ABSENT, ABSENT, ABSENT, webhooks_router(ABSENT, ABSENT, auth, b""), auth, b"", "-"),
     }
 
 

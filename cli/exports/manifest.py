@@ -9,7 +9,7 @@ from cli.errors import CliError
 from cli.exports.watching import path_of
 from cli.verify.folder import SUFFIX
 from cli.verify.keys import merged, read
-from shared.signing import KEYS_FILE, KEYS_PATH, SignatureProblem, from_jwks
+from shared.signing import KEYS_FILE, KEYS_PATH, PublicKey, SignatureProblem, from_jwks
 
 if TYPE_CHECKING:
     from cli.api import Api
@@ -25,18 +25,22 @@ def save_manifest(api: "Api", export: dict[str, Any], folder: Path, *, force: bo
     if target.exists() and not force and target.read_bytes() != text:
         raise CliError(f"{target} is there already, with other bytes: move it away, or give --force.", "exists")
     _write(target, text)
-    _save_keys(api, folder / KEYS_FILE)
+    save_keys(api, folder / KEYS_FILE)
     return target
 
 
-def _save_keys(api: "Api", target: Path) -> None:
+def save_keys(api: "Api", target: Path) -> None:
     """Keys that are there from other downloads stay."""
+    old = read(target, "keys") if target.exists() else {}
+    _write(target, merged(old, published_keys(api)).encode())
+
+
+def published_keys(api: "Api") -> dict[str, PublicKey]:
+    """The keys that manifests and checkpoints are signed with. Raises CliError."""
     try:
-        new = from_jwks(api.json("GET", KEYS_PATH))
+        return from_jwks(api.json("GET", KEYS_PATH))
     except SignatureProblem as problem:
         raise CliError(f"{KEYS_PATH}: {problem.message}.", "unexpected_answer") from None
-    old = read(target, "keys") if target.exists() else {}
-    _write(target, merged(old, new).encode())
 
 
 def _write(target: Path, data: bytes) -> None:

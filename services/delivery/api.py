@@ -2,9 +2,10 @@
 
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import structlog
 from fastapi import APIRouter, Depends, Request
@@ -17,9 +18,12 @@ from services.delivery.core.access import Access, Standing, decide
 from services.delivery.metrics import DOWNLOADED
 from services.delivery.store import DeliveryStore, Found
 from services.delivery.threads import Threads
+from shared import audit
+from shared.checks import line
 from shared.database import in_time
 from shared.errors import ApiError, Detail, TransientError, gone, invalid_request, not_found
-from shared.http import Authenticator, Principal, refuse_unknown_parameters
+from shared.http import Authenticator, Principal, address_of, refuse_unknown_parameters
+from shared.outbox import Outbox, Outgoing
 from shared.storage import NotThere, ObjectStore
 from shared.storage.names import content_disposition
 
@@ -34,11 +38,11 @@ class Downloads:
     """Finds published files and streams them with flat memory."""
 
     def __init__(
-        self, store: DeliveryStore, objects: ObjectStore, threads: Threads, secret_key: str, public_url: str,
+        self, store: DeliveryStore, objects: ObjectStore, threads: Threads, secret_key: str, public_url: str, outbox: Outbox,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:  # fmt: skip
         self._store, self._objects, self._threads = store, objects, threads
-        self._secret_key, self._public_url, self._now = secret_key, public_url.rstrip("/"), now
+        self._secret_key, self._public_url, self._outbox, self._now = secret_key, public_url.rstrip("/"), outbox, now
 
     async def find(self, org_id: str, export_id: str, name: str) -> Found:
         """Raises ApiError 404 and 410."""
@@ -68,12 +72,15 @@ class Downloads:
         if access is Access.MISSING:
             raise not_found(what)
 
-    async def link(self, org_id: str, export_id: str, name: str, found: Found) -> str:
-        """A link to the file that needs no key and is good for five minutes."""
+    async def link(self, by: Principal, export_id: str, name: str, found: Found, purpose: str) -> str:
+        """A link to the file that needs no key and is good for five minutes. Who asked is noted: of what is done with a link of the store's we hear nothing."""
+        details = {"file": name, "sha256": found.sha256, "seconds": links.LINK_SECONDS}
+        await self._outbox.publish([audit.entry(by, "file.link_created", export_id, details, purpose or found.purpose)])
         url = await self._threads.run(self._objects.signed_url, found.key, links.LINK_SECONDS, name, found.media_type)
         if url is not None:
             return url
-        claim = links.Claim(org_id, export_id, name, int(self._now().timestamp()) + links.LINK_SECONDS)
+        expires = int(self._now().timestamp()) + links.LINK_SECONDS
+        claim = links.Claim(by.org_id, export_id, name, expires, by.key_id, purpose)
         return f"{self._public_url}/v1/downloads/{links.sign(self._secret_key, claim)}"
 
     def claim(self, token: str) -> links.Claim:
@@ -86,7 +93,9 @@ class Downloads:
             raise gone("This link has expired; ask for a new one.")
         return claim
 
-    async def serve(self, request: Request, name: str, found: Found) -> Response:
+    async def serve(self, request: Request, taking: "Taking", found: Found) -> Response:
+        """The file, or what the request's conditions make of it. Bytes go out once it is noted who takes them: what can't be noted isn't served."""
+        name = taking.name
         etag, modified = f'"{found.sha256}"', found.published_at or self._now()
         headers = {**FIXED_HEADERS, "ETag": etag, "Last-Modified": format_datetime(modified.astimezone(UTC), usegmt=True)}
         answer = ranges.decide(request.headers, found.bytes, etag, modified)
@@ -106,7 +115,13 @@ class Downloads:
             status, headers["Content-Range"] = 206, f"bytes {span.start}-{span.end - 1}/{found.bytes}"
         if request.method == "HEAD" or span.start == span.end:
             return Response(status_code=status, headers=headers)
-        return Download(await self._begin(found.key or "", span), self._threads, status, headers)
+        pieces = await self._begin(found.key or "", span)
+        try:
+            await self._outbox.publish([taking.noted(found, span)])
+        except BaseException:
+            self._threads.start(pieces.close)
+            raise
+        return Download(pieces, self._threads, status, headers)
 
     async def _begin(self, key: str, span: ranges.Span) -> "Pieces":
         """The first piece is read before the answer begins, so that a store that is away is a 503 and not a broken body."""
@@ -120,6 +135,24 @@ class Downloads:
             self._threads.start(pieces.close)  # once its read is over
             raise TransientError("The store: no answer in time", "The store") from None
         return pieces
+
+
+@dataclass(frozen=True)
+class Taking:
+    """Who takes which file, from where and why."""
+
+    org_id: str
+    export_id: str
+    name: str
+    actor: str
+    address: str
+    purpose: str
+
+    def noted(self, found: Found, span: ranges.Span) -> Outgoing:
+        details: dict[str, Any] = {"file": self.name, "sha256": found.sha256, "bytes": span.end - span.start}
+        if details["bytes"] != found.bytes:
+            details["first_byte"] = span.start
+        return audit.note(self.org_id, self.actor, "file.downloaded", self.export_id, details, self.address, self.purpose or found.purpose)
 
 
 class Pieces:
@@ -166,12 +199,15 @@ def _plausible(text: str) -> bool:
     return 0 < len(text) <= NAME_CHARACTERS_MAX and "\x00" not in text and "/" not in text
 
 
-def _wants_redirect(request: Request) -> bool:
-    refuse_unknown_parameters(request, {"redirect"})
-    wanted = request.query_params.get("redirect", "false")
-    if wanted not in ("true", "false"):
-        raise invalid_request(Detail("redirect", "must be true or false"))
-    return wanted == "true" and request.method == "GET"
+def _asked(request: Request) -> tuple[bool, str]:
+    """Whether a link is wanted in place of the file, and the purpose. Raises ApiError 400."""
+    refuse_unknown_parameters(request, {"redirect", "purpose"})
+    wanted, purpose = request.query_params.get("redirect", "false"), request.query_params.get("purpose")
+    wrong = [] if wanted in ("true", "false") else [Detail("redirect", "must be true or false")]
+    wrong += line("purpose", purpose, audit.PURPOSE_MAX) if purpose is not None else []
+    if wrong:
+        raise invalid_request(*wrong)
+    return wanted == "true" and request.method == "GET", purpose or ""
 
 
 def create_router(downloads: Downloads, authenticator: Authenticator) -> APIRouter:
@@ -181,13 +217,14 @@ def create_router(downloads: Downloads, authenticator: Authenticator) -> APIRout
 
     @router.api_route("/v1/exports/{export_id}/files/{name}", methods=["GET", "HEAD"], **operations.GET_FILE)
     async def get_file(request: Request, export_id: str, name: str, principal: downloader) -> Response:
-        redirect = _wants_redirect(request)
+        redirect, purpose = _asked(request)
         found = await downloads.find(principal.org_id, export_id, name)
         log.info("download", export_id=export_id, file=name, redirect=redirect)
         if redirect:
-            location = await downloads.link(principal.org_id, export_id, name, found)
+            location = await downloads.link(principal, export_id, name, found, purpose)
             return RedirectResponse(location, 307, headers={"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"})
-        return await downloads.serve(request, name, found)
+        taking = Taking(principal.org_id, export_id, name, f"key:{principal.key_id}", principal.address, purpose)
+        return await downloads.serve(request, taking, found)
 
     @router.api_route("/v1/downloads/{token}", methods=["GET", "HEAD"], **operations.FOLLOW_LINK)
     async def follow_link(request: Request, token: str) -> Response:
@@ -195,7 +232,8 @@ def create_router(downloads: Downloads, authenticator: Authenticator) -> APIRout
         claim = downloads.claim(token)
         found = await downloads.find(claim.org_id, claim.export_id, claim.name)
         log.info("download_by_link", org_id=claim.org_id, export_id=claim.export_id, file=claim.name)
-        return await downloads.serve(request, claim.name, found)
+        taking = Taking(claim.org_id, claim.export_id, claim.name, f"link:{claim.key_id}", address_of(request), claim.purpose)
+        return await downloads.serve(request, taking, found)
 
     @router.api_route("/v1/exports/{export_id}/manifest", methods=["GET", "HEAD"], **operations.GET_MANIFEST)
     async def get_manifest(request: Request, export_id: str, principal: reader) -> Response:

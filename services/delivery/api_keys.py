@@ -7,7 +7,7 @@ from fastapi.responses import JSONResponse, Response
 
 from services.delivery import operations
 from services.delivery.keyring import Keyring
-from shared.http import Operator, read_nothing, refuse_unknown_parameters
+from shared.http import Operator, address_of, read_nothing, refuse_unknown_parameters
 from shared.signing import KEYS_PATH, PublicKey, to_jwks
 
 CACHE_SECONDS = 300
@@ -31,13 +31,13 @@ def keys_router(keyring: Keyring, operator_token: str) -> APIRouter:
     @router.post("/v1/signing-keys/rotate", dependencies=operators, **operations.ROTATE_SIGNING_KEY)
     async def rotate_signing_key(request: Request) -> Response:
         await read_nothing(request)
-        made, retired = await keyring.rotate()
+        made, retired = await keyring.rotate(address_of(request))
         return JSONResponse({"id": made, "retired": retired}, 201)
 
     @router.post("/v1/signing-keys/{key_id}/revoke", dependencies=operators, **operations.REVOKE_SIGNING_KEY)
     async def revoke_signing_key(request: Request, key_id: str) -> Response:
         await read_nothing(request)
-        await keyring.revoke(key_id if "\x00" not in key_id else "")
+        await keyring.revoke(key_id if "\x00" not in key_id else "", address_of(request))
         return Response(status_code=204)
 
     return router

@@ -6,8 +6,10 @@ from functools import partial
 from fastapi import APIRouter, FastAPI
 
 from services.delivery.api import Downloads, create_router
+from services.delivery.api_checkpoints import checkpoints_router
 from services.delivery.api_keys import keys_router
 from services.delivery.assembler import Assembler, Lane
+from services.delivery.checkpoints import Checkpoints
 from services.delivery.handlers import CommandHandler
 from services.delivery.janitor import Janitor
 from services.delivery.keyring import Keyring
@@ -16,6 +18,7 @@ from services.delivery.settings import Settings
 from services.delivery.store import DeliveryStore
 from services.delivery.threads import Threads
 from services.delivery.webhooks.app import assemble as assemble_webhooks
+from shared.clock import utc_now
 from shared.consumer import persist, subscribe
 from shared.database import create_pool, ping
 from shared.http import Authenticator, create_api
@@ -30,12 +33,13 @@ KEYS_POOL_SIZE = 4
 
 
 def create_http(
-    downloads: Downloads, keyring: Keyring, webhooks: APIRouter, auth: Authenticator, operator_token: str,
+    downloads: Downloads, keyring: Keyring, checkpoints: Checkpoints, webhooks: APIRouter, auth: Authenticator, secret: bytes, operator_token: str,
 ) -> FastAPI:  # fmt: skip
     """All of its HTTP, on parts that are there or (for the OpenAPI document) not."""
     api = create_api("Waybill delivery")
     api.include_router(create_router(downloads, auth))
     api.include_router(keys_router(keyring, operator_token))
+    api.include_router(checkpoints_router(checkpoints, auth, secret, operator_token))
     api.include_router(webhooks)
     return api
 
@@ -54,23 +58,33 @@ async def build() -> Service:
     store = DeliveryStore(pool)
     at_once, serving, tidying = Threads(2, "publish"), Threads(settings.delivery_downloads, "download"), Threads(1, "tidy", bulk=True)
     janitor = Janitor(store, objects, tidying, settings.delivery_sweep_seconds, timedelta(hours=settings.delivery_upload_hours_max))
-    keyring = Keyring(pool, settings.signing_secret or settings.secret_key)
+    keyring = Keyring(pool, settings.signing_secret or settings.secret_key, outbox)
     publisher = Publisher(store, objects, outbox, at_once, keyring, janitor.discard_asked)
     lease = settings.delivery_lease_seconds
     bulk = Assembler(store, objects, publisher, Lane("bulk", False, settings.delivery_assemblers, settings.delivery_files_open), lease)
     express = Assembler(store, objects, publisher, Lane("express", True, 1, 16), lease)
     handler = CommandHandler(store, objects, publisher, at_once, {False: bulk, True: express}, janitor.discard_asked)
     auth = Authenticator(keys)
-    webhooks = assemble_webhooks(settings, pool, auth)
-    downloads = Downloads(store, objects, serving, settings.secret_key, settings.public_url)
-    api = create_http(downloads, keyring, webhooks.router, auth, settings.operator_token)
+    webhooks = assemble_webhooks(settings, pool, outbox, auth)
+    downloads = Downloads(store, objects, serving, settings.secret_key, settings.public_url, outbox)
+    checkpoints = Checkpoints(pool, keyring, utc_now)
+    api = create_http(downloads, keyring, checkpoints, webhooks.router, auth, settings.secret_key.encode(), settings.operator_token)
     service = Service("delivery", api, settings.delivery_http, broker, producer)
     session = settings.kafka_session_seconds
     letters = service.dead_letters(settings)
     subscribe(broker, EXPORT_ASSEMBLIES, "delivery", handler.handle, letters, service.fail, session_seconds=session)
     letters = service.dead_letters(settings)
     subscribe(broker, EXPORT_EVENTS, "delivery-webhooks", webhooks.intake.handle, letters, service.fail, session_seconds=session)
-    service.loops = [outbox.run, outbox.watch, bulk.run, express.run, janitor.discard_loop, janitor.sweep_loop, *webhooks.loops]
+    service.loops = [
+        outbox.run,
+        outbox.watch,
+        bulk.run,
+        express.run,
+        janitor.discard_loop,
+        janitor.sweep_loop,
+        checkpoints.run,
+        *webhooks.loops,
+    ]
     service.checks = {
         "postgresql": lambda: ping(pool),
         "kafka": kafka_check(producer),

@@ -9,12 +9,15 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from services.delivery.core.sealing import NONCE_BYTES, CannotOpen, open_sealed, seal
 from services.delivery.queries import load, rows
+from shared import audit
 from shared.clock import instant
 from shared.database import Connection, sorted_errors
 from shared.errors import Detail, TransientError, invalid_request, not_found
+from shared.outbox import Outbox
 from shared.signing import PublicKey, key_id
 
 log = structlog.get_logger()
+ACTOR = "service:delivery"
 
 
 @dataclass(frozen=True)
@@ -28,8 +31,8 @@ class Signer:
 class Keyring:
     """`secret` seals the private keys; it is the same in every process. A private key is decrypted once a process and never leaves it."""
 
-    def __init__(self, pool: asyncpg.Pool, secret: str) -> None:
-        self._pool, self._secret, self._queries = pool, secret, load()
+    def __init__(self, pool: asyncpg.Pool, secret: str, outbox: Outbox) -> None:
+        self._pool, self._secret, self._outbox, self._queries = pool, secret, outbox, load()
         self._signer: Signer | None = None
 
     async def ensure(self) -> None:
@@ -40,7 +43,9 @@ class Keyring:
                     return
                 await self._queries.lock_signing_keys(connection)
                 if await self._queries.current_signing_key(connection) is None:
-                    await self._add(connection)
+                    made = await self._add(connection)
+                    await self._outbox.add(connection, [audit.note(None, ACTOR, "signing_key.created", made)])
+        self._outbox.wake()
 
     async def signer(self, current: str | None) -> Signer:
         """The key with the id `current`, which the caller has just read, or the one that has taken its place since.
@@ -71,17 +76,19 @@ class Keyring:
             found = await rows(self._queries.signing_keys(self._pool))
         return [PublicKey(r["public_key"], instant(r["created_at"]), instant(r["retired_at"]), instant(r["revoked_at"])) for r in found]
 
-    async def rotate(self) -> tuple[str, str | None]:
+    async def rotate(self, address: str = "") -> tuple[str, str | None]:
         """A new key signs from now on: (its id, the id of the one that has retired)."""
         with sorted_errors():
             async with self._pool.acquire(timeout=5) as connection, connection.transaction():
                 await self._queries.lock_signing_keys(connection)
                 retired = await self._queries.retire_signing_key(connection)
                 made = await self._add(connection)
+                await self._outbox.add(connection, [audit.by_operator("signing_key.rotated", made, {"retired": retired}, address)])
+        self._outbox.wake()
         log.info("signing_key_rotated", key_id=made, retired=retired)
         return made, retired
 
-    async def revoke(self, key_id_: str) -> None:
+    async def revoke(self, key_id_: str, address: str = "") -> None:
         """Nothing that this key has signed counts any more. Raises ApiError: 404, and 400 for the key that signs now."""
         with sorted_errors():
             async with self._pool.acquire(timeout=5) as connection, connection.transaction():
@@ -91,6 +98,8 @@ class Keyring:
                     raise invalid_request(Detail("key_id", "is the key that signs now: rotate first, then revoke it"))
                 if await self._queries.revoke_signing_key(connection, id=key_id_) is None:
                     raise not_found("The signing key")
+                await self._outbox.add(connection, [audit.by_operator("signing_key.revoked", key_id_, address=address)])
+        self._outbox.wake()
         log.warning("signing_key_revoked", key_id=key_id_)
 
     async def _add(self, connection: Connection) -> str:

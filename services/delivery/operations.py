@@ -2,20 +2,24 @@
 
 from typing import Any
 
+from shared.audit import PURPOSE_MAX
 from shared.formats import registry as formats
 from shared.openapi import (
     BOOLEAN,
     COUNT,
     INSTANT,
     NOTHING,
+    PAGING,
     SHA256,
     Component,
     answer,
     header,
+    line,
     listed,
     nullable,
     one_of,
     operation,
+    page,
     path,
     query,
     shown,
@@ -61,7 +65,8 @@ GET_FILE = operation(
     _SERVED | {307: {"description": "A link that needs no key and is good for five minutes.", "headers": {"Location": {"schema": text(format="uri"), "description": "The link."}}}},
     parameters=[
         EXPORT_ID, path("name", "The file's name.", f"leads_{_EXAMPLE_ID}.csv"),
-        query("redirect", {**BOOLEAN, "default": False}, "Answer with a link in place of the file."), *_CONDITIONS,
+        query("redirect", {**BOOLEAN, "default": False}, "Answer with a link in place of the file."),
+        query("purpose", line(PURPOSE_MAX), "Why: the audit trail keeps it."), *_CONDITIONS,
     ],
     errors=[410, 412, 416],
 )  # fmt: skip
@@ -131,4 +136,24 @@ ROTATE_SIGNING_KEY = operation(
 )  # fmt: skip
 REVOKE_SIGNING_KEY = operation(
     "Revoke a signing key", "Operator", {204: answer("Nothing that it signed counts any more.")}, parameters=[_KEY_ID], body=NOTHING
+)
+
+# ---- the audit trail's checkpoints
+
+_CHECKPOINT = Component("AuditCheckpoint", shown(
+    {"org_id": nullable(text()), "seq": whole(1), "hash": SHA256, "at": INSTANT, "signature": _SIGNATURE},
+    description="At that instant this was the newest entry of the chain; signed as manifests are.",
+    examples=[{"org_id": "org_synaptiq", "seq": 12, "hash": "5e" * 32, "at": "2026-04-01T06:00:00.000Z", "signature": {"alg": ALGORITHM, "key_id": "UCHobUMg_Emdnr…", "value": "…"}}],
+))  # fmt: skip
+LIST_CHECKPOINTS = operation(
+    "List the signed checkpoints of the audit trail",
+    "Organisation",
+    {200: answer("A page of them, newest first.", page(_CHECKPOINT))},
+    parameters=PAGING,
+)
+LIST_OPERATORS_CHECKPOINTS = operation(
+    "List the signed checkpoints of the operator's audit trail",
+    "Operator",
+    {200: answer("A page of them, newest first.", page(_CHECKPOINT))},
+    parameters=PAGING,
 )

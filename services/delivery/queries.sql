@@ -152,7 +152,7 @@ SELECT id, status FROM exports.exports WHERE id = ANY(:export_ids::text[]);
 -- name: standing^
 -- An export of the organisation in app.org_id, and one of its files by name.
 SELECT e.status, e.deleted_at IS NOT NULL AS deleted, e.expires_at, p.published_at, coalesce(p.discard = 'files', false) AS discarded,
-    a.key, a.media_type, a.bytes, a.sha256
+    a.key, a.media_type, a.bytes, a.sha256, e.purpose
 FROM exports.exports e
 LEFT JOIN delivery.publications p ON p.export_id = e.id
 LEFT JOIN delivery.assemblies a ON a.export_id = e.id AND a.state = 'assembled' AND a.name = :name
@@ -185,3 +185,21 @@ INSERT INTO delivery.signing_keys (id, public_key, sealed, created_at) VALUES (:
 
 -- name: revoke_signing_key$
 UPDATE delivery.signing_keys SET revoked_at = coalesce(revoked_at, now()) WHERE id = :id AND retired_at IS NOT NULL RETURNING id;
+
+-- name: try_checkpoint_lock(key)$
+SELECT pg_try_advisory_xact_lock(:key);
+
+-- name: grown_chains(count)
+-- Across tenants. Where chains of the audit trail end that have grown since their last checkpoint.
+SELECT c.org_id, h.seq, h.hash FROM (SELECT org_id FROM tenancy.organisations UNION ALL SELECT '@operator') c
+CROSS JOIN LATERAL (SELECT seq, hash FROM tenancy.audit a WHERE a.org_id = c.org_id ORDER BY seq DESC LIMIT 1) h
+WHERE NOT EXISTS (SELECT FROM delivery.audit_checkpoints k WHERE k.org_id = c.org_id AND k.seq >= h.seq) LIMIT :count;
+
+-- name: add_checkpoints(org_ids, seqs, at, documents)!
+-- Across tenants.
+INSERT INTO delivery.audit_checkpoints (org_id, seq, at, document)
+SELECT org_id, seq, :at, document FROM unnest(:org_ids::text[], :seqs::bigint[], :documents::text[]) AS n (org_id, seq, document);
+
+-- name: checkpoints(org_id, before, count)
+SELECT seq, at, document FROM delivery.audit_checkpoints
+WHERE org_id = :org_id AND (:before::bigint IS NULL OR seq < :before) ORDER BY seq DESC LIMIT :count;

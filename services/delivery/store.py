@@ -63,6 +63,7 @@ class Found:
     media_type: str | None
     bytes: int
     sha256: str
+    purpose: str = ""  # for which the export was asked for
 
 
 def _place(file: FileId) -> dict[str, Any]:
@@ -243,7 +244,7 @@ class DeliveryStore:
             r = await _queries.standing(connection, export_id=export_id, name=name)
         if r is None:
             return None
-        return Found(_standing(r), r["published_at"], r["key"], r["media_type"], r["bytes"] or 0, r["sha256"] or "")
+        return Found(_standing(r), r["published_at"], r["key"], r["media_type"], r["bytes"] or 0, r["sha256"] or "", r["purpose"] or "")
 
     async def find_manifest(self, org_id: str, export_id: str) -> tuple[Standing, str] | None:
         async with tenant(self._pool, org_id) as connection:

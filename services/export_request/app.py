@@ -70,7 +70,7 @@ def assemble(
     tracker = Tracker(pool, inbox, outbox, effects, assembly, releaser, clock)
     exports, tenancy, auth = Exports(pool, outbox, effects, releaser, clock), Tenancy(pool, outbox), Authenticator(keys or pool)
     secret = settings.secret_key.encode()
-    trail = Trail(pool, outbox)
+    trail = Trail(pool)
     http = create_api("Waybill")
     http.include_router(exports_router(intake, exports, Live(exports), auth, secret, clock))
     http.include_router(walks_router(WalksApi(Walks(pool, outbox), secret, settings.cursor_requests_per_second, clock), auth))
@@ -78,7 +78,7 @@ def assemble(
     http.include_router(keys_router(tenancy, auth, secret, settings.rotation_overlap_seconds))
     http.include_router(organisations_router(tenancy, settings.operator_token))
     http.include_router(about_router())
-    http.include_router(audit_router(trail, auth, secret, settings.operator_token))
+    http.include_router(audit_router(trail, outbox, auth, secret, settings.operator_token))
     return Parts(http, outbox, planner, releaser, Sweeper(pool, inbox, outbox, effects, settings, clock), Handlers(intake, tracker), trail)
 
 

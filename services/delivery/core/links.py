@@ -24,6 +24,8 @@ class Claim:
     export_id: str
     name: str
     expires: int
+    key_id: str = ""  # the API key that asked for the link, and what for: the audit trail wants to know
+    purpose: str = ""
 
 
 def sign(secret_key: str, claim: Claim) -> str:

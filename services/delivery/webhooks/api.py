@@ -26,7 +26,7 @@ def webhooks_router(endpoints: Endpoints, store: WebhookStore, auth: Authenticat
     @routes.post(PATH, **operations.POST_ENDPOINT)
     async def post_endpoint(request: Request, principal: Principal = allowed) -> Response:
         refuse_unknown_parameters(request, set())
-        made = await endpoints.create(principal.org_id, await read_json(request))
+        made = await endpoints.create(principal, await read_json(request))
         return JSONResponse(made, 201, headers={"Location": f"{PATH}/{made['id']}", **SHOWN_ONCE})
 
     @routes.get(PATH, **operations.LIST_ENDPOINTS)
@@ -44,30 +44,30 @@ def webhooks_router(endpoints: Endpoints, store: WebhookStore, auth: Authenticat
     @routes.patch(PATH + "/{endpoint_id}", **operations.PATCH_ENDPOINT)
     async def patch_endpoint(request: Request, endpoint_id: str, principal: Principal = allowed) -> Response:
         refuse_unknown_parameters(request, set())
-        return JSONResponse(await endpoints.change(principal.org_id, id_of(endpoint_id), await read_json(request)))
+        return JSONResponse(await endpoints.change(principal, id_of(endpoint_id), await read_json(request)))
 
     @routes.delete(PATH + "/{endpoint_id}", **operations.DELETE_ENDPOINT)
     async def delete_endpoint(request: Request, endpoint_id: str, principal: Principal = allowed) -> Response:
         refuse_unknown_parameters(request, set())
-        await endpoints.delete(principal.org_id, id_of(endpoint_id))
+        await endpoints.delete(principal, id_of(endpoint_id))
         return Response(status_code=204)
 
     @routes.post(PATH + "/{endpoint_id}/rotate-secret", **operations.ROTATE_SECRET)
     async def rotate_secret(request: Request, endpoint_id: str, principal: Principal = allowed) -> Response:
         refuse_unknown_parameters(request, set())
-        made = await endpoints.rotate(principal.org_id, id_of(endpoint_id), await read_json(request, optional=True))
+        made = await endpoints.rotate(principal, id_of(endpoint_id), await read_json(request, optional=True))
         return JSONResponse(made, headers=SHOWN_ONCE)
 
     @routes.post(PATH + "/{endpoint_id}/test", **operations.TEST_ENDPOINT)
     async def test_endpoint(request: Request, endpoint_id: str, principal: Principal = allowed) -> Response:
         refuse_unknown_parameters(request, set())
         bodies.empty_body(await read_json(request, optional=True))
-        return JSONResponse(await endpoints.test(principal.org_id, id_of(endpoint_id)))
+        return JSONResponse(await endpoints.test(principal, id_of(endpoint_id)))
 
     @routes.post(PATH + "/{endpoint_id}/recover", **operations.RECOVER)
     async def recover(request: Request, endpoint_id: str, principal: Principal = allowed) -> Response:
         refuse_unknown_parameters(request, set())
-        return JSONResponse(await endpoints.recover(principal.org_id, id_of(endpoint_id), await read_json(request)), 202)
+        return JSONResponse(await endpoints.recover(principal, id_of(endpoint_id), await read_json(request)), 202)
 
     @routes.get(PATH + "/{endpoint_id}/deliveries", **operations.LIST_DELIVERIES)
     async def list_deliveries(request: Request, endpoint_id: str, principal: Principal = allowed) -> Response:
@@ -82,7 +82,7 @@ def webhooks_router(endpoints: Endpoints, store: WebhookStore, auth: Authenticat
     async def redeliver(request: Request, endpoint_id: str, delivery_id: str, principal: Principal = allowed) -> Response:
         refuse_unknown_parameters(request, set())
         bodies.empty_body(await read_json(request, optional=True))
-        return JSONResponse(await endpoints.redeliver(principal.org_id, id_of(endpoint_id), id_of(delivery_id)), 202)
+        return JSONResponse(await endpoints.redeliver(principal, id_of(endpoint_id), id_of(delivery_id)), 202)
 
     return routes
 

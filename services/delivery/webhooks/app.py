@@ -23,6 +23,7 @@ from services.delivery.webhooks.store import WebhookStore
 from services.delivery.webhooks.upkeep import Upkeep
 from shared.clock import utc_now
 from shared.http import Authenticator
+from shared.outbox import Outbox
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,9 @@ class Webhooks:
         return [self.dispatcher.run, self.upkeep.run]
 
 
-def assemble(settings: Settings, pool: asyncpg.Pool, authenticator: Authenticator, clock: Callable[[], datetime] = utc_now) -> Webhooks:
+def assemble(
+    settings: Settings, pool: asyncpg.Pool, outbox: Outbox, authenticator: Authenticator, clock: Callable[[], datetime] = utc_now
+) -> Webhooks:
     store, seal = WebhookStore(pool), Seal(settings.secret_keys)
     queue = Queue(pool, f"webhooks-{secrets.token_hex(6)}", settings.webhook_time_scale, random.random)
     sender = Sender(settings.webhook_timeout_seconds, settings.webhook_allow_loopback, clock)
@@ -50,7 +53,7 @@ def assemble(settings: Settings, pool: asyncpg.Pool, authenticator: Authenticato
     dispatcher = Dispatcher(queue, sender, seal, limits, settings.webhook_lease_seconds, clock)
     rules = UrlRules(settings.webhook_allow_http, settings.webhook_allow_loopback)
     parts = Parts(
-        store, queue, seal, sender, rules, settings.webhook_rotation_seconds, settings.webhook_lease_seconds, dispatcher.wake, clock
+        store, queue, seal, sender, rules, settings.webhook_rotation_seconds, settings.webhook_lease_seconds, dispatcher.wake, outbox, clock
     )
     endpoints = Endpoints(parts)
     router = webhooks_router(endpoints, store, authenticator, settings.secret_key.encode())

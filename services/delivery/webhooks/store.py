@@ -80,9 +80,8 @@ class WebhookStore:
             await self._queries.skip_pending(connection, endpoint_ids=[row["id"]], now=now)
         return saved
 
-    async def delete_endpoint(self, org_id: str, endpoint_id: str) -> bool:
-        async with tenant(self._pool, org_id) as connection:
-            return await self._queries.delete_endpoint(connection, id=endpoint_id) is not None
+    async def delete_endpoint(self, connection: Connection, endpoint_id: str) -> bool:
+        return await self._queries.delete_endpoint(connection, id=endpoint_id) is not None
 
     # ---- events
 

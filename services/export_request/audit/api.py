@@ -1,27 +1,27 @@
 """The HTTP API of the audit trail: an organisation's chain for who may read it, the operator's own for the operator."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime
-from typing import Any
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from services.export_request.audit import operations
 from services.export_request.audit.trail import Trail, Wanted
-from services.export_request.core.auditing import OPERATOR, TEXT_MAX
+from services.export_request.core.auditing import TEXT_MAX
 from shared import audit, cursors
+from shared.audit_chain import OPERATOR
 from shared.checks import is_seen
 from shared.datasets.instants import resolve_instant
 from shared.errors import Detail, invalid_request
 from shared.http import Authenticator, Operator, Principal, address_of, limit_of, refuse_unknown_parameters
-from shared.outbox import Outgoing
+from shared.outbox import Outbox, Outgoing
 
 _TEXTS = ("action", "actor", "subject")
 
 
-def audit_router(trail: Trail, auth: Authenticator, secret: bytes, operator_token: str) -> APIRouter:
+def audit_router(trail: Trail, outbox: Outbox, auth: Authenticator, secret: bytes, operator_token: str) -> APIRouter:
     routes = APIRouter()
     reader, operators = Depends(auth.requires("audit:read")), [Depends(Operator(operator_token))]
 
@@ -31,7 +31,7 @@ def audit_router(trail: Trail, auth: Authenticator, secret: bytes, operator_toke
 
     @routes.get("/v1/audit/export", **operations.EXPORT_ENTRIES)
     async def export_entries(request: Request, principal: Principal = reader) -> Response:
-        return await _whole(trail, principal.org_id, request, lambda seen: audit.entry(principal, "audit.exported", "audit", seen))
+        return await _whole(trail, outbox, principal.org_id, request, lambda seen: audit.entry(principal, "audit.exported", "audit", seen))
 
     @routes.get("/v1/operator/audit", **operations.LIST_OPERATORS_ENTRIES, dependencies=operators)
     async def list_operators_entries(request: Request) -> Response:
@@ -39,7 +39,9 @@ def audit_router(trail: Trail, auth: Authenticator, secret: bytes, operator_toke
 
     @routes.get("/v1/operator/audit/export", **operations.EXPORT_OPERATORS_ENTRIES, dependencies=operators)
     async def export_operators_entries(request: Request) -> Response:
-        return await _whole(trail, OPERATOR, request, lambda seen: audit.by_operator("audit.exported", "audit", seen, address_of(request)))
+        return await _whole(
+            trail, outbox, OPERATOR, request, lambda seen: audit.by_operator("audit.exported", "audit", seen, address_of(request))
+        )
 
     return routes
 
@@ -55,12 +57,11 @@ async def _page(trail: Trail, secret: bytes, org_id: str, request: Request) -> R
     return JSONResponse({"data": found, "next_cursor": following, "has_more": more})
 
 
-async def _whole(trail: Trail, org_id: str, request: Request, noted: Any) -> Response:
+async def _whole(trail: Trail, outbox: Outbox, org_id: str, request: Request, noted: Callable[[dict[str, int]], Outgoing]) -> Response:
     """Every entry behind `after` as NDJSON, oldest first, up to the newest one at this moment. Noted before the first byte."""
     refuse_unknown_parameters(request, {"after"})
     after, head = _after(request), await trail.head(org_id)
-    message: Outgoing = noted({"after": after, "to": head.seq})
-    await trail.note(message)
+    await outbox.publish([noted({"after": after, "to": head.seq})])
 
     async def lines() -> AsyncIterator[bytes]:
         async for entries in trail.following(org_id, after, head.seq):

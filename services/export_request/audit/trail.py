@@ -15,10 +15,9 @@ from services.export_request.queries import rows
 from shared.audit_chain import Head
 from shared.codec import decode
 from shared.consumer import Incoming
-from shared.database import across_tenants, sorted_errors, tenant
+from shared.database import across_tenants, tenant
 from shared.errors import PermanentError, TransientError
 from shared.messages import AuditEntry
-from shared.outbox import Outbox, Outgoing
 
 AUDITOR = "waybill_auditor"
 EXPORTED_AT_ONCE = 1_000
@@ -46,15 +45,8 @@ class Wanted:
 class Trail:
     """The chains. One consumer writes a chain at a time (a topic's key is its organisation); where two do for a moment, one of them tries again."""
 
-    def __init__(self, pool: asyncpg.Pool, outbox: Outbox) -> None:
-        self._pool, self._outbox, self._queries = pool, outbox, load()
-
-    async def note(self, message: Outgoing) -> None:
-        """Something that has no other effect: it is on its way once this returns."""
-        with sorted_errors():
-            async with self._pool.acquire(timeout=5) as connection, connection.transaction():
-                await self._outbox.add(connection, [message])
-        self._outbox.wake()
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool, self._queries = pool, load()
 
     async def take(self, messages: Sequence[Incoming]) -> Refused:
         """Append what the messages say, each once however often it comes; gives back what is no entry. Raises TransientError."""

@@ -9,12 +9,11 @@ from typing import Any
 
 import rfc8785
 
-from shared.audit_chain import Head, linked
+from shared.audit_chain import OPERATOR, Head, linked
 from shared.clock import instant
 from shared.errors import PermanentError
 from shared.messages import AuditEntry
 
-OPERATOR = "@operator"  # the operator's own chain; no organisation's id has an @
 TEXT_MAX, PURPOSE_MAX = 300, 1_000
 
 

@@ -11,7 +11,7 @@ from services.delivery.api import Downloads, create_router
 from services.delivery.threads import Threads
 from shared.http import Authenticator, create_api, new_key
 from tests.integration.delivery.conftest import any_room, room
-from tests.integration.delivery.room import Export, Room, message
+from tests.integration.delivery.room import Export, NoRelay, Room, message
 
 __all__ = ["any_room", "room"]
 SECRET = "0123456789abcdef" * 4
@@ -52,7 +52,7 @@ async def make_key(room: Room, org_id: str, scopes: list[str]) -> str:
 async def site(any_room: Room) -> AsyncIterator[Site]:
     threads = Threads(4, "download")
     app = create_api("delivery")
-    downloads = Downloads(any_room.store, any_room.objects, threads, SECRET, "http://public.test")
+    downloads = Downloads(any_room.store, any_room.objects, threads, SECRET, "http://public.test", NoRelay(any_room.pool))
     app.include_router(create_router(downloads, Authenticator(any_room.pool)))
     keys = {
         "all": await make_key(any_room, "org_a", ["exports:read", "exports:download"]),

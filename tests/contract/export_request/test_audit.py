@@ -8,8 +8,8 @@ from typing import Any
 import asyncpg
 import pytest
 
-from services.export_request.core.auditing import OPERATOR as OPERATORS_CHAIN
 from shared import audit
+from shared.audit_chain import OPERATOR as OPERATORS_CHAIN
 from shared.audit_chain import Checker, Head
 from shared.codec import encode
 from shared.consumer import Incoming

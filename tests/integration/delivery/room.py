@@ -142,7 +142,7 @@ async def open_room(database_url: str, objects: ObjectStore) -> AsyncIterator[Ro
     pool = create_pool(database_url, "delivery-test", 16)
     await pool
     try:
-        yield Room(pool, objects, DeliveryStore(pool), Keyring(pool, SIGNING_SECRET))
+        yield Room(pool, objects, DeliveryStore(pool), Keyring(pool, SIGNING_SECRET, NoRelay(pool)))
     finally:
         await pool.close()
 

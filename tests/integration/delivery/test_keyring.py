@@ -14,7 +14,7 @@ from shared.errors import TransientError
 from shared.http import create_api
 from shared.messages import ExportPublished
 from shared.signing import KEYS_PATH, SignatureProblem, check, from_jwks
-from tests.integration.delivery.room import SIGNING_SECRET, Export, Room, message
+from tests.integration.delivery.room import SIGNING_SECRET, Export, NoRelay, Room, message
 
 OPERATOR = {"Authorization": "Bearer the-operator"}
 
@@ -23,7 +23,7 @@ OPERATOR = {"Authorization": "Bearer the-operator"}
 async def http(room: Room) -> AsyncIterator[httpx.AsyncClient]:
     """Keys of the test's own."""
     await _as_owner(room, "TRUNCATE delivery.signing_keys")
-    room.keyring = Keyring(room.pool, SIGNING_SECRET)
+    room.keyring = Keyring(room.pool, SIGNING_SECRET, NoRelay(room.pool))
     api = create_api("keys")
     api.include_router(keys_router(room.keyring, "the-operator"))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(api), base_url="http://delivery.test") as client:
@@ -67,7 +67,7 @@ async def test_the_first_manifest_finds_a_key_and_verifies_with_what_is_publishe
 
 
 async def test_processes_that_start_together_make_one_key(room: Room, http: httpx.AsyncClient) -> None:
-    await asyncio.gather(*(Keyring(room.pool, SIGNING_SECRET).ensure() for _ in range(8)))
+    await asyncio.gather(*(Keyring(room.pool, SIGNING_SECRET, NoRelay(room.pool)).ensure() for _ in range(8)))
     assert len(await _keys(http)) == 1
 
 
@@ -91,7 +91,7 @@ async def test_a_rotated_key_signs_no_more_and_what_it_signed_still_verifies(roo
 
 async def test_another_process_signs_with_the_new_key_at_once(room: Room, http: httpx.AsyncClient) -> None:
     await _manifest(room)  # this process has opened its key
-    made, _ = await Keyring(room.pool, SIGNING_SECRET).rotate()
+    made, _ = await Keyring(room.pool, SIGNING_SECRET, NoRelay(room.pool)).rotate()
     assert (await _manifest(room))["signature"]["key_id"] == made  # type: ignore[index]
 
 
@@ -118,7 +118,7 @@ async def test_what_a_revoked_key_signed_does_not_count(room: Room, http: httpx.
 
 async def test_under_another_secret_nothing_is_signed_until_the_operator_rotates(room: Room, http: httpx.AsyncClient) -> None:
     await _manifest(room)
-    stranger = room.keyring = Keyring(room.pool, "another secret " * 4)
+    stranger = room.keyring = Keyring(room.pool, "another secret " * 4, NoRelay(room.pool))
     with pytest.raises(TransientError, match="rotate"):
         await stranger.check()
     export = Export(room, express=True)

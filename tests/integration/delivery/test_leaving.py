@@ -13,7 +13,7 @@ from services.delivery.api import Downloads, create_router
 from services.delivery.core import links
 from services.delivery.threads import Threads
 from shared.http import Authenticator, create_api
-from tests.integration.delivery.room import Export, Room, message, until
+from tests.integration.delivery.room import Export, NoRelay, Room, message, until
 
 SECRET = "0123456789abcdef" * 4
 MIB = 1 << 20
@@ -42,7 +42,7 @@ class Watched:
 async def served(room: Room, watched: Watched) -> AsyncIterator[httpx.AsyncClient]:
     threads = Threads(2, "download")
     app = create_api("delivery")
-    app.include_router(create_router(Downloads(room.store, watched, threads, SECRET, ""), Authenticator(room.pool)))  # type: ignore[arg-type]
+    app.include_router(create_router(Downloads(room.store, watched, threads, SECRET, "", NoRelay(room.pool)), Authenticator(room.pool)))  # type: ignore[arg-type]
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, lifespan="off", timeout_graceful_shutdown=1))
     server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign,assignment]
     running = asyncio.create_task(server.serve())

@@ -42,6 +42,8 @@ class Fake:
     content: bytes = CONTENT
     redirect: bool = False
     keys: list[PublicKey] = field(default_factory=lambda: [key_of(SIGNER)])
+    trail: list[dict[str, Any]] = field(default_factory=list)  # entries of the audit trail, oldest first
+    checkpoints: list[dict[str, Any]] = field(default_factory=list)  # newest first
 
     def add_export(self, export_id: str, status: str, **more: Any) -> dict[str, Any]:
         progress = {"rows_planned": 100, "rows_written": 0, "percent": 0, "eta_seconds": None, "queue_position": None}
@@ -91,6 +93,7 @@ def api_of(fake: Fake) -> FastAPI:
     _records(api)
     _exports(api, fake)
     _files(api, fake)
+    _audit(api, fake)
     add_webhooks(api)
     return api
 
@@ -207,6 +210,25 @@ def _files(api: FastAPI, fake: Fake) -> None:
     @api.get("/signed/{name}")
     async def signed(request: Request, name: str) -> Response:
         return _bytes(request, fake)
+
+
+def _audit(api: FastAPI, fake: Fake) -> None:
+    for root in ("/v1/audit", "/v1/operator/audit"):
+
+        @api.get(root)
+        async def listed(request: Request, cursor: str = "0") -> Any:
+            page = fake.trail[::-1][int(cursor) : int(cursor) + 2]
+            more = int(cursor) + 2 < len(fake.trail)
+            return {"data": page, "next_cursor": str(int(cursor) + 2) if more else None, "has_more": more}
+
+        @api.get(f"{root}/export")
+        async def export(after: int = 0) -> Response:
+            lines = "".join(json.dumps(entry) + "\n" for entry in fake.trail if entry["seq"] > after)
+            return Response(lines, media_type="application/x-ndjson")
+
+        @api.get(f"{root}/checkpoints")
+        async def checkpoints() -> Any:
+            return {"data": fake.checkpoints, "next_cursor": None, "has_more": False}
 
 
 def manifest_of(export: dict[str, Any], content: bytes) -> bytes:

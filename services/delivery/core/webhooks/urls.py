@@ -40,6 +40,12 @@ def problem_with(url: object, rules: UrlRules) -> str | None:
     return _problem_with_host(host, rules)
 
 
+def place_of(url: str) -> str:
+    """Where a URL leads, without what may be a secret in it (path and query)."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
 def _problem_with_host(host: str, rules: UrlRules) -> str | None:
     inside = "leads to an address that is not public"
     if ":" in host:

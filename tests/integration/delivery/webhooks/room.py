@@ -16,8 +16,9 @@ from services.delivery.webhooks.app import Webhooks, assemble
 from shared.clock import instant, utc_now
 from shared.consumer import Incoming
 from shared.database import across_tenants
-from shared.http import Authenticator
+from shared.http import Authenticator, Principal
 from shared.ids import new_id
+from shared.outbox import Outbox
 from tests.integration.delivery.room import until
 
 SECRET_KEY = "0123456789abcdef" * 4
@@ -89,7 +90,11 @@ class Room:
         } | settings  # fmt: skip
         made = Process(
             assemble(
-                Settings(delivery_database_url=self.url, secret_key=SECRET_KEY, **given), self.pool, Authenticator(self.pool), self.clock
+                Settings(delivery_database_url=self.url, secret_key=SECRET_KEY, **given),
+                self.pool,
+                Outbox(self.pool, None, "delivery"),
+                Authenticator(self.pool),
+                self.clock,
             )
         )
         if started:
@@ -101,7 +106,7 @@ class Room:
             await made.webhooks.sender.close()
 
     async def endpoint(self, process: Process, org_id: str, url: str, **body: Any) -> dict[str, Any]:
-        return await process.webhooks.endpoints.create(org_id, {"url": url, **body})
+        return await process.webhooks.endpoints.create(by(org_id), {"url": url, **body})
 
     async def export(self, org_id: str) -> str:
         """An export as export_request has it, written as superuser."""
@@ -158,6 +163,11 @@ class Room:
             return found if found["attempts"] == attempts and found["claimed_by"] is None else None
 
         return await until(look)
+
+
+def by(org_id: str) -> Principal:
+    """A key of the organisation."""
+    return Principal(org_id, "test", frozenset(), "203.0.113.7")
 
 
 def event_message(export_id: str, kind: str, at: datetime, event_id: str = "") -> Incoming:

@@ -6,10 +6,11 @@ from collections import Counter
 
 from services.delivery.core.webhooks.traffic import Limits, Traffic
 from services.delivery.webhooks.queue import Queue
-from tests.integration.delivery.webhooks.room import Room, eventually
+from tests.integration.delivery.webhooks.room import Room, by, eventually
 from tests.receiver import Answer, Receiver
 
 ORG = "org_a"
+BY = by(ORG)
 LEASE_SECONDS = 60
 
 
@@ -143,7 +144,7 @@ async def test_disabling_while_requests_are_under_way(room: Room, receiver: Rece
             for _ in range(3):
                 await room.event(process, ORG)
             await eventually(lambda: len(receiver.at("/h")) == 3)
-            await process.webhooks.endpoints.change(ORG, endpoint["id"], {"enabled": False})
+            await process.webhooks.endpoints.change(BY, endpoint["id"], {"enabled": False})
             assert {d["status"] for d in await room.deliveries(endpoint["id"])} == {"skipped"}
             held.set()
             await eventually(lambda: process.webhooks.dispatcher._traffic.under_way == 0)
@@ -162,7 +163,7 @@ async def test_deleting_while_requests_are_under_way(room: Room, receiver: Recei
             endpoint = await room.endpoint(process, ORG, receiver.url("/h"))
             await room.event(process, ORG)
             await eventually(lambda: len(receiver.at("/h")) == 1)
-            await process.webhooks.endpoints.delete(ORG, endpoint["id"])
+            await process.webhooks.endpoints.delete(BY, endpoint["id"])
             held.set()
             await eventually(lambda: process.webhooks.dispatcher._traffic.under_way == 0)
             assert await room.rows("SELECT FROM delivery.webhook_deliveries") == []

@@ -6,10 +6,11 @@ import pytest
 
 from services.delivery.core.webhooks.retry import JITTER, SCHEDULE_SECONDS
 from shared.errors import ApiError, PermanentError
-from tests.integration.delivery.webhooks.room import Room, event_message, eventually
+from tests.integration.delivery.webhooks.room import Room, by, event_message, eventually
 from tests.receiver import Answer, Receiver
 
 ORG = "org_a"
+BY = by(ORG)
 
 
 async def test_an_event_is_tried_by_the_schedule_under_one_id_until_it_is_given_up(room: Room, receiver: Receiver) -> None:
@@ -71,19 +72,19 @@ async def test_gone_disables_at_once_and_nothing_is_lost_by_it(room: Room, recei
         assert [d["status"] for d in await room.deliveries(endpoint["id"])] == ["skipped", "skipped"]
         assert len(receiver.at("/gone")) == 1
         for refused in (
-            endpoints.recover(ORG, endpoint["id"], {"since": "2026-01-01"}),
-            endpoints.redeliver(ORG, endpoint["id"], (await room.deliveries(endpoint["id"]))[0]["id"]),
+            endpoints.recover(BY, endpoint["id"], {"since": "2026-01-01"}),
+            endpoints.redeliver(BY, endpoint["id"], (await room.deliveries(endpoint["id"]))[0]["id"]),
         ):
             with pytest.raises(ApiError, match="disabled"):
                 await refused
         receiver.decide = lambda path, before: Answer()
-        shown = await endpoints.change(ORG, endpoint["id"], {"enabled": True})
+        shown = await endpoints.change(BY, endpoint["id"], {"enabled": True})
         assert (shown["enabled"], shown["disabled"], shown["failing_since"]) == (True, None, None)
-        recovered = await endpoints.recover(ORG, endpoint["id"], {"since": since.isoformat()})
+        recovered = await endpoints.recover(BY, endpoint["id"], {"since": since.isoformat()})
         assert recovered["recovered"] == 2
         ended = await room.ended(endpoint["id"], 2)
         assert {d["status"] for d in ended} == {"delivered"}
-        assert (await endpoints.recover(ORG, endpoint["id"], {"since": since.isoformat()}))["recovered"] == 0
+        assert (await endpoints.recover(BY, endpoint["id"], {"since": since.isoformat()}))["recovered"] == 0
     ids = [r.webhook_id for r in receiver.at("/gone")]
     assert sorted(ids) == sorted([first.header("ce_id")] * 2 + [second.header("ce_id")])
 
@@ -148,8 +149,8 @@ async def test_a_rotated_secret_signs_beside_the_new_one_for_its_time(room: Room
     async with room.process() as process:
         endpoints = process.webhooks.endpoints
         made = await room.endpoint(process, ORG, receiver.url("/r"))
-        await endpoints.rotate(ORG, made["id"], {"overlap_seconds": 3600})
-        rotated = await endpoints.rotate(ORG, made["id"], {"overlap_seconds": 3600})
+        await endpoints.rotate(BY, made["id"], {"overlap_seconds": 3600})
+        rotated = await endpoints.rotate(BY, made["id"], {"overlap_seconds": 3600})
         assert rotated["secret"] != made["secret"]
         await room.event(process, ORG)
         await room.ended(made["id"], 1)
@@ -157,7 +158,7 @@ async def test_a_rotated_secret_signs_beside_the_new_one_for_its_time(room: Room
         assert (await endpoints.show(ORG, made["id"]))["old_secret_expires_at"] is None
         await room.event(process, ORG)
         await room.ended(made["id"], 2)
-        await endpoints.rotate(ORG, made["id"], {"overlap_seconds": 0})
+        await endpoints.rotate(BY, made["id"], {"overlap_seconds": 0})
         await room.event(process, ORG)
         await room.ended(made["id"], 3)
     assert [len(r.headers["webhook-signature"].split()) for r in receiver.at("/r")] == [2, 1, 1]
@@ -174,5 +175,5 @@ async def test_a_secret_that_cannot_be_read_costs_no_attempt(room: Room, receive
         (waiting,) = await room.deliveries(endpoint["id"])
         assert (waiting["status"], waiting["attempts"]) == ("pending", 0)
         with pytest.raises(ApiError, match="rotate"):
-            await process.webhooks.endpoints.test(ORG, endpoint["id"])
+            await process.webhooks.endpoints.test(BY, endpoint["id"])
     assert receiver.at("/k") == []

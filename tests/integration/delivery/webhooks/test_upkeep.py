@@ -7,10 +7,11 @@ from structlog.testing import capture_logs
 from services.delivery.webhooks.metrics import QUEUE_AGE, QUEUED
 from services.delivery.webhooks.sealing import Seal
 from services.delivery.webhooks.upkeep import Upkeep
-from tests.integration.delivery.webhooks.room import SECRET_KEY, Room
+from tests.integration.delivery.webhooks.room import SECRET_KEY, Room, by
 from tests.receiver import Answer, Receiver
 
 ORG = "org_a"
+BY = by(ORG)
 NEW_KEY = "fedcba9876543210" * 4
 
 
@@ -35,7 +36,7 @@ async def test_what_ended_long_ago_is_forgotten_and_what_is_pending_is_not(room:
 async def test_secrets_are_sealed_again_with_the_present_key(room: Room, receiver: Receiver) -> None:
     async with room.process(started=False) as process:
         made = await room.endpoint(process, ORG, receiver.url("/s"))
-        await process.webhooks.endpoints.rotate(ORG, made["id"], {})
+        await process.webhooks.endpoints.rotate(BY, made["id"], {})
         both = Seal([NEW_KEY, SECRET_KEY])
         upkeep = Upkeep(process.webhooks.queue, both, timedelta(days=30), room.clock)
         await upkeep.tidy()

@@ -1,0 +1,1 @@
+"""The audit trail: listing, taking it home, checking it."""
