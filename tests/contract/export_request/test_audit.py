@@ -72,7 +72,7 @@ async def test_a_request_over_kafka_is_noted_with_whoever_the_publisher_names_an
     caller = await world.organisation()
     body = LEADS | {"org_id": caller.org_id, "request_id": "r1", "requested_by": "key:somebody"}
     await world.parts.handlers.export_requests(
-        Incoming("export-requests", 0, 0, b"", json.dumps(body).encode(), (("message-id", secrets.token_bytes(8)),))
+        Incoming("export-requests", 0, 0, b"", json.dumps(body).encode(), (("message-id", secrets.token_hex(8).encode()),))
     )
     await world.audited()
     assert [e["actor"] for e in await entries(caller, action="export.requested")] == ["kafka:key:somebody"]

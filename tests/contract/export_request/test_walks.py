@@ -211,9 +211,10 @@ async def test_an_erasure_ends_walks_that_could_have_seen_the_person(unlimited: 
 async def test_a_walk_s_begin_is_audited(unlimited: World, ingest: Store) -> None:
     caller = await unlimited.organisation()
     await put(ingest, caller, *[_message(n) for n in range(3)])
-    await unlimited.outbox()
+    await unlimited.audited()
     await rest_of(caller, await page(caller, from_="2026-03-01", limit=1), 1)
-    (entry,) = [m.message for m in await unlimited.outbox() if m.topic == "audit-entries"]
+    await unlimited.outbox()
+    (entry,) = [m.message for m in unlimited.noted]
     assert isinstance(entry, AuditEntry)
     assert (entry.org_id, entry.action, entry.subject) == (caller.org_id, "walk.begun", "messages")
     assert json.loads(entry.details) == {"from": "2026-03-01T00:00:00.000Z", "to": None}
