@@ -1,7 +1,7 @@
 # Thin on purpose: what the targets do is in deploy/ (python -m deploy.stack --help). In containers where a Docker engine answers, else as
 # processes of this machine; WAYBILL_STACK=docker|local says which.
 .DEFAULT_GOAL := help
-.PHONY: help setup up down clean status demo test test-compose check bench faults faults-mutants
+.PHONY: help setup up down clean status demo test test-compose check bench faults fuzz faults-mutants
 
 PYTHON ?= python3
 VENV := .venv/bin/python
@@ -39,6 +39,9 @@ faults: setup ## processes die, networks break, messages repeat, by seed; SEED= 
 
 faults-mutants: setup ## the fault suite must fail when a safeguard is taken out (of a copy)
 	@$(VENV) -m tests.faults.mutants
+
+fuzz: setup ## every HTTP operation called with 1,000 cases and more, on the running stack; ARGS are those of schemathesis run
+	@$(VENV) -m tests.fuzz $(ARGS)
 
 check: ## formatting, lint, types, import rules, Dockerfiles, schemas, generated pages
 	@$(PYTHON) -m deploy.local.bootstrap --python-only

@@ -1,5 +1,7 @@
 """What every HTTP service shares: the error contract, strict JSON bodies, refused unknown parameters, API keys."""
 
+import asyncio
+import contextlib
 import hashlib
 import hmac
 import re
@@ -14,6 +16,7 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -27,6 +30,7 @@ BODY_BYTES_MAX = 1 << 20
 LIMIT, LIMIT_MAX = 50, 500  # rows of a page
 ADDRESS_MAX = 64
 _WHOLE = re.compile(r"[0-9]{1,6}")
+HEAR_SECONDS = 2.0  # that an answer waits for the rest of its request
 KEY_SECONDS = 1.5  # to look a key up: a caller hears within two seconds that PostgreSQL is away
 SCOPES = (
     "leads:read", "leads:write", "records:write", "exports:read", "exports:write", "exports:download", "schedules:write",
@@ -202,8 +206,45 @@ def create_api(title: str) -> FastAPI:
     }  # fmt: skip
     for kind, handler in handlers.items():
         app.add_exception_handler(kind, handler)
+    app.add_middleware(_HearsOut)
     app.add_middleware(_Traced)
     return app
+
+
+class _HearsOut:
+    """Lets a request come in before it is answered (a 401 is known after the headers): a gateway that is still passing a body on when the answer comes may
+    cut off both. What is longer than a body may be, or slow, is answered anyway.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not _has_body(scope):
+            return await self._app(scope, receive, send)
+        more = True
+
+        async def heard() -> Message:
+            nonlocal more
+            message = await receive()
+            more = message["type"] == "http.request" and message.get("more_body", False)
+            return message
+
+        async def answered(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(HEAR_SECONDS):
+                        left = BODY_BYTES_MAX
+                        while more and left > 0:
+                            left -= len((await heard()).get("body", b""))
+            await send(message)
+
+        return await self._app(scope, heard, answered)
+
+
+def _has_body(scope: Scope) -> bool:
+    headers = dict(scope["headers"])
+    return b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
 
 
 class _Traced:
@@ -252,9 +293,15 @@ async def _http_exception(request: Request, error: HTTPException) -> Response:
     if error.status_code == 404:
         return answer(not_found(f"'{request.url.path}'"))
     if error.status_code == 405:
-        allowed = (error.headers or {}).get("Allow", "")
-        return answer(ApiError(405, "method_not_allowed", f"'{request.method}' is not allowed here.", headers={"Allow": allowed}))
+        headers = {"Allow": ", ".join(sorted(_methods(request)))}
+        return answer(ApiError(405, "method_not_allowed", f"'{request.method}' is not allowed here.", headers=headers))
     return answer(ApiError(error.status_code, "invalid_request", str(error.detail)))
+
+
+def _methods(request: Request) -> set[str]:
+    """All that can be done with a path; the router tells of the first route alone, and each has one."""
+    found = (context for context in iter_route_contexts(request.app.routes) if context.path_regex.match(request.url.path))
+    return {method for context in found for method in context.methods or ()}
 
 
 async def _validation(_: Request, error: RequestValidationError) -> Response:

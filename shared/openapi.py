@@ -122,6 +122,8 @@ WHEN: Schema = {
 TIMEZONE: Schema = {"type": "string", "format": "iana-timezone", "description": "An IANA name.", "examples": ["Europe/Brussels"]}
 SHA256: Schema = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
 
+CURSOR_PATTERN = "^[A-Za-z0-9_-]+$"
+
 
 # ---- parameters
 
@@ -143,7 +145,11 @@ def path(name: str, description: str, example: str) -> dict[str, Any]:
 LIMIT_PARAMETER = Component("limit", query("limit", whole(1, LIMIT_MAX, default=LIMIT), "Entries of a page at most."), "parameters")
 CURSOR_PARAMETER = Component(
     "cursor",
-    query("cursor", text(maxLength=CURSOR_MAX), "`next_cursor` of the page before; good only for the same list with the same filters."),
+    query(
+        "cursor",
+        text(maxLength=CURSOR_MAX, pattern=CURSOR_PATTERN),
+        "`next_cursor` of the page before; good only for the same list with the same filters.",
+    ),
     "parameters",
 )
 PAGING = (LIMIT_PARAMETER, CURSOR_PARAMETER)
@@ -165,6 +171,11 @@ RETRY_AFTER: dict[str, Any] = {"Retry-After": {"description": "Seconds after whi
 def link(operation_id: str, description: str, **parameters: str) -> dict[str, Any]:
     """What to do next with an answer: parameter → where in this answer it is (`$response.body#/id`)."""
     return {"operationId": operation_id, "parameters": parameters, "description": description}
+
+
+def following(operation_id: str, **parameters: str) -> dict[str, Any]:
+    """The links of a page: to the next one."""
+    return {"NextPage": link(operation_id, "The next page, where there is one.", cursor="$response.body#/next_cursor", **parameters)}
 
 
 def answer(

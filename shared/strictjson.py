@@ -1,4 +1,4 @@
-"""JSON as the contract takes it: no duplicate keys, no NaN, no lone surrogates, no U+0000, no whole number beyond ±2^53, bounded nesting."""
+"""JSON as the contract takes it: no duplicate keys, no NaN, no lone surrogates, no U+0000, no whole number beyond ±2^53, bounded nesting. 3.0 is the whole number 3."""
 
 import json
 import re
@@ -28,7 +28,7 @@ def loads(data: bytes | str, nesting_max: int = NESTING_MAX) -> Any:
     """Parse strictly. Raises JsonProblem that names the field."""
     try:
         text = data.decode("utf-8") if isinstance(data, bytes) else data
-        value = json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant)
+        value = json.loads(text, object_pairs_hook=_object, parse_float=_number, parse_constant=_refuse_constant)
     except UnicodeDecodeError as error:
         raise JsonProblem("", f"not valid UTF-8 at byte {error.start}") from error
     except json.JSONDecodeError as error:
@@ -49,6 +49,12 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     duplicate = _Duplicate(value)
     duplicate.key = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
     return duplicate
+
+
+def _number(text: str) -> float:
+    """JSON has one kind of number: 3.0 and 3e0 are the whole number 3, as JSON Schema says too."""
+    value = float(text)
+    return int(value) if value.is_integer() and abs(value) <= WHOLE_NUMBER_MAX else value
 
 
 def _refuse_constant(name: str) -> Any:

@@ -7,7 +7,7 @@ from fastapi.responses import JSONResponse, Response
 
 from services.export_request import operations_tenancy as operations
 from services.export_request.core import tenancy as checks
-from services.export_request.tenancy import Tenancy, key_view
+from services.export_request.tenancy import Tenancy, key_view, organisation_view
 from shared import cursors
 from shared.checks import Check, checked
 from shared.http import Authenticator, Operator, Principal, address_of, id_of, limit_of, read_json, refuse_unknown_parameters
@@ -73,7 +73,7 @@ def keys_router(tenancy: Tenancy, auth: Authenticator, secret: bytes, overlap_se
     return routes
 
 
-def organisations_router(tenancy: Tenancy, operator_token: str) -> APIRouter:
+def organisations_router(tenancy: Tenancy, operator_token: str, secret: bytes) -> APIRouter:
     """Not there at all where no operator token is configured."""
     routes = APIRouter()
     operators = [Depends(Operator(operator_token))]
@@ -88,9 +88,11 @@ def organisations_router(tenancy: Tenancy, operator_token: str) -> APIRouter:
     @routes.get("/v1/organisations", dependencies=operators, **operations.LIST_ORGANISATIONS)
     async def list_organisations(request: Request) -> Response:
         refuse_unknown_parameters(request, {"limit", "cursor"})
-        count = limit_of(request)
-        rows = await tenancy.organisations(request.query_params.get("cursor"), count + 1)
+        count, scope = limit_of(request), "organisations"
+        after = cursors.open_(secret, scope, c)[1] if (c := request.query_params.get("cursor")) is not None else None
+        rows = await tenancy.organisations(after, count + 1)
         more, rows = len(rows) > count, rows[:count]
-        return JSONResponse({"data": rows, "next_cursor": rows[-1]["org_id"] if more else None, "has_more": more})
+        following = cursors.sign(secret, scope, rows[-1]["created_at"], rows[-1]["org_id"]) if more else None
+        return JSONResponse({"data": [organisation_view(row) for row in rows], "next_cursor": following, "has_more": more})
 
     return routes

@@ -76,7 +76,7 @@ def assemble(
     http.include_router(walks_router(WalksApi(Walks(pool, outbox), secret, settings.cursor_requests_per_second, clock), auth))
     http.include_router(settings_router(tenancy, auth))
     http.include_router(keys_router(tenancy, auth, secret, settings.rotation_overlap_seconds))
-    http.include_router(organisations_router(tenancy, settings.operator_token))
+    http.include_router(organisations_router(tenancy, settings.operator_token, secret))
     http.include_router(about_router())
     http.include_router(audit_router(trail, outbox, auth, secret, settings.operator_token))
     return Parts(http, outbox, planner, releaser, Sweeper(pool, inbox, outbox, effects, settings, clock), Handlers(intake, tracker), trail)

@@ -31,6 +31,7 @@ from shared.openapi import (
     Component,
     answer,
     body,
+    following,
     header,
     link,
     listed,
@@ -166,6 +167,11 @@ def _as_export(description: str, headers: Any = RETRY_AFTER) -> dict[str, Any]:
     return answer(description, EXPORT, headers=headers, links=_NEXT)
 
 
+EXPORT_EVENT = Component("ExportEvent", shown({
+    "event": one_of(("progress", "end")), "data": text(contentMediaType="application/json", contentSchema=EXPORT),
+}, description="One event of the stream."))  # fmt: skip
+
+
 # ---- operations
 
 POST_EXPORT = operation(
@@ -178,7 +184,7 @@ RERUN_EXPORT = operation(
     parameters=[EXPORT_ID, IDEMPOTENCY_KEY], body=NOTHING, errors=[409, 410],
 )  # fmt: skip
 LIST_EXPORTS = operation(
-    "List exports, newest first", "Exports", {200: answer("A page of them.", page(EXPORT))},
+    "List exports, newest first", "Exports", {200: answer("A page of them.", page(EXPORT), links=following("list_exports"))},
     parameters=[
         query("status", one_of(Status), "One of these.", many=True), query("dataset", one_of(datasets.names()), "One of these.", many=True),
         query("label", text(pattern="^[^=\\x00]+=[^\\x00]*$", examples=["team=sales"]), "`<name>=<value>`; all of them.", many=True),
@@ -201,7 +207,7 @@ GET_EXPORT_EVENTS = operation(
     {
         200: answer(
             "Server-sent events: `progress` whenever something changed, `end` with the last state; the data of each is the export.",
-            text(contentMediaType="text/event-stream"), media="text/event-stream",
+            EXPORT_EVENT, media="text/event-stream",
         ),
     },
     parameters=[EXPORT_ID],

@@ -12,6 +12,7 @@ from shared.openapi import (
     Component,
     answer,
     body,
+    following,
     line,
     link,
     listed,
@@ -25,6 +26,8 @@ from shared.openapi import (
     text,
     whole,
 )
+from shared.scoring.rules import NAME_MAX as RULE_NAME_MAX
+from shared.scoring.rules import RULES_MAX, WHEN_MAX
 
 _NAME = line(NAME_MAX)
 _KEY_ID = path("key_id", "The key's id: the part between `sk_live_` and the secret.", "8c1f0a9b2d3e4f50")
@@ -36,12 +39,31 @@ _PROPERTIES_TAKEN = listed(
     taken({"name": line(PROPERTY_NAME_MAX), "type": one_of(PROPERTY_TYPES, default="text")}, ["name"]), maxItems=PROPERTIES_MAX,
     description="The custom properties of leads, in the order of their columns.",
 )  # fmt: skip
-_SETTINGS_EXAMPLE = {"name": "Synaptiq", "timezone": "Europe/Brussels", "custom_properties": [{"name": "budget", "type": "number"}]}
+_RULE = taken(
+    {
+        "rule": line(RULE_NAME_MAX, description="The rule's name."),
+        "when": nullable(text("Left out: always.", maxLength=WHEN_MAX, examples=["title has a word of [ceo, cto] (any case)"])),
+        "points": {
+            "anyOf": [{"type": "number", "exclusiveMinimum": -(10**7), "exclusiveMaximum": 10**7}, text()],
+            "description": "A number, `n * fact` or `min(fact, n)`.", "examples": ["min(visitor_message_count, 10)"],
+        },
+    },
+    ["rule", "points"],
+)  # fmt: skip
+SCORING = Component("Scoring", nullable(taken(
+    {"rules": listed(_RULE, maxItems=RULES_MAX)}, ["rules"], description="The rules that leads are scored by (docs/scoring.md); null: the default model.",
+)))  # fmt: skip
+_SETTINGS_EXAMPLE = {
+    "name": "Synaptiq", "timezone": "Europe/Brussels", "custom_properties": [{"name": "budget", "type": "number"}],
+    "scoring": {"rules": [{"rule": "engagement", "points": "min(visitor_message_count, 10)"}, {"rule": "lost", "when": "status == lost", "points": -40}]},
+}  # fmt: skip
 _SETTINGS: dict[str, Any] = {
-    "name": text(), "timezone": TIMEZONE, "custom_properties": listed(shown({"name": text(), "type": one_of(PROPERTY_TYPES)})),
+    "name": text(), "timezone": TIMEZONE, "custom_properties": listed(shown({"name": text(), "type": one_of(PROPERTY_TYPES)})), "scoring": SCORING,
 }  # fmt: skip
 SETTINGS = Component("Settings", shown(_SETTINGS, examples=[_SETTINGS_EXAMPLE]))
-SETTINGS_CHANGES = Component("SettingsChanges", taken({"name": _NAME, "timezone": TIMEZONE, "custom_properties": _PROPERTIES_TAKEN}))
+SETTINGS_CHANGES = Component(
+    "SettingsChanges", taken({"name": _NAME, "timezone": TIMEZONE, "custom_properties": _PROPERTIES_TAKEN, "scoring": SCORING})
+)
 GET_SETTINGS = operation("Look at the settings", "Organisation", {200: answer("The settings.", SETTINGS)})
 PATCH_SETTINGS = operation(
     "Change settings", "Organisation", {200: answer("The settings as they are now.", SETTINGS)}, body=body(SETTINGS_CHANGES, {"timezone": "Europe/Brussels"}),
@@ -81,7 +103,12 @@ POST_KEY = operation(
         {"name": "nightly exports", "scopes": ["exports:read", "exports:write"]},
     ),
 )  # fmt: skip
-LIST_KEYS = operation("List API keys", "Organisation", {200: answer("A page of them, without secrets.", page(API_KEY))}, parameters=PAGING)
+LIST_KEYS = operation(
+    "List API keys",
+    "Organisation",
+    {200: answer("A page of them, without secrets.", page(API_KEY), links=following("list_keys"))},
+    parameters=PAGING,
+)
 DELETE_KEY = operation("Revoke an API key", "Organisation", {204: answer("It works no more.")}, parameters=[_KEY_ID])
 ROTATE_KEY = operation(
     "Rotate an API key", "Organisation", {201: answer("A new key of the same name and scopes, shown only now. The old one works on for a while.", ROTATED_API_KEY, headers=LOCATION, links=_OF_KEY)},
@@ -107,4 +134,9 @@ POST_ORGANISATION = operation(
     ),
     errors=[409],
 )  # fmt: skip
-LIST_ORGANISATIONS = operation("List organisations", "Operator", {200: answer("A page of them.", page(ORGANISATION))}, parameters=PAGING)
+LIST_ORGANISATIONS = operation(
+    "List organisations",
+    "Operator",
+    {200: answer("A page of them.", page(ORGANISATION), links=following("list_organisations"))},
+    parameters=PAGING,
+)

@@ -3,7 +3,22 @@
 from typing import Any
 
 from services.export_request.core.walk import CURSOR_MAX, LIMIT_MAX
-from shared.openapi import BOOLEAN, INSTANT, WHEN, Component, answer, listed, nullable, operation, page, query, shown, text, whole
+from shared.openapi import (
+    BOOLEAN,
+    CURSOR_PATTERN,
+    INSTANT,
+    WHEN,
+    Component,
+    answer,
+    listed,
+    nullable,
+    operation,
+    page,
+    query,
+    shown,
+    text,
+    whole,
+)
 
 _OBJECT = {"type": ["object", "null"], "description": "As the record gave it."}
 _TEXT = nullable(text())
@@ -34,7 +49,7 @@ _LIMITS: dict[str, Any] = {
 }
 _PARAMETERS = [
     query("limit", whole(1, LIMIT_MAX, default=LIMIT_MAX), "Rows of a page at most; a page of large ones ends after about 8 MiB."),
-    query("cursor", text(maxLength=CURSOR_MAX), "`next_cursor` of the page before, in place of `from` and `to`; good for a day from the first page."),
+    query("cursor", text(maxLength=CURSOR_MAX, pattern=CURSOR_PATTERN), "`next_cursor` of the page before, in place of `from` and `to`; good for a day from the first page."),
     query("from", WHEN, "Rows created from here on."), query("to", WHEN, "Rows created before."),
 ]  # fmt: skip
 

@@ -46,9 +46,9 @@ class Tenancy:
             await self._outbox.add(connection, _founded(org_id, name, made)[0 if row else -1 :])
         return key
 
-    async def organisations(self, after: str | None, count: int) -> list[dict[str, Any]]:
+    async def organisations(self, after: str | None, count: int) -> list[Row]:
         async with across_tenants(self._pool) as connection:
-            return [organisation_view(row) for row in await rows(self._queries.organisations(connection, after=after, count=count))]
+            return await rows(self._queries.organisations(connection, after=after, count=count))
 
     # ---- settings
 

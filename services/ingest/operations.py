@@ -66,7 +66,7 @@ POST_RECORDS = operation(
     description="One record a line, the same as on the topic `records`. Lines that are refused don't keep the others out, unless it is all or nothing.",
     parameters=[query("atomic", {**BOOLEAN, "default": False}, "All or nothing: a bad line is a 422, and nothing was written.")],
     body={
-        "required": True,
+        "required": False,
         "description": f"At most {UNPACKED_BYTES_MAX >> 20} MiB, unpacked. `Content-Encoding: gzip` is taken too.",
         "content": {
             NDJSON: {

@@ -16,6 +16,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any, NoReturn
 
+from shared.checks import line
 from shared.errors import Detail
 from shared.scoring.facts import FACTS
 
@@ -126,7 +127,7 @@ def _problems_of(rule: Any, field: str, place: int, seen: set[str]) -> list[Deta
     if not isinstance(rule, dict):
         return [Detail(field, f"rule {place + 1} must be an object with rule, points and, optionally, when")]
     name = rule.get("rule")
-    good = isinstance(name, str) and 1 <= len(name) <= NAME_MAX and name.isprintable() and bool(name.strip())
+    good = isinstance(name, str) and not line("", name, NAME_MAX)
     called = f"rule '{name}'" if good else f"rule {place + 1}"
     wrong = [Detail(f"{field}.{key[:80]}", f"{called}: unknown field") for key in rule if key not in ("rule", "when", "points")]
     if not good:

@@ -18,6 +18,7 @@ from shared.openapi import (
     Component,
     answer,
     body,
+    following,
     line,
     link,
     listed,
@@ -97,7 +98,9 @@ POST_ENDPOINT = operation(
     "Make a webhook endpoint", _TAG, {201: answer("The endpoint with its secret, shown only now.", ENDPOINT_WITH_SECRET, headers=LOCATION, links=_NEXT)},
     body=body(NEW_ENDPOINT, {"url": "https://hooks.example.com/waybill", "events": ["export.completed", "export.failed"]}), errors=[409],
 )  # fmt: skip
-LIST_ENDPOINTS = operation("List webhook endpoints", _TAG, {200: answer("A page of them.", page(ENDPOINT))}, parameters=PAGING)
+LIST_ENDPOINTS = operation(
+    "List webhook endpoints", _TAG, {200: answer("A page of them.", page(ENDPOINT), links=following("list_endpoints"))}, parameters=PAGING
+)
 GET_ENDPOINT = operation("Look at a webhook endpoint", _TAG, {200: answer("The endpoint.", ENDPOINT)}, parameters=[_ENDPOINT_ID])
 PATCH_ENDPOINT = operation(
     "Change a webhook endpoint", _TAG, {200: answer("The endpoint as it is now.", ENDPOINT)}, parameters=[_ENDPOINT_ID], body=body(ENDPOINT_CHANGES, {"enabled": True}),
@@ -121,7 +124,7 @@ RECOVER = operation(
     parameters=[_ENDPOINT_ID], body=body(Component("RecoveryRequest", taken({"since": {**WHEN, "description": "Since when (a date: midnight UTC)."}}, ["since"])), {"since": "2026-04-01"}), errors=[409],
 )  # fmt: skip
 LIST_DELIVERIES = operation(
-    "List what was sent to a webhook endpoint", _TAG, {200: answer("A page of deliveries, newest first.", page(DELIVERY))},
+    "List what was sent to a webhook endpoint", _TAG, {200: answer("A page of deliveries, newest first.", page(DELIVERY), links=following("list_deliveries", endpoint_id="$request.path.endpoint_id"))},
     parameters=[_ENDPOINT_ID, query("status", one_of(Status), "One of these.", many=True), *PAGING],
 )  # fmt: skip
 REDELIVER = operation(

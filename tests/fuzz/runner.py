@@ -1,0 +1,24 @@
+"""Runs schemathesis on a running stack, in an organisation of its own."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.conftest import ROOT, Stack
+from tests.e2e.conftest import new_organisation
+
+CONFIG = Path(__file__).with_name("schemathesis.toml")
+PROGRAM = Path(sys.executable).with_name("schemathesis")
+
+
+def run(stack: Stack, arguments: Sequence[str], *, capture: bool = False) -> subprocess.CompletedProcess[str]:
+    """`arguments` of `schemathesis run`."""
+    organisation = new_organisation(stack, "Fuzz")
+    environment = {
+        **os.environ, "PYTHONPATH": str(ROOT), "WAYBILL_FUZZ_KEY": organisation.api_key, "WAYBILL_FUZZ_OPERATOR": stack.env["WAYBILL_OPERATOR_TOKEN"],
+    }  # fmt: skip
+    command = [str(PROGRAM), "--config-file", str(CONFIG), "run", f"{stack.url}/openapi.json", "--no-color", *arguments]
+    output = subprocess.PIPE if capture else None
+    return subprocess.run(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT if capture else None, text=True)
