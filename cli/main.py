@@ -4,13 +4,14 @@ from typing import Annotated
 
 import typer
 
-from cli.commands import audit, dlq, doctor, exports, keys, migrate, orgs, records, sample, signing_keys, verify, webhooks
+from cli.commands import audit, dlq, doctor, exports, keys, leads, migrate, orgs, records, sample, signing_keys, verify, webhooks
 from cli.frame import group
 
 app = group("Exports of conversation and CRM data as files that people and machines can trust.")
 app.add_typer(orgs.app, name="orgs")
 app.add_typer(keys.app, name="keys")
 app.add_typer(records.app, name="records")
+app.add_typer(leads.app, name="leads")
 app.add_typer(exports.app, name="exports")
 app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(audit.app, name="audit")

@@ -72,6 +72,20 @@ def labels_of(given: Iterable[str]) -> dict[str, str]:
     return labels
 
 
+def custom_fields_of(given: Iterable[str]) -> dict[str, Any]:
+    """`--field` values as one object: a JSON object, or name=value, whose value is text."""
+    fields: dict[str, Any] = {}
+    for each in given:
+        name, equals, value = each.partition("=")
+        if each.lstrip().startswith("{"):
+            fields.update(json_object(each, "--field"))
+        elif equals and name:
+            fields[name] = value
+        else:
+            raise UsageError(f"--field: '{each}' is neither a JSON object nor name=value.")
+    return fields
+
+
 def split_list(given: Iterable[str]) -> list[str]:
     """Values of a flag that may be repeated or carry commas."""
     return [part.strip() for each in given for part in each.split(",") if part.strip()]

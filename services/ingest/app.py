@@ -5,10 +5,14 @@ import gc
 from fastapi import FastAPI
 
 from services.ingest.api import router
+from services.ingest.api_leads import leads_router
 from services.ingest.handlers import LANES, Lane, Topic, subscribe_records
+from services.ingest.leads import Leads
+from services.ingest.paths import EncodedPaths
 from services.ingest.settings import Settings
 from services.ingest.store import Store, prepare
 from services.ingest.topic_id import topic_id
+from shared.clock import utc_now
 from shared.database import create_pool, ping
 from shared.http import Authenticator, create_api
 from shared.observability import configure
@@ -17,10 +21,12 @@ from shared.runtime import Service, create_broker, create_producer, kafka_check
 from shared.topics import RECORDS
 
 
-def create_http(store: Store, auth: Authenticator) -> FastAPI:
+def create_http(store: Store, leads: Leads, auth: Authenticator) -> FastAPI:
     """All of its HTTP, on parts that are there or (for the OpenAPI document) not."""
     http = create_api("Waybill ingest")
+    http.add_middleware(EncodedPaths)
     http.include_router(router(store, auth))
+    http.include_router(leads_router(leads, auth))
     return http
 
 
@@ -36,7 +42,8 @@ async def build() -> Service:
     producer = create_producer(settings.kafka, "waybill-ingest")
     broker = create_broker(settings.kafka, "waybill-ingest")
     store, outbox = Store(pool), Outbox(pool, producer, "ingest")
-    service = Service("ingest", create_http(store, Authenticator(keys)), settings.ingest_http, broker, producer)
+    auth = Authenticator(keys)
+    service = Service("ingest", create_http(store, Leads(store, pool, outbox, utc_now), auth), settings.ingest_http, broker, producer)
     topic = Topic(lambda: topic_id(producer.client, RECORDS))
     dead_letters = service.dead_letters(settings, public=True)
     lanes = [Lane(store, dead_letters, topic, service.fail) for _ in range(LANES)]

@@ -27,7 +27,12 @@ class Batch:
     """One transaction's writer. `alone`: take every type for itself; `several`: `write` may be called more than once."""
 
     def __init__(self, connection: Connection, known: set[str], alone: bool, several: bool) -> None:
-        self._connection, self._known, self._alone, self._several = connection, known, alone, several
+        self.connection, self._known, self._alone, self._several = connection, known, alone, several
+
+    async def enter(self, org_id: str, name: str) -> None:
+        """Whose rows the transaction sees from here on, and its share of a type's records; before any other lock, as `write` would take it first."""
+        sql = STATEMENTS[name]
+        await self.connection.fetchrow(sql.enter_alone if self._alone else sql.enter_shared, org_id)
 
     async def write(self, records: Sequence[Record], default_org_id: str) -> int:
         """Returns how many were accepted."""
@@ -42,22 +47,22 @@ class Batch:
 
     async def claim(self, topic_id: UUID, ends: Mapping[int, int]) -> dict[int, int | None]:
         """Note each partition as written up to `ends`, with this transaction. Returns how far they had been before, null for never."""
-        rows = await self._connection.fetch(statement("claim_positions"), topic_id, list(ends), list(ends.values()))
+        rows = await self.connection.fetch(statement("claim_positions"), topic_id, list(ends), list(ends.values()))
         return {partition: before for partition, before in rows}
 
     async def check_organisation(self, org_id: str) -> None:
         """Raises UnknownOrganisation."""
         if org_id in self._known:
             return
-        await self._connection.execute(statement("name_organisation"), org_id)
-        if not await self._connection.fetchval(statement("is_organisation"), org_id):
+        await self.connection.execute(statement("name_organisation"), org_id)
+        if not await self.connection.fetchval(statement("is_organisation"), org_id):
             raise UnknownOrganisation(org_id)
         self._known.add(org_id)
 
     async def _write_type(self, sql: Statements, org_id: str, records: list[Record]) -> int:
         plain, others = split(records)
         alone = self._alone or bool(others)
-        await self._connection.fetchrow(sql.enter_alone if alone else sql.enter_shared, org_id)
+        await self.connection.fetchrow(sql.enter_alone if alone else sql.enter_shared, org_id)
         if plain and (buried := await self._buried(sql, org_id, plain)):
             if not alone:
                 raise MustBeAlone
@@ -74,12 +79,12 @@ class Batch:
 
     async def _buried(self, sql: Statements, org_id: str, records: Sequence[Record]) -> set[str]:
         """The ids that have a tombstone; most organisations have none at all."""
-        if not await self._connection.fetchval(sql.has_tombstones, org_id):
+        if not await self.connection.fetchval(sql.has_tombstones, org_id):
             return set()
-        return {row[0] for row in await self._connection.fetch(sql.buried, org_id, [record.id for record in records])}
+        return {row[0] for row in await self.connection.fetch(sql.buried, org_id, [record.id for record in records])}
 
     async def _held(self, sql: Statements, org_id: str, ids: set[str]) -> dict[str, Held]:
-        rows = await self._connection.fetch(sql.held, org_id, list(ids))
+        rows = await self.connection.fetch(sql.held, org_id, list(ids))
         return {
             id_: Held("current" if erased is None else "erased" if erased else "gone", version) for id_, version, erased in rows
         }  # fmt: skip
@@ -89,17 +94,21 @@ class Batch:
         if not rows:
             return 0
         rows.sort(key=itemgetter(1))  # one order for all writers
-        await self._connection.copy_records_to_table(sql.staging, schema_name="pg_temp", columns=sql.copied, records=rows)
-        moved: int = await self._connection.fetchval(sql.put_versions, org_id)
+        await self.connection.copy_records_to_table(sql.staging, schema_name="pg_temp", columns=sql.copied, records=rows)
+        moved: int = await self.connection.fetchval(sql.put_versions, org_id)
+        if sql.kind.name == "lead":
+            await self.connection.execute(statement("note_leads"), org_id)
         if self._several:
-            await self._connection.execute(f"TRUNCATE pg_temp.{sql.staging}")
+            await self.connection.execute(f"TRUNCATE pg_temp.{sql.staging}")
         return sum([row[2] is not None for row in rows]) - moved
 
     async def _end(self, sql: Statements, org_id: str, finals: Sequence[Final]) -> None:
         """Deletions, tombstones, and everything of a person who is erased."""
-        execute = self._connection.execute
+        execute = self.connection.execute
         if ended := [f.id for f in finals if f.life == "gone" and f.before.life == "current"]:
             await execute(sql.end_versions, org_id, ended)
+            if sql.kind.name == "lead":
+                await execute(statement("forget_leads"), org_id, ended)
         if buried := [f for f in finals if f.life == "erased" or (f.life == "gone" and f.version is not None)]:
             columns = [f.id for f in buried], [f.version for f in buried], [f.life == "erased" for f in buried]
             await execute(sql.add_tombstones, org_id, *columns)
@@ -107,5 +116,7 @@ class Batch:
             await execute(sql.erase_versions, org_id, erased)
             if sql.kind.name == "lead":
                 await execute(statement("erase_scores"), org_id, erased)
+                await execute(statement("forget_leads"), org_id, erased)
+                await execute(statement("erase_answers"), org_id, erased)
         if risen := [f.id for f in finals if f.row is not None and f.before.life == "gone"]:
             await execute(sql.remove_tombstones, org_id, risen)

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 from uuid import UUID
 
 import asyncpg
@@ -14,6 +15,7 @@ from services.ingest.statements import STATEMENTS
 from shared.database import Connection, sorted_errors
 from shared.errors import TransientError
 
+T = TypeVar("T")
 RUNS_MAX = 100
 Batches = Callable[[], AsyncIterator[Sequence[Record]]]
 _OTHER_WRITER = (asyncpg.SerializationError, asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError)
@@ -76,13 +78,19 @@ class Store:
         return await self._persist(work, several=False)
 
     async def _persist(self, work: Callable[[Batch], Awaitable[Written]], several: bool) -> Written:
-        """Run the transaction until no other writer is in its way."""
+        written = await self.run(work, several)
+        for outcome in ("accepted", "stale", "repeated"):
+            RECORDS.labels(outcome).inc(getattr(written, outcome))
+        return written
+
+    async def run(self, work: Callable[[Batch], Awaitable[T]], several: bool = False) -> T:
+        """Run a transaction until no other writer is in its way; `work` is called anew each time."""
         alone = False
         for _ in range(RUNS_MAX):
             try:
                 with sorted_errors():
                     async with self._pool.acquire(timeout=5) as connection, connection.transaction():
-                        written = await work(Batch(connection, self._known, alone, several))
+                        return await work(Batch(connection, self._known, alone, several))
             except MustBeAlone:
                 alone = True
             except Exception as error:
@@ -90,8 +98,4 @@ class Store:
                     raise
                 alone = True
                 RUNS_AGAIN.inc()
-            else:
-                for outcome in ("accepted", "stale", "repeated"):
-                    RECORDS.labels(outcome).inc(getattr(written, outcome))
-                return written
         raise TransientError("PostgreSQL: other writers were in the way every time", "PostgreSQL")

@@ -3,18 +3,21 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import asyncpg
 import httpx
 import msgspec
 from fastapi import FastAPI
 
-from services.ingest.api import router
+from services.ingest.app import create_http
 from services.ingest.core.records import Record, decode
+from services.ingest.leads import Leads
 from services.ingest.store import Store, prepare
+from shared.clock import utc_now
 from shared.database import create_pool
-from shared.http import Authenticator, create_api, new_key
+from shared.http import Authenticator, new_key
+from shared.outbox import Outbox
 from tests.conftest import Database
 from tests.unit.ingest.samples import as_bytes
 
@@ -66,16 +69,20 @@ async def open_room(database: Database) -> AsyncIterator[Room]:
         keys[org_id] = shown
         await admin.execute("INSERT INTO tenancy.organisations (org_id, name) VALUES ($1, $1) ON CONFLICT DO NOTHING", org_id)
         query = "INSERT INTO tenancy.api_keys (id, org_id, name, hash, scopes) VALUES ($1, $2, '', $3, $4)"
-        await admin.execute(query, key_id, org_id, hash_, ["records:write"])
+        await admin.execute(query, key_id, org_id, hash_, ["records:write", "leads:read", "leads:write"])
     pool = create_pool(database.as_service("ingest"), "ingest", 6, prepare, enable_seqscan="off")
+    keys_pool = create_pool(database.as_service("ingest"), "ingest-keys", 2)
     await pool
+    await keys_pool
+    auth = Authenticator(keys_pool)
     store = Store(pool)
-    api = create_api("ingest")
-    api.include_router(router(store, Authenticator(pool)))
+    outbox = Outbox(pool, cast(Any, None), "ingest")  # nothing relays here: what is to be published stays in the table
+    api = create_http(store, Leads(store, pool, outbox, utc_now), auth)
     try:
         yield Room(pool, admin, store, api, keys)
     finally:
         for table in [r[0] for r in await admin.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'ingest'")]:
             await admin.execute(f"TRUNCATE ingest.{table}")
         await pool.close()
+        await keys_pool.close()
         await admin.close()

@@ -12,6 +12,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse, StreamingResponse
 
 from shared.signing import KEYS_PATH, PublicKey, sign, to_jwks
+from tests.unit.cli.fake_leads import add_leads
 from tests.unit.cli.fake_webhooks import add_webhooks
 
 CONTENT = bytes(range(256)) * 4000
@@ -94,6 +95,7 @@ def api_of(fake: Fake) -> FastAPI:
     _exports(api, fake)
     _files(api, fake)
     _audit(api, fake)
+    add_leads(api)
     add_webhooks(api)
     return api
 

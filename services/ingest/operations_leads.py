@@ -1,0 +1,122 @@
+"""What the operations of the Leads API say of themselves (see shared/openapi.py). Values and limits are those of the checks."""
+
+from typing import Any
+
+from services.ingest.core import leads as rules
+from services.ingest.core.lead_lists import LIMIT, LIMIT_MAX, ORDERS, PAGE_MAX, SORTS
+from shared.openapi import (
+    BOOLEAN,
+    COUNT,
+    INSTANT,
+    LOCATION,
+    Component,
+    answer,
+    body,
+    header,
+    link,
+    listed,
+    nullable,
+    one_of,
+    operation,
+    path,
+    query,
+    shown,
+    taken,
+    text,
+    whole,
+)
+
+KEY_MAX = 255
+_ID = "lead_01HQ3VXK9BWMN4F6T2P8R5GYSC"
+LEAD_ID = path("lead_id", "The lead's id, percent-encoded.", _ID)
+_STATUS, _SOURCE = one_of(rules.STATUSES), one_of(rules.SOURCES)
+_LINE = {"type": "string", "pattern": rules.TEXT}
+ETAG: dict[str, Any] = {"ETag": {"description": "Names the lead's version, for `If-Match`.", "schema": text()}}
+_TIME = {
+    "type": "string", "anyOf": [{"format": "date"}, {"format": "date-time"}], "description": "A date is its midnight in UTC.", "examples": ["2026-04-01"],
+}  # fmt: skip
+
+_EXAMPLE: dict[str, Any] = {
+    "id": _ID, "email": "sarah.chen@acmecorp.com", "name": "Sarah Chen", "company": "Acme Corp", "title": "VP of Sales", "phone": "+1-555-0142",
+    "status": "qualified", "score": 87, "source": "chat", "tags": ["enterprise", "demo-requested"],
+    "customFields": {"industry": "SaaS", "teamSize": "50-100"}, "firstSeenAt": "2026-04-01T09:15:00.000Z", "lastActiveAt": "2026-04-05T11:42:00.000Z",
+    "createdAt": "2026-04-01T09:15:00.000Z", "updatedAt": "2026-04-05T11:42:00.000Z",
+}  # fmt: skip
+_VALUE = {"type": ["string", "number", "boolean", "null"]}
+_SHOWN: dict[str, Any] = {
+    "id": text(), "email": text("An imported lead's may be any text."), "name": nullable(text()), "company": nullable(text()), "title": nullable(text()),
+    "phone": nullable(text()), "status": _STATUS, "score": whole(0, 100, description="0 until there is one."), "source": _SOURCE, "tags": listed(text()),
+    "customFields": {"type": "object", "additionalProperties": _VALUE},
+}  # fmt: skip
+_TIMES = {"firstSeenAt": INSTANT, "lastActiveAt": INSTANT, "createdAt": INSTANT, "updatedAt": INSTANT}
+LEAD = Component("Lead", shown({**_SHOWN, "assignedTo": text("There where somebody is."), **_TIMES}, ["assignedTo"], examples=[_EXAMPLE]))
+WHOLE_LEAD = Component("WholeLead", shown(
+    {**_SHOWN, "conversationCount": COUNT, "lastIntent": nullable(text()), "assignedTo": nullable(text()), **_TIMES},
+    examples=[_EXAMPLE | {"conversationCount": 3, "lastIntent": "demo_request", "assignedTo": "user_01HQ3VXK9BWMN4F6T2P8R5GYSD"}],
+))  # fmt: skip
+PAGINATION = Component("Pagination", shown(
+    {
+        "page": whole(1), "limit": whole(1, LIMIT_MAX), "total": {**COUNT, "description": "Above 10,000 it may be some seconds old."}, "totalPages": COUNT,
+        "hasMore": BOOLEAN,
+    },
+))  # fmt: skip
+
+_TAKEN: dict[str, Any] = {
+    "email": {"type": "string", "format": "email", "maxLength": rules.EMAIL_MAX, "description": "No other lead of the organisation may have it, in any case."},
+    "name": {**_LINE, "maxLength": rules.TEXT_MAX}, "company": {**_LINE, "maxLength": rules.TEXT_MAX}, "title": {**_LINE, "maxLength": rules.TEXT_MAX},
+    "phone": {"type": "string", "pattern": rules.PHONE, "description": "E.164; separators between digits are fine."}, "status": _STATUS, "source": _SOURCE,
+    "tags": listed({**_LINE, "maxLength": rules.TAG_MAX}, maxItems=rules.LIST_MAX),
+    "customFields": {
+        "type": "object", "maxProperties": rules.LIST_MAX, "propertyNames": {"minLength": 1, "maxLength": rules.NAME_MAX, "pattern": rules.TEXT},
+        "additionalProperties": {**_VALUE, "maxLength": rules.VALUE_MAX}, "description": "Replaced whole.",
+    },
+    "assignedTo": {**_LINE, "maxLength": rules.ID_MAX, "description": "The user id of the sales rep."},
+}  # fmt: skip
+_EMPTIED = ("name", "company", "title", "phone", "tags", "customFields", "assignedTo")
+NEW_LEAD = Component("NewLead", taken(
+    {name: schema if name == "email" else nullable(schema) for name, schema in _TAKEN.items()}, ["email"], description="Null is the same as left out.",
+))  # fmt: skip
+LEAD_CHANGES = Component("LeadChanges", taken(
+    {name: nullable(schema) if name in _EMPTIED else schema for name, schema in _TAKEN.items()}, minProperties=1, description="Null empties a field.",
+))  # fmt: skip
+
+PAGE_PARAMETERS = (
+    query("page", whole(1, PAGE_MAX, default=1), "A page beyond the end is empty."),
+    query("limit", whole(1, LIMIT_MAX, default=LIMIT), "Leads of a page."),
+    query("status", _STATUS, "Leads of this status."),
+)
+LINKS = {
+    "lead": link("get_lead", "All of it.", lead_id="$response.body#/id"),
+    "change": link("patch_lead", "Change it.", lead_id="$response.body#/id"),
+}
+
+LIST_LEADS = operation(
+    "List leads", "Leads",
+    {200: answer("A page of them.", Component("LeadPage", shown({"data": listed(LEAD), "pagination": PAGINATION})))},
+    parameters=[
+        *PAGE_PARAMETERS, query("source", _SOURCE, "Leads of this source."),
+        query("sortBy", one_of(SORTS, default=SORTS[0]), "What they are sorted by."), query("sortOrder", one_of(ORDERS, default="desc"), "Which way."),
+        query("createdAfter", _TIME, "Leads created after this."), query("createdBefore", _TIME, "Leads created before this."),
+    ],
+    errors=[422],
+)  # fmt: skip
+POST_LEAD = operation(
+    "Create a lead", "Leads", {201: answer("It is made.", LEAD, headers={**LOCATION, **ETAG}, links=LINKS)},
+    parameters=[header(
+        "Idempotency-Key", text(minLength=1, maxLength=KEY_MAX, pattern="^[ -~]+$"),
+        "The same key and body gives the same answer; the same key with another body is a 409.",
+    )],
+    body=body(NEW_LEAD, {
+        "email": "james.rodriguez@techstart.io", "name": "James Rodriguez", "company": "TechStart", "title": "CTO", "phone": "+1-555-0198", "status": "new",
+        "source": "api", "tags": ["inbound", "startup"], "customFields": {"industry": "FinTech", "teamSize": "10-25", "budget": "$5k-$10k/mo"},
+    }),
+    errors=[409, 410],
+)  # fmt: skip
+GET_LEAD = operation("Get a lead", "Leads", {200: answer("It.", WHOLE_LEAD, headers=ETAG)}, parameters=[LEAD_ID])
+PATCH_LEAD = operation(
+    "Change a lead", "Leads", {200: answer("As it is now.", LEAD, headers=ETAG)},
+    description="Changes the fields that the body names; sets `updatedAt` and `lastActiveAt`.",
+    parameters=[LEAD_ID, header("If-Match", text(pattern=r'^(\*|"[!#-~]*")$'), "The lead's ETag as you know it: 412 where it is another one now.")],
+    body=body(LEAD_CHANGES, {"status": "qualified", "tags": ["inbound", "startup", "hot-lead"]}),
+    errors=[409, 412],
+)  # fmt: skip
