@@ -32,6 +32,9 @@ def create(
     max_rows_per_file: Annotated[int | None, typer.Option("--max-rows-per-file", min=1, help="Splits into numbered files.")] = None,
     expires_in: Annotated[int | None, typer.Option("--expires-in", metavar="SECONDS", min=1, help="How long the files stay.")] = None,
     labels: Annotated[list[str] | None, typer.Option("--label", metavar="KEY=VALUE", help="May be repeated.")] = None,
+    purpose: Annotated[
+        str | None, typer.Option("--purpose", help="Why: the audit trail keeps it, and organisations may require it.")
+    ] = None,
     body: Annotated[
         str | None, typer.Option("--body", metavar="FILE", help="The whole body as JSON (- is stdin); flags go over it.")
     ] = None,
@@ -53,7 +56,7 @@ def create(
         "dataset": dataset, "from": from_, "to": to, "filter": filter_of(filters or []), "columns": split_list(columns or []),
         "timezone": timezone,
         "compression": compression, "spreadsheet_safe": spreadsheet_safe, "max_rows_per_file": max_rows_per_file,
-        "expires_in_seconds": expires_in, "labels": labels_of(labels or []),
+        "expires_in_seconds": expires_in, "labels": labels_of(labels or []), "purpose": purpose,
     }  # fmt: skip
     asked = body_of(read_body(body), flags, split_list(formats or []))
     # A key of our own makes the call safe to repeat when the answer is lost.

@@ -6,15 +6,14 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, Response
 
 from services.export_request import operations_tenancy as operations
+from services.export_request.core import settings
 from services.export_request.core import tenancy as checks
-from services.export_request.tenancy import Tenancy, key_view, organisation_view
+from services.export_request.tenancy import Tenancy, key_view, organisation_view, settings_etag
 from shared import cursors
 from shared.checks import Check, checked
+from shared.etags import if_match_of
 from shared.http import Authenticator, Operator, Principal, address_of, id_of, limit_of, read_json, refuse_unknown_parameters
 
-_SETTINGS: dict[str, Check] = {
-    "name": checks.name, "timezone": checks.timezone, "custom_properties": checks.custom_properties, "scoring": checks.scoring,
-}  # fmt: skip
 _KEY: dict[str, Check] = {"name": checks.name, "scopes": checks.scopes, "expires_in_seconds": checks.expires_in_seconds}
 _ORGANISATION: dict[str, Check] = {"org_id": checks.org_id, "name": checks.name, "timezone": checks.timezone}
 
@@ -26,15 +25,19 @@ def settings_router(tenancy: Tenancy, auth: Authenticator) -> APIRouter:
     @routes.get("/v1/settings", **operations.GET_SETTINGS)
     async def get_settings(request: Request, principal: Principal = reads) -> Response:
         refuse_unknown_parameters(request, set())
-        return JSONResponse(await tenancy.settings(principal.org_id))
+        return _settings(await tenancy.settings(principal.org_id))
 
     @routes.patch("/v1/settings", **operations.PATCH_SETTINGS)
     async def patch_settings(request: Request, principal: Principal = writes) -> Response:
         refuse_unknown_parameters(request, set())
-        changes = checked(await read_json(request), _SETTINGS)
-        return JSONResponse(await tenancy.change_settings(principal, changes))
+        changes = checked(await read_json(request), settings.CHECKS)
+        return _settings(await tenancy.change_settings(principal, changes, if_match_of(request)))
 
     return routes
+
+
+def _settings(view: dict[str, Any]) -> Response:
+    return JSONResponse(view, headers={"ETag": settings_etag(view)})
 
 
 def keys_router(tenancy: Tenancy, auth: Authenticator, secret: bytes, overlap_seconds: int) -> APIRouter:

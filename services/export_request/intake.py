@@ -138,7 +138,7 @@ class Intake:
         spec = resolved.spec
         return New(
             json.dumps(body, ensure_ascii=False), spec.dataset, spec.formats, json.dumps(resolved.labels), settings["snapshot"],
-            spec.model_dump_json(), resolved.expires_in, self._planner.limits,
+            spec.model_dump_json(), resolved.expires_in, self._planner.limits, resolved.purpose,
         )  # fmt: skip
 
     async def _again(self, connection: Connection, export_id: str) -> "New":
@@ -149,7 +149,7 @@ class Intake:
         rerun.check(source)
         return New(
             source["request"], source["dataset"], list(source["formats"]), source["labels"], source["snapshot"], source["spec"],
-            rerun.expires_in(source), self._planner.limits_of(source), source["id"], rerun.reproduces_sha256(source),
+            rerun.expires_in(source), self._planner.limits_of(source), source["purpose"], source["id"], rerun.reproduces_sha256(source),
         )  # fmt: skip
 
     async def _add(self, connection: Connection, export_id: str, request: Request, new: "New") -> Row:
@@ -158,7 +158,7 @@ class Intake:
             connection, id=export_id, org_id=request.org_id, request_id=request.request_id, request=new.request,
             requested_by=request.requested_by, dataset=new.dataset, formats=new.formats, labels=new.labels, snapshot=new.snapshot, spec=new.spec,
             traceparent=current_traceparent(), lease_until=self._planner.lease(now), now=now, expires_at=now + new.expires_in,
-            chunk_rows_max=new.limits.rows, chunk_bytes_max=new.limits.bytes, rerun_of=new.rerun_of, reproduces_sha256=new.reproduces_sha256,
+            chunk_rows_max=new.limits.rows, chunk_bytes_max=new.limits.bytes, rerun_of=new.rerun_of, reproduces_sha256=new.reproduces_sha256, purpose=new.purpose,
         )  # fmt: skip
         return row
 
@@ -175,6 +175,7 @@ class New:
     spec: str
     expires_in: timedelta
     limits: ChunkLimits
+    purpose: str | None = None
     rerun_of: str | None = None
     reproduces_sha256: str | None = None
 
@@ -186,13 +187,13 @@ def _noted(request: Request, row: Row) -> Outgoing:
     if request.rerun_of is not None:
         action, details = "export.rerun", details | {"rerun_of": request.rerun_of}
     if request.by is not None:
-        return audit.entry(request.by, action, row["id"], details)
-    return audit.note(request.org_id, f"kafka:{request.requested_by or ''}", action, row["id"], details)
+        return audit.entry(request.by, action, row["id"], details, row["purpose"] or "")
+    return audit.note(request.org_id, f"kafka:{request.requested_by or ''}", action, row["id"], details, purpose=row["purpose"] or "")
 
 
 def organisation_of(row: Row) -> Organisation:
     properties = tuple(CustomProperty(**each) for each in json.loads(row["custom_properties"]))
-    return Organisation(row["org_id"], row["name"], row["timezone"], properties, row["retention_days"])
+    return Organisation(row["org_id"], row["name"], row["timezone"], properties, row["retention_days"], row["require_purpose"])
 
 
 def _without_envelope(body: Any) -> Any:

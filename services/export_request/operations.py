@@ -12,6 +12,7 @@ from services.export_request.core.request import (
     LABELS_MAX,
     WHOLE_MAX,
 )
+from shared.audit import PURPOSE_MAX
 from shared.checks import SEEN
 from shared.datasets import registry as datasets
 from shared.datasets.base import Dataset
@@ -33,6 +34,7 @@ from shared.openapi import (
     body,
     following,
     header,
+    line,
     link,
     listed,
     nullable,
@@ -89,6 +91,7 @@ def _export_of(dataset: Dataset) -> Component:
             "propertyNames": {"pattern": f"^{SEEN}+$", "minLength": 1, "maxLength": LABEL_NAME_MAX},
             "additionalProperties": text(maxLength=LABEL_VALUE_MAX, pattern=f"^{SEEN}*$"),
         },
+        "purpose": line(PURPOSE_MAX, description="Why: the audit trail keeps it. Organisations may require it."),
     }  # fmt: skip
     required = ["dataset", *(["from", "to"] if dataset.range_rule == "required" else [])]
     schema = taken(properties, required, title=f"{dataset.name} export", description=dataset.description)

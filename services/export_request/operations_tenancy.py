@@ -2,9 +2,11 @@
 
 from typing import Any
 
+from services.export_request.core import settings
 from services.export_request.core.tenancy import KEY_DAYS_MAX, NAME_MAX, ORG_ID, PROPERTIES_MAX, PROPERTY_NAME_MAX, PROPERTY_TYPES
 from shared.http import SCOPES
 from shared.openapi import (
+    BOOLEAN,
     INSTANT,
     LOCATION,
     PAGING,
@@ -13,6 +15,7 @@ from shared.openapi import (
     answer,
     body,
     following,
+    header,
     line,
     link,
     listed,
@@ -26,6 +29,7 @@ from shared.openapi import (
     text,
     whole,
 )
+from shared.patterns import PATTERN_MAX
 from shared.scoring.rules import NAME_MAX as RULE_NAME_MAX
 from shared.scoring.rules import RULES_MAX, WHEN_MAX
 
@@ -53,21 +57,62 @@ _RULE = taken(
 SCORING = Component("Scoring", nullable(taken(
     {"rules": listed(_RULE, maxItems=RULES_MAX)}, ["rules"], description="The rules that leads are scored by (docs/scoring.md); null: the default model.",
 )))  # fmt: skip
+_COLOURS = taken({name: {"type": "string", "pattern": "^#[0-9a-fA-F]{6}$"} for name in settings.COLOURS})
+_BRANDING = taken(
+    {"logo": nullable(text(f"A PNG or JPEG of at most {settings.LOGO_BYTES_MAX} bytes.", pattern="^data:image/(png|jpeg);base64,")), "colours": nullable(_COLOURS)},
+    description="What reports look like.",
+)  # fmt: skip
+_PROFILE = taken(
+    {
+        "name": {"type": "string", "pattern": f"^{settings.PROFILE_NAME.pattern}$"},
+        "default": {**BOOLEAN, "default": False, "description": "What exports get that ask for none; nobody can ask for less. One profile at most."},
+        "columns": {"type": "object", "maxProperties": settings.COLUMNS_MAX, "additionalProperties": one_of(settings.ACTIONS)},
+        "detect": listed(one_of(settings.DETECTORS), uniqueItems=True, description="What is blacked out wherever it is found in texts."),
+        "patterns": listed(
+            taken({"pattern": text("RE2 syntax.", minLength=1, maxLength=PATTERN_MAX, examples=["[A-Z]{2}[0-9]{6}"]), "replacement": text(maxLength=100, default="")}, ["pattern"]),
+            maxItems=settings.PATTERNS_MAX,
+        ),
+    },
+    ["name"],
+)  # fmt: skip
+_CHANNEL = {
+    "oneOf": [
+        taken({"type": {"const": "email"}, "to": listed(text(format="email"), minItems=1, maxItems=settings.ADDRESSES_MAX)}, ["type", "to"]),
+        taken({"type": {"const": "webhook"}, "url": text(format="uri", pattern="^https://", maxLength=settings.URL_MAX)}, ["type", "url"]),
+    ],
+}  # fmt: skip
+_SPAN = listed(text(pattern="^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"), minItems=2, maxItems=2)
+_HOURS = taken(
+    {"timezone": TIMEZONE, **{day: listed(_SPAN, maxItems=settings.SPANS_MAX) for day in settings.DAYS}}, ["timezone"],
+    description="When people answer; a day that isn't named is closed. Null: always.",
+)  # fmt: skip
+_TAKEN: dict[str, Any] = {
+    "timezone": TIMEZONE, "branding": _BRANDING, "retention_days": whole(1, settings.RETENTION_DAYS_MAX, description="How long files are kept, and exports may ask for."),
+    "redaction_profiles": listed(_PROFILE, maxItems=settings.PROFILES_MAX), "require_purpose": {**BOOLEAN, "description": "Exports must say why."},
+    "alert_channels": listed(_CHANNEL, maxItems=settings.CHANNELS_MAX, description="Who is told when something keeps failing."),
+    "custom_properties": _PROPERTIES_TAKEN, "qualification_threshold": whole(0, 100, description="The score from which a lead counts as qualified."), "operating_hours": _HOURS,
+}  # fmt: skip
 _SETTINGS_EXAMPLE = {
-    "name": "Synaptiq", "timezone": "Europe/Brussels", "custom_properties": [{"name": "budget", "type": "number"}],
+    "name": "Synaptiq", "timezone": "Europe/Brussels", "branding": {"logo": None, "colours": {"primary": "#1a73e8"}}, "retention_days": 30,
+    "redaction_profiles": [{"name": "support", "default": False, "columns": {"phone": "remove"}, "detect": ["email"], "patterns": []}], "require_purpose": False,
+    "alert_channels": [{"type": "email", "to": ["ops@synaptiq.example"]}], "custom_properties": [{"name": "budget", "type": "number"}], "qualification_threshold": 70,
+    "operating_hours": {"timezone": "Europe/Brussels", "mon": [["09:00", "12:30"], ["13:30", "17:30"]]},
     "scoring": {"rules": [{"rule": "engagement", "points": "min(visitor_message_count, 10)"}, {"rule": "lost", "when": "status == lost", "points": -40}]},
 }  # fmt: skip
 _SETTINGS: dict[str, Any] = {
-    "name": text(), "timezone": TIMEZONE, "custom_properties": listed(shown({"name": text(), "type": one_of(PROPERTY_TYPES)})), "scoring": SCORING,
+    "name": text(), **{name: nullable(schema) if name == "operating_hours" else schema for name, schema in _TAKEN.items()},
+    "custom_properties": listed(shown({"name": text(), "type": one_of(PROPERTY_TYPES)})), "scoring": SCORING,
 }  # fmt: skip
 SETTINGS = Component("Settings", shown(_SETTINGS, examples=[_SETTINGS_EXAMPLE]))
 SETTINGS_CHANGES = Component(
-    "SettingsChanges", taken({"name": _NAME, "timezone": TIMEZONE, "custom_properties": _PROPERTIES_TAKEN, "scoring": SCORING})
+    "SettingsChanges", taken({"name": _NAME, **{name: nullable(schema) for name, schema in _TAKEN.items()}, "scoring": SCORING})
 )
-GET_SETTINGS = operation("Look at the settings", "Organisation", {200: answer("The settings.", SETTINGS)})
+_ETAG = {"ETag": {"description": "Names the settings as they are, for `If-Match`.", "schema": text()}}
+GET_SETTINGS = operation("Look at the settings", "Organisation", {200: answer("The settings.", SETTINGS, headers=_ETAG)})
 PATCH_SETTINGS = operation(
-    "Change settings", "Organisation", {200: answer("The settings as they are now.", SETTINGS)}, body=body(SETTINGS_CHANGES, {"timezone": "Europe/Brussels"}),
-    description="Fields that aren't given stay as they are. Exports that were accepted keep the settings of then.",
+    "Change settings", "Organisation", {200: answer("The settings as they are now.", SETTINGS, headers=_ETAG)}, body=body(SETTINGS_CHANGES, {"timezone": "Europe/Brussels"}),
+    parameters=[header("If-Match", text(pattern=r'^(\*|"[!#-~]*")$'), "The settings' ETag as you know it: 412 where it is another one now.")], errors=[412],
+    description="Fields that aren't given stay as they are, null brings a default back. Exports that were accepted keep the settings of then.",
 )  # fmt: skip
 
 

@@ -7,11 +7,13 @@ from typing import Any
 
 import asyncpg
 
+from services.export_request.core import settings
 from services.export_request.queries import load, rows
 from shared import audit
 from shared.clock import instant
 from shared.database import across_tenants, tenant
 from shared.errors import conflict, not_found
+from shared.etags import etag_of, require_match
 from shared.http import Principal, new_key
 from shared.outbox import Outbox, Outgoing
 
@@ -54,22 +56,18 @@ class Tenancy:
 
     async def settings(self, org_id: str) -> dict[str, Any]:
         async with tenant(self._pool, org_id, readonly=True) as connection:
-            return settings_view(await self._queries.organisation(connection))
+            return settings.view(await self._queries.organisation(connection))
 
-    async def change_settings(self, by: Principal, changes: Mapping[str, Any]) -> dict[str, Any]:
-        org_id = by.org_id
-        async with tenant(self._pool, org_id) as connection:
-            row = await self._queries.lock_organisation(connection, org_id=org_id)
-            values = {name: row[name] for name in ("name", "timezone", "custom_properties", "scoring", "model_version")} | dict(changes)
-            if "custom_properties" in changes:
-                full = [{"name": p["name"], "type": p.get("type", "text")} for p in changes["custom_properties"]]
-                values["custom_properties"] = json.dumps(full, ensure_ascii=False)
-            if "scoring" in changes:
-                values["scoring"] = scoring_text(changes["scoring"])
-                values["model_version"] += values["scoring"] != row["scoring"]  # ingest sees it, and scores every lead again
-            before, after = settings_view(row), settings_view(await self._queries.save_settings(connection, org_id=org_id, **values))
-            changed = {n: {"old": before[n], "new": after[n]} for n in after if before[n] != after[n]}
-            if changed:
+    async def change_settings(self, by: Principal, changes: Mapping[str, Any], if_match: str | None = None) -> dict[str, Any]:
+        """The settings as they are then. Raises ApiError 412 where `if_match` names another version of them."""
+        async with tenant(self._pool, by.org_id) as connection:
+            row = await self._queries.lock_organisation(connection, org_id=by.org_id)
+            before = settings.view(row)
+            require_match(if_match, settings_etag(before))
+            values = {name: row[name] for name in settings.SETTINGS} | settings.stored(changes)
+            model = row["model_version"] + (values["scoring"] != row["scoring"])  # ingest sees it, and scores every lead again
+            after = settings.view(await self._queries.save_settings(connection, org_id=by.org_id, model_version=model, **values))
+            if changed := settings.changed(before, after):
                 await self._outbox.add(connection, [audit.entry(by, "settings.changed", "settings", changed)])
         self._outbox.wake()
         return after
@@ -136,16 +134,8 @@ def organisation_view(row: Row) -> dict[str, Any]:
     return {"org_id": row["org_id"], "name": row["name"], "timezone": row["timezone"], "created_at": instant(row["created_at"])}
 
 
-def settings_view(row: Row) -> dict[str, Any]:
-    return {
-        "name": row["name"], "timezone": row["timezone"], "custom_properties": json.loads(row["custom_properties"]),
-        "scoring": json.loads(row["scoring"]) if row["scoring"] else None,
-    }  # fmt: skip
-
-
-def scoring_text(value: Any) -> str | None:
-    """One text for one set of rules, so that what changes nothing is seen to change nothing."""
-    return None if value is None else json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+def settings_etag(view: Mapping[str, Any]) -> str:
+    return etag_of(json.dumps(view, sort_keys=True).encode())
 
 
 def key_view(row: Row) -> dict[str, Any]:

@@ -18,6 +18,13 @@ SCORINGS = [
     {"rules": []},
     {"rules": [{"rule": "a", "when": "status == lost", "points": -4.5}, {"rule": "b", "points": "0.5 * qualification_score"}]},
 ]
+SETTINGS: dict[str, Any] = {
+    "require_purpose": {"enum": [False, None]}, "retention_days": {"enum": [30, 3650, None]},
+    "branding": {"enum": [None, {}, {"logo": None, "colours": {"primary": "#1a73e8"}}]},
+    "redaction_profiles": {"enum": [None, [], [{"name": "a", "default": True, "columns": {"email": "mask"}, "detect": ["iban"], "patterns": [{"pattern": "[0-9]{9}"}]}]]},
+    "alert_channels": {"enum": [None, [], [{"type": "email", "to": ["a@b.example"]}, {"type": "webhook", "url": "https://hooks.example.com/x"}]]},
+    "operating_hours": {"enum": [None, {"timezone": "Europe/Brussels", "mon": [["09:00", "12:00"], ["13:00", "24:00"]], "sun": []}]},
+}  # fmt: skip
 
 schemathesis.openapi.format("iana-timezone", st.sampled_from(sorted(available_timezones() - {"localtime", "posixrules", "Factory"})))
 
@@ -74,6 +81,8 @@ def _narrow(schema: dict[str, Any]) -> None:
         properties["expires_in_seconds"]["maximum"] = SECONDS_MAX
     if "scoring" in properties:
         properties["scoring"] = {"enum": SCORINGS}
+    if "require_purpose" in properties:  # what would make other operations refuse, and what JSON Schema can't say
+        properties |= SETTINGS
     if "columns" in properties:
         columns = properties["columns"]["items"]
         properties["columns"]["items"] = columns["anyOf"][0]  # the organisation has no properties of its own, or others

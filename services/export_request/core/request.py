@@ -13,7 +13,8 @@ from zoneinfo import available_timezones
 
 import rfc8785
 
-from shared.checks import is_seen
+from shared.audit import PURPOSE_MAX
+from shared.checks import is_seen, line
 from shared.datasets import registry as datasets
 from shared.datasets.base import Dataset
 from shared.datasets.instants import resolve_instant
@@ -24,9 +25,9 @@ from shared.formats import registry as formats
 ENVELOPE = frozenset({"org_id", "request_id", "requested_by"})  # what a Kafka message has besides the body
 KNOWN = (
     "dataset", "format", "formats", "from", "to", "filter", "columns", "timezone", "compression", "spreadsheet_safe", "max_rows_per_file",
-    "expires_in_seconds", "labels",
+    "expires_in_seconds", "labels", "purpose",
 )  # fmt: skip
-LATER = frozenset({"since", "redaction", "password", "purpose", "destinations", "granularity"})
+LATER = frozenset({"since", "redaction", "password", "destinations", "granularity"})
 LATER_FORMATS = frozenset({"xlsx", "parquet", "pdf"})
 COMPRESSIONS = ("none", "gzip", "zstd")
 RANGE_DAYS_MAX = 1_100
@@ -46,6 +47,7 @@ class Organisation:
     timezone: str
     custom_properties: tuple[CustomProperty, ...] = ()
     retention_days: int = 30
+    require_purpose: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class Resolved:
     spec: PlanSpec
     labels: dict[str, str]
     expires_in: timedelta
+    purpose: str | None = None
 
 
 def body_sha256(body: Any) -> bytes:
@@ -101,7 +104,7 @@ class _Resolver:
         rows = self._whole("max_rows_per_file", 1, WHOLE_MAX)
         retention = self._organisation.retention_days * 86_400
         expires_in = self._whole("expires_in_seconds", 1, retention, f" (your organisation keeps files for {retention} seconds)")
-        labels = self._labels()
+        labels, purpose = self._labels(), self._purpose()
         if self._wrong:
             raise invalid_request(*_bounded(self._wrong))
         if self._together or dataset is None:
@@ -111,7 +114,7 @@ class _Resolver:
             timezone=timezone, from_=start, to=end, filter=chosen, spreadsheet_safe=safe, compression=compression, max_rows_per_file=rows,
             organisation_name=self._organisation.name,
         )  # fmt: skip
-        return Resolved(spec, labels, timedelta(seconds=expires_in or retention))
+        return Resolved(spec, labels, timedelta(seconds=expires_in or retention), purpose)
 
     def _refuse(self, field: str, message: str) -> None:
         self._wrong.append(Detail(field, message))
@@ -258,6 +261,13 @@ class _Resolver:
         else:
             return value
         return None
+
+    def _purpose(self) -> str | None:
+        if "purpose" in self._body:
+            self._wrong += line("purpose", self._body["purpose"], PURPOSE_MAX)
+        elif self._organisation.require_purpose:
+            self._together.append(Detail("purpose", "is required: your organisation wants to know why"))
+        return self._body.get("purpose")
 
     def _labels(self) -> dict[str, str]:
         labels = self._body.get("labels", {})

@@ -85,13 +85,15 @@ async def test_wrong_keys_are_refused_by_name(world: World, body: Any, fields: l
 
 async def test_settings_are_changed_field_by_field(world: World) -> None:
     caller, other = await world.organisation(), await world.organisation()
-    assert (await caller.call("GET", "/v1/settings")).json() == {
-        "name": "Acme", "timezone": "UTC", "custom_properties": [], "scoring": None,
+    defaults = {
+        "name": "Acme", "timezone": "UTC", "branding": {"logo": None, "colours": {}}, "retention_days": 30, "redaction_profiles": [], "require_purpose": False,
+        "alert_channels": [], "custom_properties": [], "qualification_threshold": 70, "operating_hours": None, "scoring": None,
     }  # fmt: skip
+    assert (await caller.call("GET", "/v1/settings")).json() == defaults
     properties = [{"name": "Team size, EU", "type": "text"}, {"name": "vip"}]
     answer = await caller.call("PATCH", "/v1/settings", json={"timezone": "Europe/Brussels", "custom_properties": properties})
     full = [{"name": "Team size, EU", "type": "text"}, {"name": "vip", "type": "text"}]
-    assert answer.json() == {"name": "Acme", "timezone": "Europe/Brussels", "custom_properties": full, "scoring": None}
+    assert answer.json() == defaults | {"timezone": "Europe/Brussels", "custom_properties": full}
     assert (await other.call("GET", "/v1/settings")).json()["timezone"] == "UTC"
     export = await caller.ask(LEADS)
     await world.planned()
@@ -103,8 +105,8 @@ async def test_settings_are_changed_field_by_field(world: World) -> None:
 @pytest.mark.parametrize(
     ("body", "fields"),
     [
-        ({"retention_days": 5}, ["retention_days"]), ({"name": ""}, ["name"]), ({"name": "a\nb"}, ["name"]), ({"timezone": "Mars"}, ["timezone"]),
-        ({"timezone": None}, ["timezone"]), ({"custom_properties": {}}, ["custom_properties"]), ([], [""]),
+        ({"retention_days": 0, "colour": 5}, ["colour", "retention_days"]), ({"name": None}, ["name"]), ({"name": ""}, ["name"]), ({"name": "a\nb"}, ["name"]), ({"timezone": "Mars"}, ["timezone"]),
+        ({"custom_properties": {}}, ["custom_properties"]), ([], [""]),
         ({"custom_properties": [{"name": "a"}, {"name": "a"}]}, ["custom_properties.1.name"]),
         ({"custom_properties": [{"name": "a\r\nb", "type": "date", "x": 1}]},
          ["custom_properties.0.x", "custom_properties.0.name", "custom_properties.0.type"]),

@@ -1,0 +1,299 @@
+"""An organisation's settings: what each may be, and what it is where nobody has said anything. docs/settings.md says what each is for."""
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from services.export_request.core import tenancy
+from shared import patterns
+from shared.checks import Check, line
+from shared.errors import Detail
+
+RETENTION_DAYS_MAX = 3_650
+LOGO_BYTES_MAX = 256 << 10
+COLOURS = ("primary", "secondary", "background", "text")
+PROFILES_MAX, PATTERNS_MAX, COLUMNS_MAX = 20, 50, 200
+PROFILE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+ACTIONS = ("remove", "mask", "hash")
+DETECTORS = ("email", "phone", "card_number", "iban", "ip_address", "url")
+CHANNELS_MAX, ADDRESSES_MAX, URL_MAX = 10, 20, 2_048
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+SPANS_MAX = 6
+_EMAIL = re.compile(r"[!-?A-~]{1,64}@(?!-)[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})+")
+_COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
+_CLOCK = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]|24:00")
+_LOGO = re.compile(r"data:image/(png|jpeg);base64,([A-Za-z0-9+/]+={0,2})")
+_MAGIC = {"png": b"\x89PNG\r\n\x1a\n", "jpeg": b"\xff\xd8\xff"}
+
+
+# ---- each by itself
+
+
+def retention_days(value: Any) -> list[Detail]:
+    return _whole("retention_days", value, 1, RETENTION_DAYS_MAX)
+
+
+def qualification_threshold(value: Any) -> list[Detail]:
+    return _whole("qualification_threshold", value, 0, 100)
+
+
+def require_purpose(value: Any) -> list[Detail]:
+    return [] if isinstance(value, bool) else [Detail("require_purpose", "must be true or false")]
+
+
+def branding(value: Any) -> list[Detail]:
+    """`{"logo", "colours"}`: the logo in the setting itself, so that a report needs nobody's server; colours as #rrggbb."""
+    wrong = _object("branding", value, ("logo", "colours"))
+    if not isinstance(value, dict):
+        return wrong
+    if value.get("logo") is not None:
+        wrong += _logo(value["logo"])
+    if (colours := value.get("colours")) is not None:
+        wrong += _object("branding.colours", colours, COLOURS)
+        given = colours.items() if isinstance(colours, dict) else ()
+        wrong += [
+            Detail(f"branding.colours.{n}", "must be a colour such as #1a73e8")
+            for n, c in given
+            if n in COLOURS and not _matches(_COLOUR, c)
+        ]
+    return wrong
+
+
+def _logo(value: Any) -> list[Detail]:
+    problem = [Detail("branding.logo", f"must be a PNG or JPEG of at most {LOGO_BYTES_MAX} bytes, as data:image/png;base64,…")]
+    found = _LOGO.fullmatch(value) if isinstance(value, str) and len(value) <= 2 * LOGO_BYTES_MAX else None
+    if found is None:
+        return problem
+    try:
+        image = base64.b64decode(found[2], validate=True)
+    except binascii.Error:
+        return problem
+    return [] if image.startswith(_MAGIC[found[1]]) and len(image) <= LOGO_BYTES_MAX else problem
+
+
+def redaction_profiles(value: Any) -> list[Detail]:
+    """`[{"name", "default", "columns", "detect", "patterns"}]`: one of them may be what exports get that ask for none."""
+    if not isinstance(value, list) or len(value) > PROFILES_MAX:
+        return [Detail("redaction_profiles", f"must be a list of at most {PROFILES_MAX} profiles")]
+    wrong = [detail for i, each in enumerate(value) for detail in _profile(f"redaction_profiles.{i}", each)]
+    profiles = [each for each in value if isinstance(each, dict)]
+    names = [each.get("name") for each in profiles]
+    wrong += [
+        Detail(f"redaction_profiles.{i}.name", "is there twice") for i, n in enumerate(names) if isinstance(n, str) and n in names[:i]
+    ]
+    if sum(each.get("default") is True for each in profiles) > 1:
+        wrong.append(Detail("redaction_profiles", "only one can be the default"))
+    return wrong
+
+
+def _profile(field: str, value: Any) -> list[Detail]:
+    wrong = _object(field, value, ("name", "default", "columns", "detect", "patterns"))
+    if not isinstance(value, dict):
+        return wrong
+    if not _matches(PROFILE_NAME, value.get("name")):
+        wrong.append(Detail(f"{field}.name", "must have 1 to 63 lower-case letters, digits, '_' or '-', and begin with a letter or digit"))
+    if not isinstance(value.get("default", False), bool):
+        wrong.append(Detail(f"{field}.default", "must be true or false"))
+    wrong += _columns(f"{field}.columns", value.get("columns", {}))
+    detect = value.get("detect", [])
+    if not isinstance(detect, list) or any(each not in DETECTORS for each in detect) or len(set(detect)) != len(detect):
+        wrong.append(Detail(f"{field}.detect", f"must be a list of some of {', '.join(DETECTORS)}, none twice"))
+    return wrong + _patterns(f"{field}.patterns", value.get("patterns", []))
+
+
+def _columns(field: str, value: Any) -> list[Detail]:
+    if not isinstance(value, dict) or len(value) > COLUMNS_MAX:
+        return [Detail(field, f"must be an object of at most {COLUMNS_MAX} column keys")]
+    wrong = [
+        Detail(f"{field}.{key[:80]}", f"must be one of {', '.join(ACTIONS)}") for key, action in value.items() if action not in ACTIONS
+    ]
+    return wrong + [detail for key in value for detail in line(field, key, 200)]
+
+
+def _patterns(field: str, value: Any) -> list[Detail]:
+    if not isinstance(value, list) or len(value) > PATTERNS_MAX:
+        return [Detail(field, f"must be a list of at most {PATTERNS_MAX} patterns")]
+    wrong: list[Detail] = []
+    for i, each in enumerate(value):
+        place = f"{field}.{i}"
+        wrong += _object(place, each, ("pattern", "replacement"))
+        if isinstance(each, dict):
+            if problem := patterns.problem_with(each.get("pattern")):
+                wrong.append(Detail(f"{place}.pattern", problem))
+            replacement = each.get("replacement", "")
+            if not isinstance(replacement, str) or len(replacement) > 100 or not replacement.isprintable():
+                wrong.append(Detail(f"{place}.replacement", "must be text of at most 100 printable characters"))
+    return wrong
+
+
+def alert_channels(value: Any) -> list[Detail]:
+    """`[{"type": "email", "to": […]}, {"type": "webhook", "url"}]`."""
+    if not isinstance(value, list) or len(value) > CHANNELS_MAX:
+        return [Detail("alert_channels", f"must be a list of at most {CHANNELS_MAX} channels")]
+    return [detail for i, each in enumerate(value) for detail in _channel(f"alert_channels.{i}", each)]
+
+
+def _channel(field: str, value: Any) -> list[Detail]:
+    kind = value.get("type") if isinstance(value, dict) else None
+    match kind:
+        case "email":
+            to = value.get("to")
+            good = isinstance(to, list) and 1 <= len(to) <= ADDRESSES_MAX
+            wrong = [] if good else [Detail(f"{field}.to", f"must be a list of 1 to {ADDRESSES_MAX} e-mail addresses")]
+            wrong += (
+                [Detail(f"{field}.to.{i}", "is not an e-mail address") for i, a in enumerate(to) if not _matches(_EMAIL, a)] if good else []
+            )
+            return _object(field, value, ("type", "to")) + wrong
+        case "webhook":
+            wrong = (
+                []
+                if _is_https(value.get("url"))
+                else [Detail(f"{field}.url", "must be a URL that begins with https://, without user name and password")]
+            )
+            return _object(field, value, ("type", "url")) + wrong
+        case _:
+            return [Detail(f"{field}.type" if isinstance(value, dict) else field, "must be one of email, webhook")]
+
+
+def _is_https(value: Any) -> bool:
+    if not isinstance(value, str) or len(value) > URL_MAX or not value.isascii() or not value.isprintable() or " " in value:
+        return False
+    try:
+        parts = urlsplit(value)
+        return parts.scheme == "https" and bool(parts.hostname) and parts.username is None and (parts.port or 1) > 0
+    except ValueError:
+        return False
+
+
+def operating_hours(value: Any) -> list[Detail]:
+    """`{"timezone", "mon": [["09:00", "17:30"]], …}`: spans of a day in order; a day that isn't named is closed."""
+    wrong = _object("operating_hours", value, ("timezone", *DAYS))
+    if not isinstance(value, dict):
+        return wrong
+    wrong += [Detail("operating_hours.timezone", each.message) for each in tenancy.timezone(value.get("timezone"))]
+    for day in DAYS:
+        wrong += _spans(f"operating_hours.{day}", value.get(day, []))
+    if not wrong and not any(value.get(day) for day in DAYS):
+        wrong.append(Detail("operating_hours", "are never open; null means always"))
+    return wrong
+
+
+def _spans(field: str, value: Any) -> list[Detail]:
+    if not isinstance(value, list) or len(value) > SPANS_MAX:
+        return [Detail(field, f"must be a list of at most {SPANS_MAX} spans")]
+    end = ""
+    for i, span in enumerate(value):
+        if not isinstance(span, list) or len(span) != 2 or not all(_matches(_CLOCK, t) for t in span) or span[0] >= span[1]:
+            return [
+                Detail(f"{field}.{i}", 'must be a span such as ["09:00", "17:30"], which ends after it begins, at "24:00" at the latest')
+            ]
+        if span[0] < end:
+            return [Detail(f"{field}.{i}", "begins before the one before it has ended")]
+        end = span[1]
+    return []
+
+
+def _whole(field: str, value: Any, low: int, high: int) -> list[Detail]:
+    good = isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+    return [] if good else [Detail(field, f"must be a whole number between {low} and {high}")]
+
+
+def _object(field: str, value: Any, known: tuple[str, ...]) -> list[Detail]:
+    if not isinstance(value, dict):
+        return [Detail(field, f"must be an object with {', '.join(known)}")]
+    return [Detail(f"{field}.{name[:80]}", "unknown field") for name in value if name not in known]
+
+
+def _matches(pattern: re.Pattern[str], value: Any) -> bool:
+    return isinstance(value, str) and pattern.fullmatch(value) is not None
+
+
+# ---- all of them
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+def _full_properties(value: Any) -> Any:
+    return [{"name": each["name"], "type": each.get("type", "text")} for each in value]
+
+
+def _full_profiles(value: Any) -> Any:
+    empty = {"default": False, "columns": {}, "detect": [], "patterns": []}
+    return [{**empty, **each, "patterns": [{"replacement": "", **p} for p in each.get("patterns", [])]} for each in value]
+
+
+def _full_branding(value: Any) -> Any:
+    return {"logo": value.get("logo"), "colours": value.get("colours") or {}}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """`default` where it is null or was never set; `full` says what was left out; `is_json`: its column is JSON as text."""
+
+    check: Check
+    default: Any = None
+    full: Callable[[Any], Any] = _as_it_is
+    is_json: bool = False
+    required: bool = False
+
+
+SETTINGS: dict[str, Setting] = {
+    "name": Setting(tenancy.name, required=True),
+    "timezone": Setting(tenancy.timezone, "UTC"),
+    "branding": Setting(branding, {"logo": None, "colours": {}}, _full_branding, is_json=True),
+    "retention_days": Setting(retention_days, 30),
+    "redaction_profiles": Setting(redaction_profiles, [], _full_profiles, is_json=True),
+    "require_purpose": Setting(require_purpose, False),
+    "alert_channels": Setting(alert_channels, [], is_json=True),
+    "custom_properties": Setting(tenancy.custom_properties, [], _full_properties, is_json=True),
+    "qualification_threshold": Setting(qualification_threshold, 70),
+    "operating_hours": Setting(operating_hours, None, is_json=True),
+    "scoring": Setting(tenancy.scoring, None, is_json=True),
+}
+
+
+def _or_null(name: str, setting: Setting) -> Check:
+    return lambda value: [] if value is None and not setting.required else setting.check(value)
+
+
+CHECKS: dict[str, Check] = {name: _or_null(name, setting) for name, setting in SETTINGS.items()}
+
+
+def stored(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Checked changes as their columns hold them; null brings a default back. One text for one value, so that what changes nothing is seen to."""
+    return {name: _stored(SETTINGS[name], value) for name, value in changes.items()}
+
+
+def _stored(setting: Setting, value: Any) -> Any:
+    value = setting.default if value is None else setting.full(value)
+    if not setting.is_json or value is None:
+        return value
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def view(row: Mapping[str, Any]) -> dict[str, Any]:
+    """All settings as GET /v1/settings shows them."""
+    return {name: json.loads(row[name]) if s.is_json and row[name] is not None else row[name] for name, s in SETTINGS.items()}
+
+
+def changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """For the audit trail: each field that is another one now, old and new; of a logo how long it is, of a webhook where it leads, of e-mail to how many."""
+    return {name: {"old": _told(name, before[name]), "new": _told(name, after[name])} for name in after if before[name] != after[name]}
+
+
+def _told(name: str, value: Any) -> Any:
+    if name == "branding":
+        return value | {"logo": f"{len(value['logo'])} characters" if value["logo"] else None}
+    if name == "alert_channels":
+        return [
+            each | {"url": urlsplit(each["url"]).netloc} if "url" in each else {"type": each["type"], "addresses": len(each["to"])}
+            for each in value
+        ]
+    return value
