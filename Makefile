@@ -53,6 +53,7 @@ check: ## formatting, lint, types, import rules, Dockerfiles, schemas, generated
 	$(VENV) -m tools.check_schemas
 	$(VENV) -m tools.metrics_catalogue
 	$(VENV) -m tools.openapi
+	$(VENV) -m tools.rights_table
 
 bench: ## speed side by side with peers; writes the table of docs/benchmarks.md
 	@$(PYTHON) -m deploy.local.bootstrap --all

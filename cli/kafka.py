@@ -1,38 +1,25 @@
-"""What every command that speaks Kafka needs first: a quick word on whether anyone is there."""
+"""What every command that speaks Kafka needs first: the brokers, and a quick word on whether they let us in."""
 
-import asyncio
-import contextlib
-import logging
+from pydantic import ValidationError
 
 from cli.errors import CliError, UsageError
-
-CONNECT_SECONDS = 3.0
-
-
-def servers(brokers: str) -> list[tuple[str, int]]:
-    """`host:port` pairs of a list with commas. Raises UsageError for what isn't one."""
-    found = []
-    for each in brokers.split(","):
-        host, colon, port = each.strip().rpartition(":")
-        if not colon or not host or not port.isdecimal() or not 0 < int(port) < 65536:
-            raise UsageError(f"WAYBILL_KAFKA: '{each.strip()}' is not host:port.")
-        found.append((host.strip("[]"), int(port)))
-    return found
+from cli.settings import Settings
+from shared.brokers import Brokers
+from shared.reach import quiet, why_not
+from shared.settings import KafkaSettings, explain
 
 
-async def reachable(brokers: str) -> None:
-    """Returns when one of the brokers takes a connection; raises CliError at once where none does (the client would try for a minute)."""
-    # The client's own log lines (a coordinator that isn't there yet) would break into tables and bars.
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    reason = ""
-    for host, port in servers(brokers):
-        try:
-            _, writer = await asyncio.wait_for(asyncio.open_connection(host, port), CONNECT_SECONDS)
-        except (OSError, TimeoutError) as error:
-            reason = getattr(error, "strerror", None) or str(error) or "no answer"
-            continue
-        writer.close()
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()
-        return
-    raise CliError(f"WAYBILL_KAFKA: no broker answers at {brokers} ({reason}); is it running? `waybill doctor` says more.", "unreachable")
+def brokers_of(settings: Settings) -> Brokers:
+    """From WAYBILL_KAFKA and WAYBILL_KAFKA_*. Raises UsageError for a missing or wrong one."""
+    settings.need("WAYBILL_KAFKA", "--kafka")
+    try:
+        return KafkaSettings(**settings.of_fields(KafkaSettings.model_fields)).brokers
+    except ValidationError as error:
+        raise UsageError(f"{explain(error)}.") from None
+
+
+async def reachable(brokers: Brokers) -> None:
+    """Returns when one of the brokers lets us in; raises CliError at once where none does (the client would try for a minute)."""
+    quiet()
+    if why := await why_not(brokers):
+        raise CliError(f"WAYBILL_KAFKA: no broker answers at {brokers} ({why}); `waybill doctor` says more.", "unreachable")

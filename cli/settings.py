@@ -6,13 +6,17 @@ A flag wins over `--env-file`, that over the environment, and that over `.local/
 
 import os
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cli.errors import UsageError
+from shared.secret_files import read_secret_files
 
 LOCAL_FILE = Path(".local/waybill.env")
+# What a file named by <NAME>_FILE may hold instead.
+SECRETS = ("WAYBILL_API_KEY", "WAYBILL_OPERATOR_TOKEN", "WAYBILL_DATABASE_URL", "WAYBILL_KAFKA_PASSWORD", "WAYBILL_S3_SECRET_KEY")
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,10 @@ class Settings:
                 f"{name} isn't set: give it in the environment{by_flag}, or in a file with --env-file ({LOCAL_FILE} is read when present)."
             )
         return value
+
+    def of_fields(self, names: Iterable[str]) -> dict[str, Any]:
+        """The values for the fields of a settings class of shared/settings.py, by field; only those that are set."""
+        return {name: value for name in names if (value := self.get(f"WAYBILL_{name.upper()}")) is not None}
 
     @property
     def url(self) -> str:
@@ -69,4 +77,7 @@ def load(flags: Mapping[str, str | None], env_file: Path | None, environment: Ma
     if env_file is not None:
         values.update(read_env_file(env_file))
     values.update({name: value for name, value in flags.items() if value is not None})
-    return Settings(values)
+    try:
+        return Settings(values | read_secret_files(values, [name for name in SECRETS if flags.get(name) is None]))
+    except ValueError as error:
+        raise UsageError(f"{error}.") from None

@@ -4,18 +4,18 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 import asyncpg
 
-from shared.errors import PermanentError, TransientError
+from shared.errors import TransientError
 
 Connection = Any  # an asyncpg connection, pooled or not (asyncpg ships no types)
 
 T = TypeVar("T")
 
-# Classes of SQLSTATE that pass by themselves: connection trouble, out of resources, operator intervention (restart), serialization and deadlock.
-_PASSING_CLASSES = ("08", "53", "57P", "40001", "40P01", "55P03")
+# Classes of SQLSTATE that pass by themselves: connection trouble, out of resources, operator intervention (restart), serialization and deadlock; and
+# 28, who may log in and how: somebody mends the password or pg_hba.conf, and no message has become a dead letter meanwhile.
+_PASSING_CLASSES = ("08", "28", "53", "57P", "40001", "40P01", "55P03")
 DISPATCHER = "waybill_dispatcher"
 
 
@@ -45,26 +45,12 @@ def create_pool(
 ) -> asyncpg.Pool:
     """A pool that connects on first use (so a service starts while PostgreSQL is down); `await pool` opens it. No connection is kept idle at start.
 
-    `prepare` is run on each new connection; `settings` are server settings of all connections. Raises PermanentError `bad_setting` for what is no URL.
+    `dsn` is a URL that shared/settings.py has checked. `prepare` is run on each new connection; `settings` are server settings of all connections.
     """
-    _check(dsn, service)
     return asyncpg.create_pool(
         dsn, min_size=0, max_size=size, timeout=2, command_timeout=60, max_inactive_connection_lifetime=300, init=prepare,
         server_settings={"application_name": f"waybill-{service}", "timezone": "UTC", **settings},
     )  # fmt: skip
-
-
-def _check(dsn: str, service: str) -> None:
-    """At the start, and in words of ours: a library's would come with the first connection, and may quote the password."""
-    try:
-        url = urlsplit(dsn)
-        good = url.scheme in ("postgresql", "postgres") and (url.port is None or url.port > 0)
-    except ValueError:
-        good = False
-    if not good:
-        raise PermanentError(
-            "bad_setting", f"The database URL of {service} must be postgresql://<role>:<password>@<host>:<port>/<database>."
-        )
 
 
 @asynccontextmanager

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
+from shared.brokers import Brokers
+
 
 @dataclass(frozen=True)
 class Lag:
@@ -20,9 +22,9 @@ class Lag:
 class Kafka:
     """The clients that ask; start them once, and ask often."""
 
-    def __init__(self, bootstrap: str) -> None:
-        self.admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=5000)
-        self.consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, request_timeout_ms=5000)
+    def __init__(self, brokers: Brokers) -> None:
+        self.admin = AIOKafkaAdminClient(**brokers.client, request_timeout_ms=5000)
+        self.consumer = AIOKafkaConsumer(**brokers.client, enable_auto_commit=False, request_timeout_ms=5000)
 
     async def start(self) -> None:
         await self.admin.start()

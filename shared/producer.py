@@ -12,6 +12,8 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import InvalidProducerEpoch, InvalidProducerIdMapping, OutOfOrderSequenceNumber, ProducerFenced, UnknownProducerId
 
+from shared.brokers import Brokers
+
 _LOST = (OutOfOrderSequenceNumber, UnknownProducerId, InvalidProducerEpoch, InvalidProducerIdMapping, ProducerFenced)
 
 
@@ -19,6 +21,10 @@ class Producer(AIOKafkaProducer):  # type: ignore[misc]
     """`on_lost` hears of the first error after which nothing more can be sent; a service ends by it, and starts anew."""
 
     on_lost: Callable[[BaseException], None] | None = None
+
+    def __init__(self, brokers: Brokers, **options: Any) -> None:
+        super().__init__(**brokers.client, **options)
+        self.brokers = brokers
 
     async def send(self, *arguments: Any, **options: Any) -> asyncio.Future[Any]:
         sent: asyncio.Future[Any] = await super().send(*arguments, **options)

@@ -11,19 +11,21 @@ from typing import NoReturn
 
 import structlog
 import uvicorn
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from fastapi import FastAPI
 from faststream.kafka import KafkaBroker
+from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
 from pydantic import ValidationError
 
 from shared import observability
+from shared.brokers import Brokers
 from shared.consumer import DeadLetters, Halts
 from shared.dead_letter_limit import Limit
 from shared.errors import TransientError, WaybillError
 from shared.health import Check, Health
 from shared.producer import Producer
-from shared.settings import CommonSettings
+from shared.reach import why_not
+from shared.settings import CommonSettings, explain
 from shared.stopping import announce, pause
 
 log = structlog.get_logger()
@@ -31,19 +33,31 @@ STOP_SECONDS = 8  # from SIGTERM to the end, at most
 DRAIN_SECONDS = 0.7  # /health/live says that it ends, before nobody listens any more: a gateway looks twice in this time
 HAND_SECONDS = 5  # for what is in hand: messages, requests, downloads
 CONNECT_AGAIN_SECONDS = 1
+KNOCK_SECONDS = 0.6  # twice within the time of a check
 
 
-def create_producer(bootstrap: str, client_id: str) -> Producer:
+def create_producer(brokers: Brokers, client_id: str) -> Producer:
     """Acks from all replicas and idempotence: neither is aiokafka's default. Messages up to 2 MiB."""
     return Producer(
-        bootstrap_servers=bootstrap, client_id=client_id, acks="all", enable_idempotence=True, compression_type="lz4",
+        brokers, client_id=client_id, acks="all", enable_idempotence=True, compression_type="lz4",
         max_request_size=2_097_152, request_timeout_ms=10_000,
     )  # fmt: skip
 
 
-def create_broker(bootstrap: str, client_id: str) -> KafkaBroker:
-    """Subscribers only: publishing goes through the outbox's producer."""
-    return KafkaBroker(bootstrap, client_id=client_id, acks="all", enable_idempotence=True, logger=None, graceful_timeout=HAND_SECONDS)
+def create_broker(brokers: Brokers, client_id: str) -> KafkaBroker:
+    """Subscribers only: publishing goes through the outbox's producer. Topics are made by deploy/, as schemas/topics/ says, never here."""
+    return KafkaBroker(
+        brokers.addresses, client_id=client_id, acks="all", enable_idempotence=True, logger=None, graceful_timeout=HAND_SECONDS,
+        allow_auto_create_topics=False, security=_security(brokers),
+    )  # fmt: skip
+
+
+def _security(brokers: Brokers) -> BaseSecurity:
+    """FastStream's word for it."""
+    if not brokers.has_sasl:
+        return BaseSecurity(brokers.tls, brokers.tls is not None)
+    kinds = {"SCRAM-SHA-512": SASLScram512, "SCRAM-SHA-256": SASLScram256, "PLAIN": SASLPlaintext}
+    return kinds[brokers.mechanism](brokers.user, brokers.password, brokers.tls, brokers.tls is not None)
 
 
 @dataclass
@@ -84,10 +98,7 @@ def run(build: Callable[[], Awaitable[Service]]) -> int:
     try:
         return asyncio.run(_run(build))
     except ValidationError as error:
-        wrong = [
-            f"WAYBILL_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors(include_input=False, include_url=False)
-        ]
-        print(f"settings: {'; '.join(wrong)}", file=sys.stderr)
+        print(f"settings: {explain(error)}", file=sys.stderr)
         return 1
 
 
@@ -153,11 +164,11 @@ async def _work(service: Service) -> None:
         await start()
     if service.producer is not None:
         service.producer.on_lost = service.fail
-        await _connect(service.producer.start, "Kafka")
+        await _connect(service.producer.start, service.producer.brokers)
     loops = [asyncio.create_task(_loop(loop)) for loop in service.loops]
     try:
-        if service.broker is not None:
-            await _connect(service.broker.start, "Kafka")
+        if service.broker is not None and service.producer is not None:
+            await _connect(service.broker.start, service.producer.brokers)
         service._consuming = True
         log.info("ready", address=service.address)
         done, _ = await asyncio.wait([*loops, asyncio.create_task(service._stopping.wait())], return_when=asyncio.FIRST_COMPLETED)
@@ -173,12 +184,13 @@ async def _loop(loop: Callable[[], Awaitable[None]]) -> None:
     await loop()
 
 
-async def _connect(start: Callable[[], Awaitable[None]], dependency: str) -> None:
+async def _connect(start: Callable[[], Awaitable[None]], brokers: Brokers) -> None:
     while True:
         try:
             return await start()
         except (KafkaError, OSError) as error:
-            log.warning("waits_for_dependency", dependency=dependency, reason=type(error).__name__)
+            reason = await why_not(brokers) or type(error).__name__
+            log.warning("waits_for_dependency", dependency="Kafka", reason=reason)
             await pause(CONNECT_AGAIN_SECONDS)
 
 
@@ -214,12 +226,18 @@ async def _stop_consuming(service: Service) -> None:
         await service.broker.stop()
 
 
-def kafka_check(producer: AIOKafkaProducer) -> Check:
-    """Kafka answers a metadata request."""
+def kafka_check(producer: Producer) -> Check:
+    """Kafka answers a metadata request; where it doesn't, a connection of its own finds out why."""
 
     async def check() -> None:
+        asked = asyncio.ensure_future(producer.client.force_metadata_update())  # isn't answered before the producer has connected
+        done, _ = await asyncio.wait({asked}, timeout=KNOCK_SECONDS)
         try:
-            answered = await producer.client.force_metadata_update()
+            if done and asked.result():
+                return
+            if why := await why_not(producer.brokers, KNOCK_SECONDS):
+                raise TransientError(f"Kafka: {why}", "Kafka")
+            answered = await asked
         except KafkaError as error:
             raise TransientError(f"Kafka: {type(error).__name__}", "Kafka") from error
         if not answered:

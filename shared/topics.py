@@ -1,6 +1,7 @@
 """The topics, read from schemas/topics/*.yaml: the files are the only place that says what a topic is."""
 
 import functools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +22,10 @@ AUDIT_ENTRIES = "audit-entries"
 
 @dataclass(frozen=True)
 class Topic:
-    """A topic's file: who writes and reads it, how messages are keyed and kept."""
+    """A topic's file: who writes and reads it, how messages are keyed and kept. A service's name, `operators` (dead letters, audit) or `anyone` outside.
+
+    `writers` are the owner and who else may write; `groups`: service → the consumer group that it reads with.
+    """
 
     name: str
     key: str
@@ -29,7 +33,9 @@ class Topic:
     retention_hours: int
     max_message_bytes: int
     owner: str
+    writers: tuple[str, ...]
     readers: tuple[str, ...]
+    groups: Mapping[str, str]
     messages: tuple[str, ...]
 
 
@@ -40,9 +46,16 @@ def all_topics() -> dict[str, Topic]:
         raw = yaml.safe_load(path.read_text("utf-8"))
         topics[raw["topic"]] = Topic(
             name=raw["topic"], key=raw["key"], partitions=raw["partitions"], retention_hours=raw["retention_hours"],
-            max_message_bytes=raw["max_message_bytes"], owner=raw["owner"], readers=tuple(raw["readers"]), messages=tuple(raw["messages"]),
+            max_message_bytes=raw["max_message_bytes"], owner=raw["owner"],
+            writers=tuple(raw.get("writers", [raw["owner"]])), readers=tuple(raw["readers"]), groups=raw.get("groups", {}),
+            messages=tuple(raw["messages"]),
         )  # fmt: skip
     return topics
+
+
+def group_of(topic: str, service: str) -> str:
+    """The consumer group that a service reads a topic with."""
+    return all_topics()[topic].groups[service]
 
 
 def dead_letters_of(topic: str) -> str:

@@ -48,7 +48,7 @@ class Wrong(Exception):
 def apps() -> dict[str, FastAPI]:
     """Every service's app, its routes wired to nothing."""
     auth = Authenticator(ABSENT)
-    settings = ExportRequestSettings(export_request_database_url="", secret_key="-" * 32, operator_token="-")
+    settings = ExportRequestSettings(export_request_database_url="postgresql://-", secret_key="-" * 32, operator_token="-")
     return {
         "ingest": ingest_http(ABSENT, ABSENT, auth),
         "export_request": assemble_export_request(settings, ABSENT, ABSENT).http,

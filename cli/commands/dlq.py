@@ -17,8 +17,9 @@ def list_(run: Run, topic: Annotated[str | None, typer.Argument(metavar="[TOPIC]
     import asyncio
 
     from cli.dlq.reading import Partition, consumer_of, dead_letter_topics, partitions_of
+    from cli.kafka import brokers_of
 
-    brokers = run.settings.need("WAYBILL_KAFKA", "--kafka")
+    brokers = brokers_of(run.settings)
 
     async def look() -> list[tuple[str, list[Partition]]]:
         async with consumer_of(brokers) as consumer:
@@ -57,10 +58,11 @@ def show(
 
     from cli.core.letters import Letter
     from cli.dlq.reading import consumer_of, letters, partitions_of
+    from cli.kafka import brokers_of
 
     if offset is not None and partition is None:
         raise UsageError("--offset: an offset counts within a partition; give --partition too.")
-    brokers = run.settings.need("WAYBILL_KAFKA", "--kafka")
+    brokers = brokers_of(run.settings)
 
     async def look() -> list[Letter]:
         async with consumer_of(brokers) as consumer:
@@ -111,9 +113,10 @@ def replay(
 
     from cli.dlq.replaying import Choice
     from cli.dlq.replaying import replay as send_again
+    from cli.kafka import brokers_of
 
     choice = Choice(limit, frozenset(_place(each) for each in offset or []), error_code, again)
-    brokers = run.settings.need("WAYBILL_KAFKA", "--kafka")
+    brokers = brokers_of(run.settings)
     columns: list[object] = []
     if not run.out.json_mode:
         from rich.progress import MofNCompleteColumn, SpinnerColumn, TextColumn
@@ -152,8 +155,9 @@ def replays(run: Run) -> None:
     from dataclasses import asdict
 
     from cli.dlq.audit import replays as noted
+    from cli.kafka import brokers_of
 
-    found = asyncio.run(noted(run.settings.need("WAYBILL_KAFKA", "--kafka")))
+    found = asyncio.run(noted(brokers_of(run.settings)))
     if run.out.json_mode:
         run.out.document({"data": [asdict(each) | {"details": json.loads(each.details)} for each in found]})
         return

@@ -12,6 +12,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from cli.dlq.reading import consumer_of
 from cli.errors import CliError
+from shared.brokers import Brokers
 from shared.codec import decode, encode
 from shared.errors import PermanentError
 from shared.ids import new_id
@@ -39,7 +40,7 @@ async def note(producer: AIOKafkaProducer, action: str, topic: str, details: Map
     await producer.send_and_wait(AUDIT_ENTRIES, encode(entry), key=KEY, headers=headers)
 
 
-async def replays(brokers: str) -> list[AuditEntry]:
+async def replays(brokers: Brokers) -> list[AuditEntry]:
     """Every replay that the topic still holds, oldest first."""
     found: list[AuditEntry] = []
     async with consumer_of(brokers) as consumer:
@@ -59,9 +60,9 @@ async def replays(brokers: str) -> list[AuditEntry]:
     return sorted(found, key=lambda entry: entry.at)
 
 
-async def _partitions(brokers: str) -> list[int]:
+async def _partitions(brokers: Brokers) -> list[int]:
     """None where the topic isn't there."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=brokers)
+    admin = AIOKafkaAdminClient(**brokers.client)
     try:
         await admin.start()
         return sorted(each["partition"] for row in await admin.describe_topics([AUDIT_ENTRIES]) for each in row["partitions"])

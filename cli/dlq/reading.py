@@ -12,6 +12,7 @@ from cli.core.letters import SUFFIX, Letter, letter_of
 from cli.core.memory import Memory, parse
 from cli.errors import CliError, UsageError
 from cli.kafka import reachable
+from shared.brokers import Brokers
 
 GROUP = "waybill-dlq-replay"
 FETCH_SECONDS = 20
@@ -41,11 +42,11 @@ def group_of(topic: str) -> str:
 
 
 @contextlib.asynccontextmanager
-async def consumer_of(brokers: str, group: str | None = None) -> AsyncIterator[AIOKafkaConsumer]:
+async def consumer_of(brokers: Brokers, group: str | None = None) -> AsyncIterator[AIOKafkaConsumer]:
     """A started consumer that is assigned by hand and commits nothing by itself."""
     await reachable(brokers)
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=brokers, group_id=group, enable_auto_commit=False, auto_offset_reset="earliest",
+        **brokers.client, group_id=group, enable_auto_commit=False, auto_offset_reset="earliest",
         max_partition_fetch_bytes=4 * 1024 * 1024, isolation_level="read_committed",
     )  # fmt: skip
     try:
@@ -61,7 +62,7 @@ async def dead_letter_topics(consumer: AIOKafkaConsumer) -> list[str]:
     return sorted(name for name in await consumer.topics() if name.endswith(SUFFIX))
 
 
-async def partitions_of(brokers: str, consumer: AIOKafkaConsumer, topic: str) -> list[Partition]:
+async def partitions_of(brokers: Brokers, consumer: AIOKafkaConsumer, topic: str) -> list[Partition]:
     """Bounds and memory of every partition. Raises UsageError for a topic that isn't one of dead letters."""
     if not topic.endswith(SUFFIX):
         raise UsageError(f"TOPIC: '{topic}' holds no dead letters: their topics end in {SUFFIX}.")
@@ -73,9 +74,9 @@ async def partitions_of(brokers: str, consumer: AIOKafkaConsumer, topic: str) ->
     return [Partition(p, starts[p], ends[p], remembered.get(p, Memory(0)).from_start(starts[p])) for p in places]
 
 
-async def _known(brokers: str, topic: str) -> tuple[list[int], dict[TopicPartition, Memory]]:
+async def _known(brokers: Brokers, topic: str) -> tuple[list[int], dict[TopicPartition, Memory]]:
     """The topic's partitions, none where it isn't there, and what its group remembers of them."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=brokers)
+    admin = AIOKafkaAdminClient(**brokers.client)
     try:
         await admin.start()
         described = await admin.describe_topics([topic])
@@ -86,7 +87,7 @@ async def _known(brokers: str, topic: str) -> tuple[list[int], dict[TopicPartiti
     return numbers, {place: parse(kept.offset, kept.metadata) for place, kept in held.items() if place.topic == topic}
 
 
-async def letters(brokers: str, partition: Partition, first: int | None = None) -> AsyncGenerator[Letter]:
+async def letters(brokers: Brokers, partition: Partition, first: int | None = None) -> AsyncGenerator[Letter]:
     """The letters of one partition from offset `first` on, in order, up to its end as it was when looked at.
 
     Each partition has a consumer of its own: one that is assigned anew while it coordinates fails now and then.

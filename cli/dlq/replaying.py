@@ -13,6 +13,7 @@ from cli.core.memory import SCATTERED_MAX, Memory
 from cli.dlq import audit
 from cli.dlq.reading import Partition, consumer_of, group_of, letters, partitions_of
 from cli.errors import CliError
+from shared.brokers import Brokers
 from shared.ids import new_id
 
 
@@ -42,10 +43,10 @@ class Replayed:
     by_target: dict[str, int] = field(default_factory=dict)
 
 
-async def replay(brokers: str, topic: str, choice: Choice, *, dry_run: bool, on_sent: Callable[[int], None]) -> Replayed:
+async def replay(brokers: Brokers, topic: str, choice: Choice, *, dry_run: bool, on_sent: Callable[[int], None]) -> Replayed:
     """Sends the chosen letters of `topic` again, in order within a partition. Committed once the broker has them."""
     producer = AIOKafkaProducer(
-        bootstrap_servers=brokers, acks="all", enable_idempotence=True, compression_type="lz4", max_request_size=2 * 1024 * 1024
+        **brokers.client, acks="all", enable_idempotence=True, compression_type="lz4", max_request_size=2 * 1024 * 1024
     )
     async with consumer_of(brokers, group_of(topic)) as keeper:
         partitions = await partitions_of(brokers, keeper, topic)
@@ -87,7 +88,7 @@ class _Replay:
 
     def __init__(
         self,
-        brokers: str,
+        brokers: Brokers,
         keeper: AIOKafkaConsumer,
         producer: AIOKafkaProducer,
         choice: Choice,

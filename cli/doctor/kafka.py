@@ -6,21 +6,30 @@ from aiokafka.errors import KafkaError
 from cli.core.findings import Finding, GroupLag, Verdict, lag_findings, missing_topics
 from cli.dlq.reading import GROUP, consumer_of, dead_letter_topics, partitions_of
 from cli.errors import CliError
-from cli.kafka import reachable
+from cli.kafka import brokers_of
 from cli.settings import Settings
+from shared.brokers import Brokers
+from shared.reach import quiet, why_not
 
 START = "Start it (`make up`), or set WAYBILL_KAFKA to where it is."
+SECURITY = "Set what it names as the brokers have it: docs/security.md."
 
 
 async def kafka(settings: Settings) -> list[Finding]:
-    brokers = settings.get("WAYBILL_KAFKA")
-    if brokers is None:
+    if settings.get("WAYBILL_KAFKA") is None:
         return [Finding("kafka", Verdict.wrong, "WAYBILL_KAFKA isn't set", START)]
     try:
-        await reachable(brokers)
+        brokers = brokers_of(settings)
     except CliError as error:
-        return [Finding("kafka", Verdict.wrong, str(error).removesuffix(" is it running? `waybill doctor` says more.").rstrip(";"), START)]
-    admin = AIOKafkaAdminClient(bootstrap_servers=brokers, request_timeout_ms=5000)
+        return [Finding("kafka", Verdict.wrong, str(error), SECURITY)]
+    quiet()
+    if why := await why_not(brokers):
+        return [
+            Finding(
+                "kafka", Verdict.wrong, f"WAYBILL_KAFKA: no broker answers at {brokers}: {why}", SECURITY if "WAYBILL_" in why else START
+            )
+        ]
+    admin = AIOKafkaAdminClient(**brokers.client, request_timeout_ms=5000)
     try:
         await admin.start()
         found = [Finding("kafka", Verdict.ok, f"answers at {brokers}")]
@@ -45,7 +54,7 @@ async def _topics(admin: AIOKafkaAdminClient) -> list[Finding]:
     return [Finding("topics", Verdict.ok, f"{len(wanted)} there")]
 
 
-async def _groups(brokers: str) -> list[Finding]:
+async def _groups(brokers: Brokers) -> list[Finding]:
     from shared.lag import Kafka
 
     asks = Kafka(brokers)
@@ -61,7 +70,7 @@ async def _groups(brokers: str) -> list[Finding]:
     return lag_findings(lags)
 
 
-async def _dead_letters(brokers: str) -> list[Finding]:
+async def _dead_letters(brokers: Brokers) -> list[Finding]:
     found = []
     async with consumer_of(brokers) as consumer:
         for topic in await dead_letter_topics(consumer):

@@ -47,20 +47,18 @@ def _directory(folder: Path) -> Finding:
 
 def _bucket(settings: Settings, bucket: str) -> list[Finding]:
     """The bucket is there, and a small object can be written, read and removed."""
-    import boto3
-    from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ClientError
+    from pydantic import ValidationError
+
+    from shared.settings import StoreSettings, explain
+    from shared.storage.s3 import s3_client
 
     endpoint = settings.get("WAYBILL_S3_ENDPOINT")
     key = f"parts/doctor-{secrets.token_hex(6)}/probe"
     doing = "can't be reached"
     try:
-        client = boto3.client(
-            "s3", endpoint_url=endpoint, region_name=settings.get("WAYBILL_S3_REGION") or "us-east-1",
-            aws_access_key_id=settings.get("WAYBILL_S3_ACCESS_KEY"), aws_secret_access_key=settings.get("WAYBILL_S3_SECRET_KEY"),
-            config=Config(connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 1},
-                          s3={"addressing_style": "path"} if endpoint else {}, request_checksum_calculation="when_required"),
-        )  # fmt: skip
+        described = StoreSettings(**settings.of_fields(StoreSettings.model_fields))
+        client = s3_client(described, connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 1})
         answer = client.head_bucket(Bucket=bucket)
         doing = "can't be written"
         client.put_object(Bucket=bucket, Key=key, Body=PROBE)
@@ -68,6 +66,8 @@ def _bucket(settings: Settings, bucket: str) -> list[Finding]:
         client.get_object(Bucket=bucket, Key=key)["Body"].read()
         doing = "lets nothing be removed"
         client.delete_object(Bucket=bucket, Key=key)
+    except ValidationError as error:
+        return [Finding("store", Verdict.wrong, explain(error), "Mend what it names: docs/security.md.")]
     except (BotoCoreError, ClientError, ValueError) as error:
         return [Finding("store", Verdict.wrong, f"bucket {bucket}{f' at {endpoint}' if endpoint else ''} {doing}: {error}", ADVICE)]
     found = [Finding("store", Verdict.ok, f"bucket {bucket} can be written, read and tidied")]

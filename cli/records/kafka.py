@@ -13,6 +13,7 @@ from cli.core.places import Block, Refused
 from cli.errors import CliError
 from cli.kafka import reachable
 from cli.records.tally import Tally
+from shared.brokers import Brokers
 
 TOPIC = "records"
 REQUEST_BYTES_MAX = 2 * 1024 * 1024
@@ -20,11 +21,13 @@ BATCH_BYTES = 512 * 1024
 IN_FLIGHT_MAX = 24
 
 
-async def send(brokers: str, org_id: str | None, blocks: Iterator[Block | Refused], tally: Tally, on_sent: Callable[[Block], None]) -> None:
+async def send(
+    brokers: Brokers, org_id: str | None, blocks: Iterator[Block | Refused], tally: Tally, on_sent: Callable[[Block], None]
+) -> None:
     """Publishes every record and waits until the brokers hold it. Raises CliError for a broker that doesn't take it."""
     await reachable(brokers)
     producer = AIOKafkaProducer(
-        bootstrap_servers=brokers, acks="all", enable_idempotence=True, compression_type="lz4",
+        **brokers.client, acks="all", enable_idempotence=True, compression_type="lz4",
         max_batch_size=REQUEST_BYTES_MAX - 64 * 1024, max_request_size=REQUEST_BYTES_MAX, request_timeout_ms=30_000,
     )  # fmt: skip
     try:

@@ -62,9 +62,10 @@ def check(blocks: Iterator[Block | Refused], tally: Tally, on_sent: Callable[[Bl
 
 
 def over_kafka(run: Run, org: str | None, blocks: Iterator[Block | Refused], tally: Tally, on_sent: Callable[[Block], None]) -> None:
+    from cli.kafka import brokers_of
     from cli.records.kafka import send
 
-    asyncio.run(send(run.settings.need("WAYBILL_KAFKA", "--kafka"), org, blocks, tally, on_sent))
+    asyncio.run(send(brokers_of(run.settings), org, blocks, tally, on_sent))
 
 
 def finish(out: Output, via: str, tally: Tally, data_bytes: int, seconds: float) -> None:

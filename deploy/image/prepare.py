@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from deploy.local import topics
 from deploy.local.errors import StackError
 from deploy.local.progress import say
-from shared.settings import CommonSettings, StoreSettings
+from shared.settings import KafkaSettings, StoreSettings, explain
 from shared.storage.s3 import s3_client
 
 WAIT_SECONDS = 120
@@ -30,9 +30,9 @@ def wait(ready: Callable[[], str | None], seconds: float = WAIT_SECONDS) -> None
 
 
 def make_topics() -> None:
-    kafka = CommonSettings().kafka
-    wait(lambda: topics.ready(kafka))
-    topics.apply(kafka, say)
+    brokers = KafkaSettings().brokers
+    wait(lambda: topics.ready(brokers))
+    topics.apply(brokers, say)
     say("the topics are as schemas/topics/ says")
 
 
@@ -68,7 +68,10 @@ def main(arguments: list[str]) -> int:
         return 2
     try:
         STEPS[arguments[0]]()
-    except (StackError, ValidationError, BotoCoreError, ClientError) as error:
+    except ValidationError as error:
+        print(f"settings: {explain(error)}", file=sys.stderr)
+        return 1
+    except (StackError, BotoCoreError, ClientError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0

@@ -12,6 +12,7 @@ from deploy.local.program import Program
 from deploy.local.progress import step
 from deploy.local.state import State
 from deploy.local.topics import ready
+from shared.brokers import Brokers
 
 HERE = Path(__file__).parent
 JARS = HERE / "target" / "kafka"
@@ -70,6 +71,13 @@ def _classpath() -> str:
     return f"{JARS}/*"
 
 
+def command(properties: Path) -> list[str]:
+    """What runs a broker."""
+    options = ["-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:+ExitOnOutOfMemoryError"]
+    log = f"-Dlog4j2.configurationFile={HERE / 'log4j2.properties'}"
+    return [java(), *options, log, "-cp", _classpath(), "kafka.Kafka", str(properties)]
+
+
 def program(state: State, ports: Ports) -> Program:
     """Kafka as a process; formats its data directory at the first call."""
     home = state.directory / "kafka"
@@ -80,24 +88,23 @@ def program(state: State, ports: Ports) -> Program:
     properties.write_text(text, "utf-8")
     if not (data / "meta.properties").exists():
         with step("formatting Kafka's storage"):
-            _format(properties, data)
-    options = ["-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:+ExitOnOutOfMemoryError"]
-    log = f"-Dlog4j2.configurationFile={HERE / 'log4j2.properties'}"
+            format_storage(properties, data)
     return Program(
         name="kafka",
-        command=[java(), *options, log, "-cp", _classpath(), "kafka.Kafka", str(properties)],
+        command=command(properties),
         ports=("kafka", "kafka_controller"),
-        ready=lambda: ready(f"{HOST}:{ports['kafka']}"),
+        ready=lambda: ready(Brokers(ports.address("kafka"))),
         directory=home,
         fingerprint=text,
     )
 
 
-def _format(properties: Path, data: Path) -> None:
+def format_storage(properties: Path, data: Path, *more: str) -> None:
+    """Make a broker's data directory; `more`: the tool's further arguments. Raises StackError with what it said."""
     shutil.rmtree(data, ignore_errors=True)  # a first start that was cut off
     identity = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
     command = [java(), f"-Dlog4j2.configurationFile={HERE / 'log4j2.properties'}", "-XX:TieredStopAtLevel=1", "-cp", _classpath()]
-    command += ["kafka.tools.StorageTool", "format", f"--cluster-id={identity}", "--config", str(properties)]
+    command += ["kafka.tools.StorageTool", "format", f"--cluster-id={identity}", "--config", str(properties), *more]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise StackError("Kafka's storage can't be formatted", (done.stdout + done.stderr).strip())

@@ -22,6 +22,7 @@ from deploy.local.program import Program
 from deploy.local.progress import say, step
 from deploy.local.state import ROOT, SERVICES, State, write_private
 from deploy.migrations import migrate
+from shared.brokers import Brokers
 
 DEPENDENCIES = ("kafka", "postgres", "s3", "gateway")
 # Stopped in this order: who needs others goes first.
@@ -151,7 +152,7 @@ def _prepare(state: State, ports: Ports, secrets: dict[str, str], names: list[st
             say(f"migrated the database: {', '.join(applied)}")
     if "kafka" in names:
         with step("making topics"):
-            topics.apply(ports.address("kafka"), say)
+            topics.apply(Brokers(ports.address("kafka")), say)
     if "s3" in names:
         with step("making the bucket"):
             s3.create_bucket(state, ports, secrets["s3_access_key"], secrets["s3_secret_key"])

@@ -116,8 +116,9 @@ def require_free(ports: Ports, names: Iterable[str]) -> None:
             )
 
 
-def free_base(start: int = 28000, step: int = 100, last: int = 32000) -> int:
-    """The first WAYBILL_PORT_BASE from `start` whose whole block is free; raises StackError if there is none up to `last`."""
+def free_base(start: int = 28000, step: int = 100, tries: int = 40) -> int:
+    """The first WAYBILL_PORT_BASE from `start` whose whole block is free; raises StackError if there is none among so many."""
+    last = start + tries * step
     for base in range(start, last, step):
         if all(is_free(base + offset) for offset in range(BLOCK)):
             return base

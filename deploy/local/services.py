@@ -20,6 +20,9 @@ STACKS_OWN = (
     "WAYBILL_URL", "WAYBILL_API_KEY", "WAYBILL_OPERATOR_TOKEN", "WAYBILL_SECRET_KEY", "WAYBILL_SECRET_KEYS_OLD", "WAYBILL_SIGNING_SECRET",
     "WAYBILL_PIDS",
 )  # fmt: skip
+# The stack's own Kafka and PostgreSQL listen on loopback without TLS: how another's are reached is nothing to its services.
+KAFKAS_DOOR = ("WAYBILL_KAFKA_SECURITY_", "WAYBILL_KAFKA_SASL_", "WAYBILL_KAFKA_USER", "WAYBILL_KAFKA_PASSWORD")
+SECRETS = ("_DATABASE_URL", "_DATABASE_PASSWORD", "_KAFKA_USER", "_KAFKA_PASSWORD", "_FILE")
 NEED_STORE = ("formatter", "delivery")
 # Everything here is on one machine, webhook receivers too.
 WEBHOOKS_STAY_HERE = {"WAYBILL_WEBHOOK_ALLOW_HTTP": "true", "WAYBILL_WEBHOOK_ALLOW_LOOPBACK": "true"}
@@ -84,9 +87,9 @@ def environment_of(instance: str, ports: Ports, secrets: Mapping[str, str], envi
 
 
 def is_passed_on(name: str) -> bool:
-    """Whether a variable of the caller's environment reaches the services: settings do, credentials and other services' doors don't."""
+    """Whether a variable of the caller's environment reaches the services: settings do; credentials, other services' doors and how those are opened don't."""
     if name.startswith("WAYBILL_"):
-        return name not in STACKS_OWN and not name.startswith("WAYBILL_S3_") and not name.endswith(("_DATABASE_URL", "_DATABASE_PASSWORD"))
+        return name not in STACKS_OWN and not name.startswith(("WAYBILL_S3_", *KAFKAS_DOOR)) and not name.endswith(SECRETS)
     return name in PASSED_ON or name.startswith("OTEL_")
 
 

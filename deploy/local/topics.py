@@ -1,7 +1,6 @@
 """Topics as schemas/topics/*.yaml says: created where missing, partitions and limits altered where they differ."""
 
 import asyncio
-import logging
 from collections.abc import Callable
 
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
@@ -9,6 +8,8 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError
 
 from deploy.local.errors import StackError
+from shared.brokers import Brokers
+from shared.reach import quiet, why_not
 from shared.topics import Topic, all_topics
 
 Say = Callable[[str], None]
@@ -19,31 +20,33 @@ def configuration_of(topic: Topic) -> dict[str, str]:
     return {"retention.ms": str(topic.retention_hours * 3_600_000), "max.message.bytes": str(topic.max_message_bytes)}
 
 
-def ready(bootstrap: str) -> str | None:
+def ready(brokers: Brokers) -> str | None:
     """None when the broker answers a request for metadata, else why not."""
 
-    async def ask() -> None:
-        admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=2000)
+    async def ask() -> str | None:
+        if why := await why_not(brokers):
+            return why
+        admin = AIOKafkaAdminClient(**brokers.client, request_timeout_ms=2000)
         try:
             await admin.start()
+        except (KafkaError, OSError, TimeoutError) as error:
+            return str(error) or type(error).__name__
         finally:
             await admin.close()
+        return None
 
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    try:
-        asyncio.run(ask())
-    except (KafkaError, OSError, TimeoutError) as error:
-        return f"Kafka at {bootstrap} does not answer ({error})"
-    return None
+    quiet()
+    why = asyncio.run(ask())
+    return why and f"Kafka at {brokers} does not answer ({why})"
 
 
-def apply(bootstrap: str, say: Say) -> None:
+def apply(brokers: Brokers, say: Say) -> None:
     """Make the broker's topics be what the files say. Raises StackError where Kafka can't: partitions are never taken away."""
-    asyncio.run(_apply(bootstrap, all_topics(), say))
+    asyncio.run(_apply(brokers, all_topics(), say))
 
 
-async def _apply(bootstrap: str, topics: dict[str, Topic], say: Say) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+async def _apply(brokers: Brokers, topics: dict[str, Topic], say: Say) -> None:
+    admin = AIOKafkaAdminClient(**brokers.client)
     await admin.start()
     try:
         existing = set(await admin.list_topics())

@@ -26,7 +26,7 @@ from shared.observability import configure
 from shared.outbox import Outbox
 from shared.runtime import Service, create_broker, create_producer, in_thread, kafka_check
 from shared.storage import open_store
-from shared.topics import EXPORT_ASSEMBLIES, EXPORT_EVENTS
+from shared.topics import EXPORT_ASSEMBLIES, EXPORT_EVENTS, group_of
 
 POOL_SIZE = 20
 KEYS_POOL_SIZE = 4
@@ -52,8 +52,9 @@ async def build() -> Service:
     await pool
     await keys
     objects = open_store(settings)
-    producer = create_producer(settings.kafka, "waybill-delivery")
-    broker = create_broker(settings.kafka, "waybill-delivery")
+    brokers = settings.brokers
+    producer = create_producer(brokers, "waybill-delivery")
+    broker = create_broker(brokers, "waybill-delivery")
     outbox = Outbox(pool, producer, "delivery")
     store = DeliveryStore(pool)
     at_once, serving, tidying = Threads(2, "publish"), Threads(settings.delivery_downloads, "download"), Threads(1, "tidy", bulk=True)
@@ -72,9 +73,13 @@ async def build() -> Service:
     service = Service("delivery", api, settings.delivery_http, broker, producer)
     session = settings.kafka_session_seconds
     letters = service.dead_letters(settings)
-    subscribe(broker, EXPORT_ASSEMBLIES, "delivery", handler.handle, letters, service.fail, session_seconds=session)
+    subscribe(
+        broker, EXPORT_ASSEMBLIES, group_of(EXPORT_ASSEMBLIES, "delivery"), handler.handle, letters, service.fail, session_seconds=session
+    )
     letters = service.dead_letters(settings)
-    subscribe(broker, EXPORT_EVENTS, "delivery-webhooks", webhooks.intake.handle, letters, service.fail, session_seconds=session)
+    subscribe(
+        broker, EXPORT_EVENTS, group_of(EXPORT_EVENTS, "delivery"), webhooks.intake.handle, letters, service.fail, session_seconds=session
+    )
     service.loops = [
         outbox.run,
         outbox.watch,

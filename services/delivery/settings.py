@@ -2,7 +2,7 @@
 
 from pydantic import Field, field_validator, model_validator
 
-from shared.settings import CommonSettings, StoreSettings
+from shared.settings import CommonSettings, DatabaseUrl, StoreSettings
 
 SECRET_CHARACTERS_MIN = 32
 
@@ -10,7 +10,7 @@ SECRET_CHARACTERS_MIN = 32
 class Settings(CommonSettings, StoreSettings):
     """Assembles files in the background and serves them; several processes may run."""
 
-    delivery_database_url: str = Field(repr=False, description="PostgreSQL as the role waybill_delivery")
+    delivery_database_url: DatabaseUrl = Field(repr=False, description="PostgreSQL as the role waybill_delivery")
     delivery_http: str = Field("127.0.0.1:8105", description="host:port for downloads, health and metrics")
     secret_key: str = Field(
         min_length=32, repr=False, description="signs download links and cursors, seals webhooks' secrets; the same for every process"

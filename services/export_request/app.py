@@ -38,7 +38,7 @@ from shared.lag import Kafka
 from shared.observability import configure
 from shared.outbox import Outbox
 from shared.runtime import Service, create_broker, create_producer, kafka_check
-from shared.topics import AUDIT_ENTRIES, EXPORT_FILES, EXPORT_PARTS, EXPORT_REQUESTS
+from shared.topics import AUDIT_ENTRIES, EXPORT_FILES, EXPORT_PARTS, EXPORT_REQUESTS, group_of
 
 NAME = "export-request"
 POOL_SIZE = 16
@@ -89,10 +89,11 @@ async def build() -> Service:
     keys = create_pool(settings.export_request_database_url, f"{NAME}-keys", KEYS_POOL_SIZE)
     await pool
     await keys
-    producer = create_producer(settings.kafka, f"waybill-{NAME}")
-    broker = create_broker(settings.kafka, f"waybill-{NAME}")
+    brokers = settings.brokers
+    producer = create_producer(brokers, f"waybill-{NAME}")
+    broker = create_broker(brokers, f"waybill-{NAME}")
     parts = assemble(settings, pool, producer, keys=keys)
-    watcher = Watcher(pool, lambda: Kafka(settings.kafka), utc_now)
+    watcher = Watcher(pool, lambda: Kafka(brokers), utc_now)
     service = Service(NAME, parts.http, settings.export_request_http, broker, producer)
     handled = {
         EXPORT_REQUESTS: parts.handlers.export_requests,
@@ -101,9 +102,12 @@ async def build() -> Service:
     }
     for topic, handler in handled.items():
         letters = service.dead_letters(settings, public=topic == EXPORT_REQUESTS)
-        subscribe(broker, topic, f"{NAME}-{topic}", handler, letters, service.fail, session_seconds=settings.kafka_session_seconds)
+        subscribe(
+            broker, topic, group_of(topic, "export_request"), handler, letters, service.fail, session_seconds=settings.kafka_session_seconds
+        )
     letters, session = service.dead_letters(settings), settings.kafka_session_seconds
-    subscribe_batches(broker, AUDIT_ENTRIES, f"{NAME}-{AUDIT_ENTRIES}", parts.trail.take, letters, service.fail, session_seconds=session)
+    group = group_of(AUDIT_ENTRIES, "export_request")
+    subscribe_batches(broker, AUDIT_ENTRIES, group, parts.trail.take, letters, service.fail, session_seconds=session)
     service.loops = [parts.outbox.run, parts.planner.run_first, parts.planner.run_next, parts.releaser.run, parts.sweeper.run]
     service.loops += [parts.outbox.watch, watcher.run, watcher.run_on_kafka]
     service.checks = {"postgresql": lambda: ping(pool), "kafka": kafka_check(producer)}

@@ -2,13 +2,13 @@
 
 from pydantic import Field
 
-from shared.settings import CommonSettings
+from shared.settings import CommonSettings, DatabaseUrl
 
 
 class Settings(CommonSettings):
     """What a chunk may hold, how many are under way, how long is too long."""
 
-    export_request_database_url: str = Field(repr=False, description="PostgreSQL as the role waybill_export_request")
+    export_request_database_url: DatabaseUrl = Field(repr=False, description="PostgreSQL as the role waybill_export_request")
     export_request_http: str = Field("127.0.0.1:8103", description="host:port for the API, health and metrics")
     operator_token: str = Field("", repr=False, description="bearer token for /v1/organisations; empty: they aren't served")
     secret_key: str = Field(min_length=32, repr=False, description="signs cursors; the same in every process")

@@ -72,10 +72,11 @@ class Watcher:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def look_at_kafka(self, kafka: Kafka) -> None:
-        """One round over our topics: groups of others, and what they read, are none of our business."""
+        """One round over our topics and groups: others' are none of our business, and nobody lets us look at them."""
         ours = all_topics()
-        for each in await kafka.lags(await kafka.groups()):
-            if each.topic in ours and not each.topic.endswith("-dlq") and ours[each.topic].readers != ("anyone",):
+        groups = {group: topic.name for topic in ours.values() for group in topic.groups.values()}
+        for each in await kafka.lags(groups):
+            if groups[each.group] == each.topic:
                 metrics.LAG.labels(each.topic, each.group).set(each.messages)
         for topic, kept in (await kafka.kept(name for name in ours if name.endswith("-dlq"))).items():
             metrics.LETTERS.labels(topic).set(kept)

@@ -15,7 +15,7 @@ from shared.observability import configure
 from shared.priority import step_back
 from shared.runtime import Service, create_broker, create_producer, in_thread, kafka_check
 from shared.storage import open_store
-from shared.topics import EXPORT_CHUNKS, EXPORT_CHUNKS_EXPRESS
+from shared.topics import EXPORT_CHUNKS, EXPORT_CHUNKS_EXPRESS, group_of
 
 LANES = {EXPORT_CHUNKS: "bulk", EXPORT_CHUNKS_EXPRESS: "express"}
 
@@ -26,8 +26,9 @@ async def build() -> Service:
     pool = create_pool(settings.formatter_database_url, "formatter", size=2)
     await pool
     store = open_store(settings)
-    producer = create_producer(settings.kafka, "waybill-formatter")
-    broker = create_broker(settings.kafka, "waybill-formatter")
+    brokers = settings.brokers
+    producer = create_producer(brokers, "waybill-formatter")
+    broker = create_broker(brokers, "waybill-formatter")
     states = ExportStates(pool)
     service = Service("formatter", create_api("Waybill formatter"), settings.formatter_http, broker, producer)
     for topic, lane in LANES.items():
@@ -35,7 +36,7 @@ async def build() -> Service:
         thread = ThreadPoolExecutor(1, thread_name_prefix=f"format-{lane}", initializer=step_back if topic == EXPORT_CHUNKS else None)
         handler = ChunkHandler(lane, engine, store, producer, thread, states.wanted)
         subscribe(
-            broker, topic, f"formatter-{lane}", handler, service.dead_letters(settings), service.fail, handler.refuse,
+            broker, topic, group_of(topic, "formatter"), handler, service.dead_letters(settings), service.fail, handler.refuse,
             session_seconds=settings.kafka_session_seconds, partition_assignment_strategy=(RoundRobinPartitionAssignor,),
         )  # fmt: skip
         service.on_start.append(in_thread(engine.warm_up))

@@ -39,8 +39,9 @@ async def build() -> Service:
     keys = create_pool(settings.ingest_database_url, "ingest-keys", 4)
     await pool
     await keys
-    producer = create_producer(settings.kafka, "waybill-ingest")
-    broker = create_broker(settings.kafka, "waybill-ingest")
+    brokers = settings.brokers
+    producer = create_producer(brokers, "waybill-ingest")
+    broker = create_broker(brokers, "waybill-ingest")
     store, outbox = Store(pool), Outbox(pool, producer, "ingest")
     auth = Authenticator(keys)
     service = Service("ingest", create_http(store, Leads(store, pool, outbox, utc_now), auth), settings.ingest_http, broker, producer)

@@ -29,9 +29,9 @@ from shared.errors import PermanentError
 from shared.observability import span
 from shared.stopping import Stopping, is_stopping, pause
 from shared.topics import RECORDS as TOPIC
+from shared.topics import group_of
 
 log = structlog.get_logger()
-GROUP = "waybill-ingest"
 LANES = 2  # consumers of a process: one's write goes on while the other commits, or reads
 READ_AT_ONCE = 250  # records read before the loop is given back, so that the writes under way go on
 FETCH_BYTES_MAX = 4 << 20
@@ -222,7 +222,7 @@ def subscribe_records(
 
     subscriber: Any = broker.subscriber(
         TOPIC,
-        group_id=GROUP,
+        group_id=group_of(TOPIC, "ingest"),
         batch=True,
         max_records=records_max,
         batch_timeout_ms=100,

@@ -22,10 +22,11 @@ READ_ATTEMPTS = 3
 DELETE_KEYS_MAX = 1000
 
 
-def s3_client(settings: StoreSettings, *, public: bool = False) -> Any:
+def s3_client(settings: StoreSettings, *, public: bool = False, **options: Any) -> Any:
     """Short times and few tries: who calls knows how to wait. Newer checksums only where asked for: not every S3 knows them.
 
-    `public`: for signing links only, to the store's address as callers reach it; the signature covers the address.
+    `public`: for signing links only, to the store's address as callers reach it; the signature covers the address. `options`: of botocore's Config, in place
+    of those here.
     """
     endpoint = (public and settings.s3_public_endpoint) or settings.s3_endpoint
     return boto3.client(
@@ -34,11 +35,12 @@ def s3_client(settings: StoreSettings, *, public: bool = False) -> Any:
         region_name=settings.s3_region,
         aws_access_key_id=settings.s3_access_key or None,
         aws_secret_access_key=settings.s3_secret_key or None,
+        verify=settings.s3_ca_file or None,
         config=Config(
             connect_timeout=2, read_timeout=20, retries={"max_attempts": 3, "mode": "standard"}, max_pool_connections=CONNECTIONS_MAX,
             s3={"addressing_style": "path"} if endpoint else {}, tcp_keepalive=True, signature_version="s3v4",
             request_checksum_calculation="when_required", response_checksum_validation="when_required",
-        ),
+        ).merge(Config(**options)),
     )  # fmt: skip
 
 

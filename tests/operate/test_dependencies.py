@@ -17,6 +17,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from deploy.local.topics import ready as kafka_ready
+from shared.brokers import Brokers
 from tests.e2e.conftest import Organisation
 from tests.operate.conftest import SERVICES, Own, until
 
@@ -70,7 +71,7 @@ def test_kafka_is_away(own: Own, organisation: Organisation) -> None:
         heard(lambda: organisation.http.get("/v1/exports"), 200)
         until(lambda: 'waybill_outbox_messages{schema="exports"} 0.0' not in own.metrics("export_request"))
         assert 'waybill_dependency_up{dependency="kafka"} 0.0' in own.metrics("export_request")
-    until(lambda: kafka_ready(own.stack.kafka) is None)
+    until(lambda: kafka_ready(Brokers(own.stack.kafka)) is None)
     began = time.monotonic()
     export = organisation.ended(answer.json()["id"])
     assert export["status"] == "completed"

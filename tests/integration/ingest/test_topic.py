@@ -13,6 +13,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from services.ingest import avro
+from shared.brokers import Brokers
 from shared.consumer import CUT_BYTES
 from shared.http import new_key
 from shared.runtime import create_producer
@@ -69,7 +70,7 @@ async def open_wire(stack: Stack) -> AsyncIterator[Wire]:
     await admin.execute("INSERT INTO tenancy.organisations (org_id, name) VALUES ($1, 'Topic')", org_id)
     query = "INSERT INTO tenancy.api_keys (id, org_id, name, hash, scopes) VALUES ($1, $2, 'test', $3, '{records:write}')"
     await admin.execute(query, key_id, org_id, hash_)
-    producer = create_producer(stack.kafka, "test")
+    producer = create_producer(Brokers(stack.kafka), "test")
     dead = AIOKafkaConsumer("records-dlq", bootstrap_servers=stack.kafka, auto_offset_reset="latest")
     await producer.start()
     await dead.start()

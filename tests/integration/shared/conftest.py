@@ -8,6 +8,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from shared.brokers import Brokers
 from shared.consumer import Incoming
 from shared.runtime import create_producer
 from tests.conftest import Stack
@@ -27,7 +28,7 @@ async def topic(stack: Stack) -> str:
 
 @pytest.fixture
 async def producer(stack: Stack) -> AsyncIterator[AIOKafkaProducer]:
-    made = create_producer(stack.kafka, "test")
+    made = create_producer(Brokers(stack.kafka), "test")
     await made.start()
     yield made
     await made.stop()

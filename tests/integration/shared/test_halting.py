@@ -9,6 +9,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 
 from shared import stopping
+from shared.brokers import Brokers
 from shared.consumer import DeadLetters, Halts, Incoming, subscribe
 from shared.dead_letter_limit import Limit
 from shared.errors import PermanentError, TransientError
@@ -36,7 +37,7 @@ async def test_too_many_dead_letters_halt_the_consumer_and_nothing_is_passed_ove
 
     ending = asyncio.Event()
     stopping.announce(ending)
-    bad = create_broker(stack.kafka, "test")
+    bad = create_broker(Brokers(stack.kafka), "test")
     subscribe(bad, topic, f"group-{topic}", refuse_all, DeadLetters(producer, Limit(3, 0.5, 300), halts), defects.append, tell)
     await bad.start()
     await until(lambda: bool(halts.down()))
@@ -57,7 +58,7 @@ async def test_too_many_dead_letters_halt_the_consumer_and_nothing_is_passed_ove
     async def mended(message: Incoming) -> None:
         seen.append(message.value)
 
-    good = create_broker(stack.kafka, "test")
+    good = create_broker(Brokers(stack.kafka), "test")
     subscribe(good, topic, f"group-{topic}", mended, DeadLetters(producer), defects.append)
     await good.start()
     await until(lambda: len(seen) == 7)
@@ -77,7 +78,7 @@ async def test_some_bad_messages_among_many_good_ones_halt_nothing(stack: Stack,
 
     for number in range(41):
         await producer.send_and_wait(topic, f"{number}".encode())
-    broker = create_broker(stack.kafka, "test")
+    broker = create_broker(Brokers(stack.kafka), "test")
     subscribe(broker, topic, f"group-{topic}", handle, DeadLetters(producer, Limit(3, 0.5, 300), halts), lambda _: None)
     await broker.start()
     await until(lambda: len(seen) == 31)
@@ -99,7 +100,7 @@ async def test_a_message_that_waits_for_a_dependency_goes_back_at_once_when_the_
     await producer.send_and_wait(topic, b"2")
     ending = asyncio.Event()
     stopping.announce(ending)
-    broker = create_broker(stack.kafka, "test")
+    broker = create_broker(Brokers(stack.kafka), "test")
     subscribe(broker, topic, f"group-{topic}", away, DeadLetters(producer), lambda _: None)
     await broker.start()
     async with asyncio.timeout(30):
@@ -115,7 +116,7 @@ async def test_a_message_that_waits_for_a_dependency_goes_back_at_once_when_the_
     async def back(message: Incoming) -> None:
         seen.append(message.value)
 
-    broker = create_broker(stack.kafka, f"test-{secrets.token_hex(2)}")
+    broker = create_broker(Brokers(stack.kafka), f"test-{secrets.token_hex(2)}")
     subscribe(broker, topic, f"group-{topic}", back, DeadLetters(producer), lambda _: None)
     await broker.start()
     await until(lambda: len(seen) == 2)

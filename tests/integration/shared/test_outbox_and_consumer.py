@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager, suppress
 
 from aiokafka import AIOKafkaProducer
 
+from shared.brokers import Brokers
 from shared.consumer import DeadLetters, Incoming, retry_delay_seconds, subscribe
 from shared.database import create_pool
 from shared.defects import defects_noted
@@ -69,7 +70,7 @@ async def test_passing_errors_wait_and_lasting_ones_become_dead_letters(stack: S
         if message.value == b"bad":
             raise PermanentError("no_good", "It is no good.", "data.x")
 
-    broker = create_broker(stack.kafka, "test")
+    broker = create_broker(Brokers(stack.kafka), "test")
     subscribe(broker, topic, f"group-{topic}", handle, DeadLetters(producer), defects.append)
     for value in (b"passing", b"bad", b'{"not": "parsed"', b"last"):
         await producer.send_and_wait(topic, value, key=b"k", headers=[("content-type", b"application/json"), ("mine", b"1")])
@@ -96,7 +97,7 @@ async def test_a_defect_ends_the_process_without_losing_the_message(stack: Stack
     for value in (b"1", b"2"):
         await producer.send_and_wait(topic, value)
     for handle, done in ((broken, lambda: bool(defects)), (mended, lambda: len(seen) == 2)):
-        broker = create_broker(stack.kafka, "test")
+        broker = create_broker(Brokers(stack.kafka), "test")
         subscribe(broker, topic, f"group-{topic}", handle, DeadLetters(producer), defects.append)
         await broker.start()
         await until(done)
@@ -119,7 +120,7 @@ async def test_a_message_that_ends_its_process_again_and_again_is_a_dead_letter_
     for value in (b"poison", b"next"):
         await producer.send_and_wait(topic, value)
     for number in range(1, 4):
-        broker = create_broker(stack.kafka, "test")
+        broker = create_broker(Brokers(stack.kafka), "test")
         subscribe(broker, topic, f"group-{topic}", handle, DeadLetters(producer), defects.append)
         await broker.start()
         await until(lambda number=number: len(defects) == number or b"next" in seen)  # type: ignore[misc]

@@ -1,0 +1,1 @@
+"""Kafka's rights, read and written."""
