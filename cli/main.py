@@ -4,7 +4,23 @@ from typing import Annotated
 
 import typer
 
-from cli.commands import acls, audit, dlq, doctor, exports, keys, leads, migrate, orgs, records, sample, signing_keys, verify, webhooks
+from cli.commands import (
+    acls,
+    audit,
+    dlq,
+    doctor,
+    exports,
+    keys,
+    leads,
+    migrate,
+    orgs,
+    records,
+    sample,
+    signing_keys,
+    usage,
+    verify,
+    webhooks,
+)
 from cli.frame import group
 
 app = group("Exports of conversation and CRM data as files that people and machines can trust.")
@@ -17,7 +33,7 @@ app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(audit.app, name="audit")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(signing_keys.app, name="signing-keys")
-for single in (sample, verify, migrate, acls, doctor):
+for single in (usage, sample, verify, migrate, acls, doctor):
     single.register(app)
 
 

@@ -20,7 +20,7 @@ from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shared import metrics, strictjson
+from shared import metrics, ratelimit, strictjson
 from shared.database import in_time, sorted_errors
 from shared.errors import ApiError, Detail, TransientError, forbidden, invalid_request, not_found, too_large, unauthorized, unavailable
 from shared.observability import rename_span, span
@@ -31,6 +31,7 @@ LIMIT, LIMIT_MAX = 50, 500  # rows of a page
 ADDRESS_MAX = 64
 _WHOLE = re.compile(r"[0-9]{1,6}")
 HEAR_SECONDS = 2.0  # that an answer waits for the rest of its request
+USE_SECONDS, KEYS_NOTED_MAX = 60.0, 100_000
 KEY_SECONDS = 1.5  # to look a key up: a caller hears within two seconds that PostgreSQL is away
 SCOPES = (
     "leads:read", "leads:write", "records:write", "exports:read", "exports:write", "exports:download", "schedules:write",
@@ -74,22 +75,51 @@ class Authenticator:
     `pool` is best one of its own, so that long work of others doesn't keep callers waiting at the door.
     """
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
-        self._pool = pool
+    def __init__(self, pool: asyncpg.Pool, requests_per_second: int = 0) -> None:
+        """`requests_per_second`: of an organisation that has no limit of its own; 0: none."""
+        self._pool, self._rate = pool, requests_per_second
+        self._noted: dict[str, float] = {}  # keys whose use was written down, and when
+        self._noting: set[asyncio.Task[None]] = set()
 
     async def principal(self, request: Request) -> Principal:
         match = _KEY.fullmatch(request.headers.get("authorization", ""))
         if match is None:
             raise unauthorized()
         with sorted_errors():
-            row = await in_time(
-                self._pool.fetchrow("SELECT org_id, hash, scopes FROM tenancy.find_key($1)", match[1], timeout=2), KEY_SECONDS
-            )
+            row = await in_time(self._pool.fetchrow("SELECT * FROM tenancy.find_key($1)", match[1], timeout=2), KEY_SECONDS)
         expected = row["hash"] if row else bytes(32)
         if not hmac.compare_digest(hash_secret(match[2]), expected) or row is None:
             raise unauthorized()
         structlog.contextvars.bind_contextvars(org_id=row["org_id"], key_id=match[1])
+        if rate := self._rate if row["requests_per_second"] is None else row["requests_per_second"]:
+            await self._take(row["org_id"], rate)
+        self._note_use(match[1])
         return Principal(row["org_id"], match[1], frozenset(row["scopes"]), address_of(request))
+
+    async def _take(self, org_id: str, rate: int) -> None:
+        """Raises ApiError 429 where the organisation asks too often, from whatever process."""
+        with sorted_errors():
+            row = await in_time(self._pool.fetchrow("SELECT * FROM tenancy.take_from_bucket($1, $2)", org_id, rate, timeout=2), KEY_SECONDS)
+        if not row["allowed"]:
+            taken = ratelimit.Taken(False, row["remaining"], row["reset_seconds"])
+            raise ratelimit.rate_limited(ratelimit.Policy("organisation", rate, 1), taken, "by your organisation")
+
+    def _note_use(self, key_id: str) -> None:
+        """When the key was last used, to the minute; nobody waits for it, and where it can't be written the next minute's use is."""
+        now = time.monotonic()
+        if now - self._noted.get(key_id, -USE_SECONDS) < USE_SECONDS:
+            return
+        if len(self._noted) > KEYS_NOTED_MAX:
+            self._noted.clear()
+        self._noted[key_id] = now
+
+        async def note() -> None:
+            with contextlib.suppress(TransientError), sorted_errors():
+                await self._pool.execute("SELECT tenancy.use_key($1)", key_id, timeout=2)
+
+        task = asyncio.create_task(note())
+        self._noting.add(task)
+        task.add_done_callback(self._noting.discard)
 
     def requires(self, *scopes: str) -> "Requires":
         """A FastAPI dependency: the principal, who has all of `scopes`."""

@@ -99,6 +99,14 @@ class CommonSettings(KafkaSettings):
     dead_letters_window_seconds: int = Field(300, ge=1, le=86_400)
 
 
+class LimitSettings(Environment):
+    """What every service that takes requests has to know."""
+
+    organisation_requests_per_second: int = Field(
+        500, ge=0, le=100_000, description="requests a second of an organisation that the operator has set no limit for; 0: no limit"
+    )
+
+
 class StoreSettings(Environment):
     """Where parts and files are kept: `file:///path`, or `s3` with the four settings below."""
 

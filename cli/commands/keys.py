@@ -41,8 +41,11 @@ def list_(run: Run) -> None:
     if run.out.json_mode:
         run.out.document({"data": keys})
         return
-    rows = [[k.get("id"), k.get("name"), ", ".join(k.get("scopes") or []), k.get("created_at"), k.get("revoked_at")] for k in keys]
-    run.out.table(["id", "name", "scopes", "created", "revoked"], rows, "No key.")
+    rows = [
+        [k.get("id"), k.get("name"), ", ".join(k.get("scopes") or []), k.get("created_at"), k.get("last_used_at"), k.get("revoked_at")]
+        for k in keys
+    ]
+    run.out.table(["id", "name", "scopes", "created", "last used", "revoked"], rows, "No key.")
 
 
 @command(app, "revoke", "waybill keys revoke 01JQ…")

@@ -43,6 +43,33 @@ def list_(run: Run, operator_token: OperatorToken = None) -> None:
         run.out.table(["id", "name"], [[o.get("org_id") or o.get("id"), o.get("name")] for o in organisations], "No organisation yet.")
 
 
+@command(app, "set-limits", "waybill orgs set-limits org_acme --exports 20 --rows 5000000 --requests 50")
+def set_limits(
+    run: Run,
+    org_id: Annotated[str, typer.Argument(metavar="ORG_ID", help="The organisation's id.")],
+    exports: Annotated[int | None, typer.Option("--exports", min=0, help="Exports under way at once; 0: no limit.")] = None,
+    rows: Annotated[int | None, typer.Option("--rows", min=0, help="Rows of exports in a day (UTC); 0: no limit.")] = None,
+    requests: Annotated[int | None, typer.Option("--requests", min=0, help="Requests a second; 0: no limit.")] = None,
+    default: Annotated[bool, typer.Option("--default", help="The operator's defaults for those that aren't given.")] = False,
+    operator_token: OperatorToken = None,
+) -> None:
+    """Sets what an organisation may use. Limits that aren't given stay as they are."""
+    from urllib.parse import quote
+
+    from cli.api import operator_api
+
+    given = {"exports_at_once": exports, "rows_a_day": rows, "requests_per_second": requests}
+    limits = {name: value for name, value in given.items() if default or value is not None}
+    with operator_api(as_operator(run, operator_token)) as api:
+        made = api.json("PATCH", f"/v1/organisations/{quote(org_id, safe='')}", json={"limits": limits})
+    if run.out.json_mode:
+        run.out.document(made)
+        return
+    shown = made.get("limits") or {}
+    words = {name: "default" if shown.get(name) is None else shown[name] or "none" for name in given}
+    run.out.fields([("organisation", made.get("org_id")), *((name.replace("_", " "), value) for name, value in words.items())])
+
+
 def as_operator(run: Run, token: str | None) -> Run:
     from cli.settings import Settings
 

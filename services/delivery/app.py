@@ -65,7 +65,7 @@ async def build() -> Service:
     bulk = Assembler(store, objects, publisher, Lane("bulk", False, settings.delivery_assemblers, settings.delivery_files_open), lease)
     express = Assembler(store, objects, publisher, Lane("express", True, 1, 16), lease)
     handler = CommandHandler(store, objects, publisher, at_once, {False: bulk, True: express}, janitor.discard_asked)
-    auth = Authenticator(keys)
+    auth = Authenticator(keys, settings.organisation_requests_per_second)
     webhooks = assemble_webhooks(settings, pool, outbox, auth)
     downloads = Downloads(store, objects, serving, settings.secret_key, settings.public_url, outbox)
     checkpoints = Checkpoints(pool, keyring, utc_now)

@@ -2,12 +2,12 @@
 
 from pydantic import Field, field_validator, model_validator
 
-from shared.settings import CommonSettings, DatabaseUrl, StoreSettings
+from shared.settings import CommonSettings, DatabaseUrl, LimitSettings, StoreSettings
 
 SECRET_CHARACTERS_MIN = 32
 
 
-class Settings(CommonSettings, StoreSettings):
+class Settings(CommonSettings, LimitSettings, StoreSettings):
     """Assembles files in the background and serves them; several processes may run."""
 
     delivery_database_url: DatabaseUrl = Field(repr=False, description="PostgreSQL as the role waybill_delivery")

@@ -1,12 +1,14 @@
 """The HTTP API: settings and API keys of an organisation; organisations, which are the operator's."""
 
+from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, Response
 
 from services.export_request import operations_tenancy as operations
-from services.export_request.core import settings
+from services.export_request.core import limits, settings
 from services.export_request.core import tenancy as checks
 from services.export_request.tenancy import Tenancy, key_view, organisation_view, settings_etag
 from shared import cursors
@@ -15,6 +17,7 @@ from shared.etags import if_match_of
 from shared.http import Authenticator, Operator, Principal, address_of, id_of, limit_of, read_json, refuse_unknown_parameters
 
 _KEY: dict[str, Check] = {"name": checks.name, "scopes": checks.scopes, "expires_in_seconds": checks.expires_in_seconds}
+_CHANGES: dict[str, Check] = {"name": checks.name, "limits": limits.limits}
 _ORGANISATION: dict[str, Check] = {"org_id": checks.org_id, "name": checks.name, "timezone": checks.timezone}
 
 
@@ -38,6 +41,17 @@ def settings_router(tenancy: Tenancy, auth: Authenticator) -> APIRouter:
 
 def _settings(view: dict[str, Any]) -> Response:
     return JSONResponse(view, headers={"ETag": settings_etag(view)})
+
+
+def usage_router(tenancy: Tenancy, auth: Authenticator, clock: Callable[[], datetime]) -> APIRouter:
+    routes = APIRouter()
+
+    @routes.get("/v1/usage", **operations.GET_USAGE)
+    async def get_usage(request: Request, principal: Principal = Depends(auth.requires())) -> Response:  # noqa: B008
+        refuse_unknown_parameters(request, set())
+        return JSONResponse(await tenancy.usage(principal.org_id, clock()))
+
+    return routes
 
 
 def keys_router(tenancy: Tenancy, auth: Authenticator, secret: bytes, overlap_seconds: int) -> APIRouter:
@@ -87,6 +101,13 @@ def organisations_router(tenancy: Tenancy, operator_token: str, secret: bytes) -
         body: dict[str, Any] = checked(await read_json(request), _ORGANISATION, ("org_id", "name"))
         made = await tenancy.create(body["org_id"], body["name"], body.get("timezone", "UTC"), address_of(request))
         return JSONResponse(made, 201, headers={"Cache-Control": "no-store"})
+
+    @routes.patch("/v1/organisations/{org_id}", dependencies=operators, **operations.PATCH_ORGANISATION)
+    async def patch_organisation(request: Request, org_id: str) -> Response:
+        refuse_unknown_parameters(request, set())
+        body = checked(await read_json(request), _CHANGES)
+        changes = {name: value for name, value in body.items() if name != "limits"} | body.get("limits", {})
+        return JSONResponse(organisation_view(await tenancy.change_organisation(id_of(org_id), changes, address_of(request))))
 
     @routes.get("/v1/organisations", dependencies=operators, **operations.LIST_ORGANISATIONS)
     async def list_organisations(request: Request) -> Response:

@@ -10,11 +10,12 @@ from fastapi import FastAPI
 
 from services.export_request.about import about_router
 from services.export_request.api import exports_router
-from services.export_request.api_tenancy import keys_router, organisations_router, settings_router
+from services.export_request.api_tenancy import keys_router, organisations_router, settings_router, usage_router
 from services.export_request.api_walks import WalksApi, walks_router
 from services.export_request.assembly import Assembly
 from services.export_request.audit.api import audit_router
 from services.export_request.audit.trail import Trail
+from services.export_request.core.limits import Limits
 from services.export_request.effects import Effects
 from services.export_request.handlers import Handlers
 from services.export_request.intake import Intake
@@ -66,15 +67,21 @@ def assemble(
     inbox, outbox, effects, assembly = Inbox("exports"), Outbox(pool, producer, "exports"), Effects(settings.public_url), Assembly()
     releaser = Releaser(pool, outbox, effects, settings, clock)
     planner = Planner(pool, outbox, effects, assembly, releaser, settings, clock)
-    intake = Intake(pool, inbox, outbox, effects, planner, clock)
+    limits = Limits(settings.organisation_requests_per_second, settings.organisation_exports_at_once, settings.organisation_rows_a_day)
+    intake = Intake(pool, inbox, outbox, effects, planner, limits, clock)
     tracker = Tracker(pool, inbox, outbox, effects, assembly, releaser, clock)
-    exports, tenancy, auth = Exports(pool, outbox, effects, releaser, clock), Tenancy(pool, outbox), Authenticator(keys or pool)
+    exports, tenancy, auth = (
+        Exports(pool, outbox, effects, releaser, clock),
+        Tenancy(pool, outbox, limits),
+        Authenticator(keys or pool, settings.organisation_requests_per_second),
+    )
     secret = settings.secret_key.encode()
     trail = Trail(pool)
     http = create_api("Waybill")
     http.include_router(exports_router(intake, exports, Live(exports), auth, secret, clock))
     http.include_router(walks_router(WalksApi(Walks(pool, outbox), secret, settings.cursor_requests_per_second, clock), auth))
     http.include_router(settings_router(tenancy, auth))
+    http.include_router(usage_router(tenancy, auth, clock))
     http.include_router(keys_router(tenancy, auth, secret, settings.rotation_overlap_seconds))
     http.include_router(organisations_router(tenancy, settings.operator_token, secret))
     http.include_router(about_router())

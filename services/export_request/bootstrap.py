@@ -9,6 +9,7 @@ import json
 import sys
 
 from services.export_request.core import tenancy as checks
+from services.export_request.core.limits import Limits
 from services.export_request.settings import Settings
 from services.export_request.tenancy import Tenancy
 from shared.checks import checked
@@ -22,7 +23,7 @@ async def make(url: str, org_id: str, name: str) -> str:
     checked({"org_id": org_id, "name": name}, {"org_id": checks.org_id, "name": checks.name})
     pool = create_pool(url, "bootstrap", 1)
     async with pool:
-        return await Tenancy(pool, Outbox(pool, None, "exports")).ensure(org_id, name)
+        return await Tenancy(pool, Outbox(pool, None, "exports"), Limits()).ensure(org_id, name)
 
 
 def main() -> int:

@@ -12,6 +12,7 @@ import asyncpg
 from services.export_request.core import rerun
 from services.export_request.core.events import refused_event
 from services.export_request.core.life import Told
+from services.export_request.core.limits import Limits, limits_of, require_room
 from services.export_request.core.planning import ChunkLimits
 from services.export_request.core.request import ENVELOPE, Organisation, body_sha256, check_key, resolve
 from services.export_request.effects import Effects, Row
@@ -49,8 +50,11 @@ class Intake:
     """The way in. `planner` starts on what was accepted at once."""
 
     def __init__(
-        self, pool: asyncpg.Pool, inbox: Inbox, outbox: Outbox, effects: Effects, planner: Planner, clock: Callable[[], datetime],
+        self, pool: asyncpg.Pool, inbox: Inbox, outbox: Outbox, effects: Effects, planner: Planner, limits: Limits,
+        clock: Callable[[], datetime],
     ) -> None:  # fmt: skip
+        """`limits`: those of an organisation that has none of its own."""
+        self._limits = limits
         self._pool, self._inbox, self._outbox, self._effects, self._planner = pool, inbox, outbox, effects, planner
         self._clock, self._queries = clock, load()
 
@@ -104,6 +108,7 @@ class Intake:
         identity = body_sha256(request.body) if request.rerun_of is None else hashlib.sha256(f"rerun {request.rerun_of}".encode()).digest()
         if request.request_id is not None and (known := await self._known(connection, request, identity)):
             return known, False
+        await self._require_room(connection, request.org_id)
         new = await (self._asked(connection, request) if request.rerun_of is None else self._again(connection, request.rerun_of))
         export_id = new_id("exp")
         if request.request_id is not None:
@@ -117,6 +122,16 @@ class Intake:
         row = await self._add(connection, export_id, request, new)
         await self._outbox.add(connection, [self._effects.event(Told.accepted, row, row["created_at"]), _noted(request, row)])
         return row, True
+
+    async def _require_room(self, connection: Connection, org_id: str) -> None:
+        """Raises ApiError 429. What is allowed is exact: the organisation's requests take turns until they commit."""
+        limits = limits_of(await self._queries.organisation(connection), self._limits)
+        if limits.exports_at_once is None and limits.rows_a_day is None:
+            return
+        await self._queries.lock_usage(connection, org_id=org_id)
+        now = self._clock()
+        used = await self._queries.used(connection, org_id=org_id, today=now.date())
+        require_room(limits, used["running"], used["rows"], now)
 
     async def _known(self, connection: Connection, request: Request, identity: bytes) -> Row | None:
         """The export that the key stands for. Raises ApiError: 409 for another body, 410 where the export was deleted."""

@@ -3,10 +3,12 @@
 from typing import Any
 
 from services.export_request.core import settings
+from services.export_request.core.limits import MOST
 from services.export_request.core.tenancy import KEY_DAYS_MAX, NAME_MAX, ORG_ID, PROPERTIES_MAX, PROPERTY_NAME_MAX, PROPERTY_TYPES
 from shared.http import SCOPES
 from shared.openapi import (
     BOOLEAN,
+    COUNT,
     INSTANT,
     LOCATION,
     PAGING,
@@ -119,10 +121,11 @@ PATCH_SETTINGS = operation(
 # ---- API keys
 
 _KEY_EXAMPLE: dict[str, Any] = {
-    "id": "8c1f0a9b2d3e4f50", "name": "nightly exports", "scopes": ["exports:read", "exports:write"], "created_at": "2026-04-01T06:00:00Z", "expires_at": None, "revoked_at": None,
+    "id": "8c1f0a9b2d3e4f50", "prefix": "sk_live_8c1f0a9b2d3e4f50_", "last_used_at": None, "name": "nightly exports", "scopes": ["exports:read", "exports:write"], "created_at": "2026-04-01T06:00:00Z", "expires_at": None, "revoked_at": None,
 }  # fmt: skip
 _KEY: dict[str, Any] = {
-    "id": text(), "name": text(), "scopes": listed(one_of(SCOPES)), "created_at": INSTANT, "expires_at": nullable(INSTANT), "revoked_at": nullable(INSTANT),
+    "id": text(), "prefix": text("What every use of the key begins with."), "name": text(), "scopes": listed(one_of(SCOPES)), "created_at": INSTANT, "expires_at": nullable(INSTANT), "revoked_at": nullable(INSTANT),
+    "last_used_at": nullable({**INSTANT, "description": "To the minute."}),
 }  # fmt: skip
 _SECRET = {"key": text("Shown only now.", pattern="^sk_live_[0-9A-Za-z]+_[0-9A-Za-z_-]+$")}
 _SHOWN_ONCE = {"key": "sk_live_8c1f0a9b2d3e4f50_0123456789abcdef0123456789abcdef01234567"}
@@ -163,8 +166,18 @@ ROTATE_KEY = operation(
 
 # ---- organisations
 
-_ORGANISATION: dict[str, Any] = {"org_id": text(), "name": text(), "timezone": TIMEZONE, "created_at": INSTANT}
-_ORGANISATION_EXAMPLE = {"org_id": "org_synaptiq", "name": "Synaptiq", "timezone": "Europe/Brussels", "created_at": "2026-04-01T06:00:00Z"}
+_LIMITS = {name: nullable(whole(0, most)) for name, most in MOST.items()}
+_ORGANISATION: dict[str, Any] = {
+    "org_id": text(), "name": text(), "timezone": TIMEZONE,
+    "limits": shown(_LIMITS, description="Null: the operator's default; 0: none (docs/limits.md)."), "created_at": INSTANT,
+}  # fmt: skip
+_ORGANISATION_EXAMPLE = {
+    "org_id": "org_synaptiq",
+    "name": "Synaptiq",
+    "timezone": "Europe/Brussels",
+    "limits": {"requests_per_second": None, "exports_at_once": 20, "rows_a_day": 0},
+    "created_at": "2026-04-01T06:00:00Z",
+}
 ORGANISATION = Component("Organisation", shown(_ORGANISATION, examples=[_ORGANISATION_EXAMPLE]))
 POST_ORGANISATION = operation(
     "Make an organisation", "Operator",
@@ -185,3 +198,23 @@ LIST_ORGANISATIONS = operation(
     {200: answer("A page of them.", page(ORGANISATION), links=following("list_organisations"))},
     parameters=PAGING,
 )
+PATCH_ORGANISATION = operation(
+    "Change an organisation's name or limits", "Operator", {200: answer("The organisation as it is now.", ORGANISATION)},
+    parameters=[path("org_id", "The organisation's id.", "org_synaptiq")],
+    body=body(Component("OrganisationChanges", taken({"name": _NAME, "limits": taken(_LIMITS)})), {"limits": {"exports_at_once": 20}}),
+)  # fmt: skip
+
+# ---- usage
+
+_USAGE = Component("Usage", shown(
+    {
+        "exports": shown({"running": COUNT, "limit": nullable(COUNT)}), "rows": shown({"today": COUNT, "limit": nullable(COUNT), "resets_at": INSTANT}),
+        "requests": shown({"available": nullable(COUNT), "limit_per_second": nullable(COUNT)}),
+    },
+    description="What is used of the organisation's limits; a limit that is null isn't there.",
+    examples=[{
+        "exports": {"running": 2, "limit": 20}, "rows": {"today": 120000, "limit": None, "resets_at": "2026-04-02T00:00:00.000Z"},
+        "requests": {"available": 499, "limit_per_second": 500},
+    }],
+))  # fmt: skip
+GET_USAGE = operation("What is used, and how much may be", "Organisation", {200: answer("Usage and limits.", _USAGE)})

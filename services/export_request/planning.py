@@ -174,8 +174,15 @@ class Planner:
             too_many = Failed("too_many_files", f"The export would have more than {FILES_MAX} files; ask for more rows a file.")
             await self._publish(connection, await self._effects.apply(connection, row, too_many, now))
             return
+        rows = sum(c.rows for c in found.chunks)
+        if rows and not await self._queries.count_rows(
+            connection, org_id=row["org_id"], rows=rows, rows_a_day=self._settings.organisation_rows_a_day
+        ):
+            spent = Failed("rows_limit", "With this export your organisation's exports would have more rows today than its limit allows.")
+            await self._publish(connection, await self._effects.apply(connection, row, spent, now))
+            return
         express = self._express(row, found)
-        grown = PlanGrew(sum(c.rows for c in found.chunks), len(found.chunks), found.complete)
+        grown = PlanGrew(rows, len(found.chunks), found.complete)
         outcome = await self._effects.apply(
             connection, row, grown, now, express=express, files_planned=files, planned_to=found.cursor.after, planned_at=now,
             lease_until=None,

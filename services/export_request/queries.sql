@@ -6,8 +6,28 @@ SELECT * FROM tenancy.organisations;
 
 -- name: organisation_at_instant(org_id)^
 -- Its settings, and the instant of an export accepted now.
-SELECT org_id, name, timezone, custom_properties, retention_days, require_purpose, pg_current_snapshot()::text AS snapshot
+SELECT org_id, name, timezone, custom_properties, retention_days, require_purpose, requests_per_second, exports_at_once, rows_a_day, pg_current_snapshot()::text AS snapshot
 FROM tenancy.organisations WHERE org_id = :org_id;
+
+-- name: lock_usage(org_id)!
+-- One request of an organisation at a time looks at what is used and adds to it.
+SELECT pg_advisory_xact_lock(hashtextextended('exports.usage/' || :org_id, 0));
+
+-- name: used(org_id, today)^
+SELECT (SELECT count(*) FROM exports.exports
+        WHERE org_id = :org_id AND status IN ('accepted', 'planning', 'formatting', 'assembling', 'publishing')) AS running,
+    coalesce((SELECT rows FROM tenancy.usage WHERE org_id = :org_id AND day = :today), 0) AS rows;
+
+-- name: count_rows(org_id, rows, rows_a_day)$
+SELECT tenancy.count_rows(:org_id, :rows, :rows_a_day);
+
+-- name: available(org_id, rate)$
+-- Requests left in the organisation's bucket at this moment.
+SELECT left_over + extract(epoch FROM clock_timestamp() - at)::float * :rate FROM tenancy.request_buckets WHERE org_id = :org_id;
+
+-- name: set_limits(org_id, name, requests_per_second, exports_at_once, rows_a_day)^
+UPDATE tenancy.organisations SET name = :name, requests_per_second = :requests_per_second, exports_at_once = :exports_at_once,
+    rows_a_day = :rows_a_day, updated_at = now() WHERE org_id = :org_id RETURNING *;
 
 -- name: known_key(org_id, key)^
 SELECT k.body_sha256, k.export_id, e.id IS NOT NULL AND e.deleted_at IS NULL AS there
@@ -200,7 +220,7 @@ INSERT INTO tenancy.organisations (org_id, name, timezone) VALUES (:org_id, :nam
 
 -- name: organisations(after, count)
 -- Across tenants.
-SELECT org_id, name, timezone, created_at FROM tenancy.organisations WHERE :after::text IS NULL OR org_id > :after ORDER BY org_id LIMIT :count;
+SELECT * FROM tenancy.organisations WHERE :after::text IS NULL OR org_id > :after ORDER BY org_id LIMIT :count;
 
 -- name: save_settings(org_id, name, timezone, branding, retention_days, redaction_profiles, require_purpose, alert_channels, custom_properties, qualification_threshold, operating_hours, scoring, model_version)^
 UPDATE tenancy.organisations SET name = :name, timezone = :timezone, branding = :branding, retention_days = :retention_days,
@@ -214,14 +234,14 @@ SELECT * FROM tenancy.organisations WHERE org_id = :org_id FOR UPDATE;
 
 -- name: add_key(id, org_id, name, hash, scopes, expires_at)^
 INSERT INTO tenancy.api_keys (id, org_id, name, hash, scopes, expires_at) VALUES (:id, :org_id, :name, :hash, :scopes, :expires_at)
-RETURNING id, name, scopes, created_at, expires_at, revoked_at;
+RETURNING id, name, scopes, created_at, expires_at, revoked_at, last_used_at;
 
 -- name: keys(org_id, after_at, after_id, count)
-SELECT id, name, scopes, created_at, expires_at, revoked_at FROM tenancy.api_keys
+SELECT id, name, scopes, created_at, expires_at, revoked_at, last_used_at FROM tenancy.api_keys
 WHERE org_id = :org_id AND (:after_at::timestamptz IS NULL OR (created_at, id) > (:after_at, :after_id::text)) ORDER BY created_at, id LIMIT :count;
 
 -- name: lock_key(id, org_id)^
-SELECT id, name, scopes, created_at, expires_at, revoked_at FROM tenancy.api_keys
+SELECT id, name, scopes, created_at, expires_at, revoked_at, last_used_at FROM tenancy.api_keys
 WHERE id = :id AND org_id = :org_id AND revoked_at IS NULL FOR UPDATE;
 
 -- name: revoke_key(id, org_id)$

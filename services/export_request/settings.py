@@ -2,10 +2,10 @@
 
 from pydantic import Field
 
-from shared.settings import CommonSettings, DatabaseUrl
+from shared.settings import CommonSettings, DatabaseUrl, LimitSettings
 
 
-class Settings(CommonSettings):
+class Settings(CommonSettings, LimitSettings):
     """What a chunk may hold, how many are under way, how long is too long."""
 
     export_request_database_url: DatabaseUrl = Field(repr=False, description="PostgreSQL as the role waybill_export_request")
@@ -25,6 +25,12 @@ class Settings(CommonSettings):
     stalled_seconds: float = Field(3600, gt=0, description="an export that is heard nothing of for so long ends as failed, `stalled`")
     sweep_seconds: float = Field(1, gt=0, description="how often exports are expired and stalled ones found")
     rotation_overlap_seconds: int = Field(86_400, ge=0, description="how long a rotated API key still works")
+    organisation_exports_at_once: int = Field(
+        500, ge=0, le=100_000, description="exports under way of an organisation that the operator has set no limit for; 0: no limit"
+    )
+    organisation_rows_a_day: int = Field(
+        0, ge=0, description="rows that such an organisation's exports may have in a day (UTC); 0: no limit"
+    )
     cursor_requests_per_second: int = Field(
         3, ge=0, le=1000, description="requests a second of each endpoint of the cursor API by one API key; 0: no limit"
     )

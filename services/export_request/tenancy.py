@@ -8,6 +8,7 @@ from typing import Any
 import asyncpg
 
 from services.export_request.core import settings
+from services.export_request.core.limits import CHECKS, Limits, limits_of, usage_view
 from services.export_request.queries import load, rows
 from shared import audit
 from shared.clock import instant
@@ -24,8 +25,9 @@ Row = Mapping[str, Any]
 class Tenancy:
     """Every call is one transaction under the organisation's row-level security."""
 
-    def __init__(self, pool: asyncpg.Pool, outbox: Outbox) -> None:
-        self._pool, self._outbox, self._queries = pool, outbox, load()
+    def __init__(self, pool: asyncpg.Pool, outbox: Outbox, limits: Limits) -> None:
+        """`limits`: those of an organisation that has none of its own."""
+        self._pool, self._outbox, self._limits, self._queries = pool, outbox, limits, load()
 
     # ---- organisations
 
@@ -51,6 +53,33 @@ class Tenancy:
     async def organisations(self, after: str | None, count: int) -> list[Row]:
         async with across_tenants(self._pool) as connection:
             return await rows(self._queries.organisations(connection, after=after, count=count))
+
+    async def change_organisation(self, org_id: str, changes: Mapping[str, Any], address: str) -> Row:
+        """Its name and limits, by the operator. Raises ApiError 404."""
+        fields = ("name", *CHECKS)
+        async with tenant(self._pool, org_id) as connection:
+            before = await self._queries.lock_organisation(connection, org_id=org_id)
+            if before is None:
+                raise not_found("The organisation")
+            values = {name: before[name] for name in fields} | dict(changes)
+            row: Row = await self._queries.set_limits(connection, org_id=org_id, **values)
+            changed = {name: {"old": before[name], "new": row[name]} for name in fields if before[name] != row[name]}
+            if changed:
+                both = (None, org_id)
+                await self._outbox.add(
+                    connection, [audit.by_operator("organisation.changed", org_id, changed, address, each) for each in both]
+                )
+        self._outbox.wake()
+        return row
+
+    async def usage(self, org_id: str, now: datetime) -> dict[str, Any]:
+        """What the organisation uses, and what it may."""
+        async with tenant(self._pool, org_id, readonly=True) as connection:
+            limits = limits_of(await self._queries.organisation(connection), self._limits)
+            used = await self._queries.used(connection, org_id=org_id, today=now.date())
+            rate = limits.requests_per_second
+            available = await self._queries.available(connection, org_id=org_id, rate=float(rate)) if rate else None
+        return usage_view(limits, used["running"], used["rows"], available, now)
 
     # ---- settings
 
@@ -131,7 +160,14 @@ def _key_details(row: Row) -> dict[str, Any]:
 
 
 def organisation_view(row: Row) -> dict[str, Any]:
-    return {"org_id": row["org_id"], "name": row["name"], "timezone": row["timezone"], "created_at": instant(row["created_at"])}
+    limits = {name: row[name] for name in CHECKS}
+    return {
+        "org_id": row["org_id"],
+        "name": row["name"],
+        "timezone": row["timezone"],
+        "limits": limits,
+        "created_at": instant(row["created_at"]),
+    }
 
 
 def settings_etag(view: Mapping[str, Any]) -> str:
@@ -139,5 +175,5 @@ def settings_etag(view: Mapping[str, Any]) -> str:
 
 
 def key_view(row: Row) -> dict[str, Any]:
-    at = {name: instant(row[name]) for name in ("created_at", "expires_at", "revoked_at")}
-    return {"id": row["id"], "name": row["name"], "scopes": list(row["scopes"]), **at}
+    at = {name: instant(row[name]) for name in ("created_at", "expires_at", "revoked_at", "last_used_at")}
+    return {"id": row["id"], "prefix": f"sk_live_{row['id']}_", "name": row["name"], "scopes": list(row["scopes"]), **at}

@@ -43,7 +43,7 @@ async def build() -> Service:
     producer = create_producer(brokers, "waybill-ingest")
     broker = create_broker(brokers, "waybill-ingest")
     store, outbox = Store(pool), Outbox(pool, producer, "ingest")
-    auth = Authenticator(keys)
+    auth = Authenticator(keys, settings.organisation_requests_per_second)
     service = Service("ingest", create_http(store, Leads(store, pool, outbox, utc_now), auth), settings.ingest_http, broker, producer)
     topic = Topic(lambda: topic_id(producer.client, RECORDS))
     dead_letters = service.dead_letters(settings, public=True)

@@ -2,10 +2,10 @@
 
 from pydantic import Field
 
-from shared.settings import CommonSettings, DatabaseUrl
+from shared.settings import CommonSettings, DatabaseUrl, LimitSettings
 
 
-class Settings(CommonSettings):
+class Settings(CommonSettings, LimitSettings):
     ingest_database_url: DatabaseUrl = Field(description="PostgreSQL as the role waybill_ingest", repr=False)
     ingest_http: str = Field("127.0.0.1:8081", description="where HTTP listens, host:port")
     ingest_records_max: int = Field(10_000, ge=1, le=50_000, description="records of one transaction at most")

@@ -28,7 +28,7 @@ WHO = {
     "GET /v1/settings": ANY_KEY, "PATCH /v1/settings": "settings:write",
     "POST /v1/api-keys": "admin", "GET /v1/api-keys": "admin", "DELETE /v1/api-keys/{key_id}": "admin", "POST /v1/api-keys/{key_id}/rotate": "admin",
     "GET /v1/audit": "audit:read", "GET /v1/audit/export": "audit:read", "GET /v1/audit/checkpoints": "audit:read", "/v1/operator": OPERATOR,
-    "POST /v1/organisations": OPERATOR, "GET /v1/organisations": OPERATOR,
+    "POST /v1/organisations": OPERATOR, "PATCH /v1/organisations/{org_id}": OPERATOR, "GET /v1/usage": ANY_KEY, "GET /v1/organisations": OPERATOR,
     "GET /v1/signing-keys": OPERATOR, "POST /v1/signing-keys/rotate": OPERATOR, "POST /v1/signing-keys/{key_id}/revoke": OPERATOR,
     "/v1/webhook-endpoints": "webhooks:write",
     "GET /.well-known/waybill-signing-keys.json": NOBODY, "GET /openapi.json": NOBODY,
