@@ -12,7 +12,7 @@ from services.delivery.queries import load, rows
 from shared import audit
 from shared.clock import instant
 from shared.database import Connection, sorted_errors
-from shared.errors import Detail, TransientError, invalid_request, not_found
+from shared.errors import TransientError, conflict, not_found
 from shared.outbox import Outbox
 from shared.signing import PublicKey, key_id
 
@@ -89,13 +89,13 @@ class Keyring:
         return made, retired
 
     async def revoke(self, key_id_: str, address: str = "") -> None:
-        """Nothing that this key has signed counts any more. Raises ApiError: 404, and 400 for the key that signs now."""
+        """Nothing that this key has signed counts any more. Raises ApiError: 404, and 409 for the key that signs now."""
         with sorted_errors():
             async with self._pool.acquire(timeout=5) as connection, connection.transaction():
                 await self._queries.lock_signing_keys(connection)
                 current = await self._queries.current_signing_key(connection)
                 if current is not None and current["id"] == key_id_:
-                    raise invalid_request(Detail("key_id", "is the key that signs now: rotate first, then revoke it"))
+                    raise conflict("This is the key that signs now: rotate first, then revoke it.")
                 if await self._queries.revoke_signing_key(connection, id=key_id_) is None:
                     raise not_found("The signing key")
                 await self._outbox.add(connection, [audit.by_operator("signing_key.revoked", key_id_, address=address)])

@@ -135,7 +135,12 @@ ROTATE_SIGNING_KEY = operation(
     body=NOTHING,
 )  # fmt: skip
 REVOKE_SIGNING_KEY = operation(
-    "Revoke a signing key", "Operator", {204: answer("Nothing that it signed counts any more.")}, parameters=[_KEY_ID], body=NOTHING
+    "Revoke a signing key",
+    "Operator",
+    {204: answer("Nothing that it signed counts any more.")},
+    parameters=[_KEY_ID],
+    body=NOTHING,
+    errors=[409],
 )
 
 # ---- the audit trail's checkpoints

@@ -31,7 +31,7 @@ WHO = {
     "POST /v1/organisations": OPERATOR, "PATCH /v1/organisations/{org_id}": OPERATOR, "GET /v1/usage": ANY_KEY, "GET /v1/organisations": OPERATOR,
     "GET /v1/signing-keys": OPERATOR, "POST /v1/signing-keys/rotate": OPERATOR, "POST /v1/signing-keys/{key_id}/revoke": OPERATOR,
     "/v1/webhook-endpoints": "webhooks:write",
-    "GET /.well-known/waybill-signing-keys.json": NOBODY, "GET /openapi.json": NOBODY,
+    "GET /.well-known/waybill-signing-keys.json": NOBODY, "GET /openapi.json": NOBODY, "GET /docs": NOBODY,
 }  # fmt: skip
 
 
