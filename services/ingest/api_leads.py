@@ -4,8 +4,10 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
 from services.ingest.core.lead_lists import PARAMETERS, wanted
+from services.ingest.core.lead_search import PARAMETERS as SEARCHED_BY
+from services.ingest.core.lead_search import search_of
 from services.ingest.leads import Answer, Leads
-from services.ingest.operations_leads import GET_LEAD, KEY_MAX, LIST_LEADS, PATCH_LEAD, POST_LEAD
+from services.ingest.operations_leads import GET_LEAD, KEY_MAX, LIST_LEADS, PATCH_LEAD, POST_LEAD, SEARCH_LEADS
 from services.ingest.paths import id_in
 from shared.errors import Detail, invalid_request
 from shared.http import Authenticator, Principal, read_json, refuse_unknown_parameters
@@ -28,6 +30,11 @@ def leads_router(leads: Leads, auth: Authenticator) -> APIRouter:
             raise invalid_request(Detail("Idempotency-Key", f"must be 1 to {KEY_MAX} printable characters"))
         answer = await leads.create(principal, await read_json(request), key)
         return _lead(answer, 201, Location=f"/v1/leads/{answer.lead_id}")
+
+    @routes.get("/v1/leads/search", **SEARCH_LEADS)
+    async def search_leads(request: Request, principal: Principal = reads) -> Response:
+        refuse_unknown_parameters(request, set(SEARCHED_BY))
+        return _json(await leads.search(principal.org_id, search_of(request.query_params)))
 
     @routes.get("/v1/leads/{lead_id}", **GET_LEAD)
     async def get_lead(request: Request, lead_id: str, principal: Principal = reads) -> Response:

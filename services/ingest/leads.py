@@ -13,7 +13,8 @@ import asyncpg
 from services.ingest.batch import Batch
 from services.ingest.core.free import canonical
 from services.ingest.core.lead_lists import Filter, Wanted, etag_matches, pagination
-from services.ingest.core.leads import COLUMNS, changed_lead, lead_changes, lead_view, new_lead, to_json, whole_view
+from services.ingest.core.lead_search import WORDS_MAX, Search, by_beginning, forgiving, match_field, of_status, whole, wrong_forms
+from services.ingest.core.leads import COLUMNS, changed_lead, hit_view, lead_changes, lead_view, new_lead, to_json, whole_view
 from services.ingest.core.records import Record
 from services.ingest.core.rows import Row
 from services.ingest.store import Store
@@ -32,6 +33,8 @@ _KEYS = {"createdAt": "l.created_at", "updatedAt": "coalesce(l.updated_at, l.cre
 _SCORED = "LEFT JOIN ingest.lead_scores_current s ON s.org_id = l.org_id AND s.id = l.id"
 SORTED_MAX = 5_000  # leads that are sorted for a page, rather than found along an index that is in order
 COUNTED_AT_ONCE_MAX = 10_000
+FOUND_MAX = 1_000  # leads that a search looks at
+FOUND_LITTLE = 10  # where a search finds fewer, typing errors are forgiven
 
 
 def _sql(name: str, **parts: str) -> str:
@@ -139,6 +142,30 @@ class Leads:
         shown = rows[: page.limit]
         body = {"data": [lead_view(row) for row in shown], "pagination": pagination(page, len(shown), len(rows) > page.limit, total)}
         return to_json(body)
+
+    async def search(self, org_id: str, wanted: Search) -> str:
+        """The page of what was found as JSON, the best first."""
+        async with tenant(self._pool, org_id, readonly=True) as connection:
+            words = (await connection.fetchval(_sql("plain_words"), wanted.text)).split(" ")[:WORDS_MAX]
+            rows: Sequence[Any] = []
+            if words != [""]:
+                rows = await self._find(connection, org_id, by_beginning(words), words, wanted)
+                if rows[0]["total"] < FOUND_LITTLE:
+                    forms = wrong_forms(words)
+                    known = {row[0] for row in await connection.fetch(_sql("known_words"), forms)}
+                    rows = await self._find(connection, org_id, forgiving(words, known), words, wanted)
+        hits = [row for row in rows if row["id"] is not None]
+        total = rows[0]["total"] if rows else 0
+        more = wanted.page.offset + len(hits) < total and bool(hits)
+        data = [hit_view(row, match_field(words, row)) for row in hits]
+        return to_json({"data": data, "pagination": pagination(wanted.page, len(hits), more, total)})
+
+    async def _find(self, connection: Connection, org_id: str, query: str, words: Sequence[str], wanted: Search) -> Sequence[Any]:
+        page = wanted.page
+        rows: Sequence[Any] = await connection.fetch(
+            _sql("search"), org_id, query + of_status(wanted.status), whole(words), FOUND_MAX, page.limit, min(page.offset, FOUND_MAX)
+        )
+        return rows
 
     async def _rows(self, connection: Connection, org_id: str, wanted: Wanted, total: int) -> Sequence[Any]:
         """One row more than the page holds, where there is one."""

@@ -78,3 +78,20 @@ WHERE s.org_id = $1 AND s.score > 0 ORDER BY s.org_id {order}, s.score {order}, 
 SELECT l.id, 0::smallint AS score FROM ingest.leads_current l
 LEFT JOIN LATERAL (SELECT s.score FROM ingest.lead_scores_current s WHERE s.org_id = $1 AND s.id = l.id OFFSET 0) s ON true
 WHERE l.org_id = $1 {conditions} AND coalesce(s.score, 0) = 0 ORDER BY l.org_id {order}, l.id {order}
+
+-- name: plain_words
+SELECT ingest.plain($1);
+
+-- name: known_words
+SELECT ingest.known_words($1);
+
+-- name: search
+-- The best first; of equals those with the higher score. A page beyond the end still says how many there are.
+WITH found AS MATERIALIZED (SELECT id, rank FROM ingest.find_leads($2, $3, $4)),
+page AS MATERIALIZED (
+    SELECT f.id, f.rank, coalesce(s.score, 0) AS score FROM found f
+    LEFT JOIN LATERAL (SELECT s.score FROM ingest.lead_scores_current s WHERE s.org_id = $1 AND s.id = f.id OFFSET 0) s ON true
+    ORDER BY f.rank DESC, score DESC, f.id LIMIT $5 OFFSET $6
+)
+SELECT hits.total, {lead}, page.score FROM (SELECT count(*) AS total FROM found) hits
+LEFT JOIN (page JOIN ingest.leads_current l ON l.org_id = $1 AND l.id = page.id) ON true ORDER BY page.rank DESC, page.score DESC, page.id;

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from services.ingest.core import lead_search
 from services.ingest.core import leads as rules
 from services.ingest.core.lead_lists import LIMIT, LIMIT_MAX, ORDERS, PAGE_MAX, SORTS
 from shared.openapi import (
@@ -99,6 +100,21 @@ LIST_LEADS = operation(
         query("createdAfter", _TIME, "Leads created after this."), query("createdBefore", _TIME, "Leads created before this."),
     ],
     errors=[422],
+)  # fmt: skip
+_HIT = {name: _SHOWN[name] for name in ("id", "email", "name", "company", "status", "score")}
+SEARCH_LEADS = operation(
+    "Search leads", "Leads",
+    {200: answer("What was found, the best first.", Component("LeadHits", shown({
+        "data": listed(shown({
+            **_HIT, "matchField": text("Where: `name`, `email`, `company` or `customFields.<name>`.", examples=["company"]), "lastActiveAt": INSTANT,
+        })),
+        "pagination": PAGINATION,
+    })))},
+    description="All words have to be found, each by its beginning; where that finds little, with one typing error in each. 1,000 leads are looked at, at most.",
+    parameters=[
+        {**query("q", text(minLength=lead_search.TEXT_MIN, maxLength=lead_search.TEXT_MAX, pattern=r"^[!-~][ -~]*[!-~]$"), "What to look for."), "required": True},
+        *PAGE_PARAMETERS,
+    ],
 )  # fmt: skip
 POST_LEAD = operation(
     "Create a lead", "Leads", {201: answer("It is made.", LEAD, headers={**LOCATION, **ETAG}, links=LINKS)},

@@ -73,15 +73,16 @@ INSERT INTO ingest.erasures (org_id, oldest) SELECT $1, min(added) FROM gone HAV
 DELETE FROM ingest.lead_scores WHERE org_id = $1 AND id = ANY ($2::text[]);
 
 -- name: note_leads!
--- What the leads of staging_leads that this transaction has written are found by (0017_leads.sql), where it changed.
-INSERT INTO ingest.lead_lookup AS k (org_id, id, print, email_key)
-SELECT l.org_id, l.id, l.print, ingest.email_key(l.email)
-FROM (SELECT c.org_id, c.id, c.email, hashtextextended(c.email, 0) AS print
+-- What the leads of staging_leads that this transaction has written are found by (0017_leads.sql, 0020_lead_search.sql), where it changed.
+INSERT INTO ingest.lead_lookup AS k (org_id, id, print, email_key, words)
+SELECT l.org_id, l.id, l.print, ingest.email_key(l.email), ingest.lead_words(l.org_id, l.name, l.email, l.company, l.custom_properties, l.status)
+FROM (SELECT c.org_id, c.id, c.email, c.name, c.company, c.custom_properties, c.status,
+             hashtextextended(concat_ws(E'\x01', c.email, coalesce(c.name, ''), coalesce(c.company, ''), c.custom_properties, c.status), 0) AS print
       FROM pg_temp.staging_leads s JOIN ingest.leads_current c ON c.org_id = s.org_id AND c.id = s.id
       WHERE s.org_id = $1 AND c.added = pg_current_xact_id()) l
 LEFT JOIN ingest.lead_lookup h ON h.org_id = l.org_id AND h.id = l.id
 WHERE h.print IS DISTINCT FROM l.print
-ON CONFLICT (org_id, id) DO UPDATE SET print = excluded.print, email_key = excluded.email_key;
+ON CONFLICT (org_id, id) DO UPDATE SET print = excluded.print, email_key = excluded.email_key, words = excluded.words;
 
 -- name: forget_leads!
 DELETE FROM ingest.lead_lookup WHERE org_id = $1 AND id = ANY ($2::text[]);

@@ -36,6 +36,7 @@ SELECT :'org_id', 'lead_01' || upper(substr(luck, 1, 24)),
 FROM (SELECT *, timestamptz '2024-01-01 00:00Z' + n * interval '40 seconds' AS at_ FROM named) d;
 INSERT INTO ingest.lead_scores (org_id, id, score, reasons, model_version)
 SELECT :'org_id', 'lead_01' || upper(substr(luck, 1, 24)), n * 7919::bigint % 101, '[]', 1 FROM drafts WHERE n % 3 > 0;
-INSERT INTO ingest.lead_lookup (org_id, id, print, email_key) SELECT org_id, id, 0, ingest.email_key(email) FROM ingest.leads_current WHERE org_id = :'org_id';
+INSERT INTO ingest.lead_lookup (org_id, id, print, email_key, words)
+SELECT org_id, id, 0, ingest.email_key(email), ingest.lead_words(org_id, name, email, company, custom_properties, status) FROM ingest.leads_current WHERE org_id = :'org_id';
 COMMIT;
 VACUUM (ANALYZE) ingest.leads, ingest.lead_scores, ingest.lead_lookup;

@@ -95,6 +95,14 @@ def whole_view(row: Held) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def hit_view(row: Held, field: str) -> dict[str, Any]:
+    """A lead that a search found, and in which field."""
+    return {
+        "id": row["id"], "email": row["email"], "name": row["name"], "company": row["company"], "status": row["status"], "score": row["score"],
+        "matchField": field, "lastActiveAt": _instants(row)["lastActiveAt"],
+    }  # fmt: skip
+
+
 def _instants(row: Held) -> dict[str, Any]:
     """A lead that no record says was seen, or changed, was seen and changed when it was created."""
     return {
