@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from services.delivery.assembler import Assembler
 from services.delivery.core.assembly import Layout
-from services.delivery.core.commands import check, fits_handler
+from services.delivery.core.commands import check, check_discard, fits_handler
 from services.delivery.metrics import FILES_WHOLE
 from services.delivery.publisher import Publisher
 from services.delivery.store import DeliveryStore, file_id
@@ -33,6 +33,7 @@ class CommandHandler:
         """Raises TransientError (try again) and PermanentError (dead letter). A file that can't be made is none: its export fails."""
         command = decode(message.value)
         if isinstance(command, DiscardExport):
+            check_discard(command)
             return await self._discard(command, message.message_id)
         if not isinstance(command, AssembleFile):
             raise PermanentError("unexpected_message", f"{type(command).__name__} does not belong on this topic.")

@@ -1,12 +1,14 @@
 """What delivery takes from a command, and which files are small enough to be assembled by the handler itself."""
 
+import re
 from datetime import datetime
 
 from shared.errors import PermanentError
-from shared.messages import AssembleFile
+from shared.messages import AssembleFile, DiscardExport
 
 HANDLER_BYTES_MAX = 16 << 20
 _INT_MAX = 2**31 - 1
+_ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
 
 
 def check(command: AssembleFile) -> None:
@@ -24,6 +26,13 @@ def check(command: AssembleFile) -> None:
             raise _invalid(f"parts.{place}", "holds U+0000")
     if command.last:
         _check_last(command)
+
+
+def check_discard(command: DiscardExport) -> None:
+    """Raises PermanentError `invalid_command` that names the field. Both ids become folders whose whole content goes: neither may name a folder above."""
+    for name in ("export_id", "org_id"):
+        if not _ID.fullmatch(getattr(command, name)):
+            raise _invalid(name, "is no id")
 
 
 def _check_last(command: AssembleFile) -> None:

@@ -357,6 +357,9 @@ async def test_ten_thousand_tiny_parts(room: Room) -> None:
         check_published(export, await room.event(export.id), bodies)
 
 
+NO_IDS = ("", ".", "..", "a/b", "../exp_1", "exp_1/", "a\x00", "é")  # as folders these would be others' too
+
+
 async def test_what_is_no_command_is_a_dead_letter(room: Room) -> None:
     export = Export(room)
     async with room.process() as process:
@@ -364,6 +367,11 @@ async def test_what_is_no_command_is_a_dead_letter(room: Room) -> None:
             (replace(message(export.discard(True)), value=b"{}"), "undecodable"),
             (message(ChunkFailed(export.id, "org_a", 1, "x", "y")), "unexpected_message"),
             (message(replace(export.command([], last=True), files_total=0)), "invalid_command"),
+            *(
+                (message(replace(export.discard(True), **{name: wrong})), "invalid_command")
+                for name in ("export_id", "org_id")
+                for wrong in NO_IDS
+            ),
         ):
             with pytest.raises(PermanentError) as caught:
                 await process.handler.handle(wrong)
