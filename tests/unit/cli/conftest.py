@@ -1,6 +1,5 @@
 """A server on loopback that answers as the HTTP contract says, for what a client has to cope with."""
 
-import contextlib
 import socket
 import threading
 import time
@@ -13,8 +12,6 @@ from typer.testing import CliRunner, Result
 
 from cli.main import app
 from tests.unit.cli.fake_api import Fake, api_of
-
-FIRST_PORT = 56300
 
 
 class _Server(uvicorn.Server):
@@ -29,22 +26,11 @@ class _Server(uvicorn.Server):
         self.listening.set()
 
 
-def _socket() -> socket.socket:
-    for port in range(FIRST_PORT, FIRST_PORT + 90):
-        found = socket.socket()
-        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        with contextlib.suppress(OSError):
-            found.bind(("127.0.0.1", port))
-            return found
-        found.close()
-    raise AssertionError(f"no free port from {FIRST_PORT} on")
-
-
 @pytest.fixture
 def fake() -> Iterator[Fake]:
     """The server's state; `fake.url` is where it listens."""
     state = Fake()
-    listener = _socket()
+    listener = socket.create_server(("127.0.0.1", 0))
     server = _Server(uvicorn.Config(api_of(state), log_level="critical", lifespan="off", timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
