@@ -113,10 +113,10 @@ WHERE publications.discard IS NULL AND publications.published_at IS NULL
 RETURNING true;
 
 -- name: ask_discard!
--- Files imply parts, and are not taken back.
+-- Files imply parts, and are not taken back: once all is to go, whatever is asked for later (of a part that came late) looks for all of it again.
 INSERT INTO delivery.publications (export_id, org_id, discard, discard_asked_at) VALUES (:export_id, :org_id, :discard, now())
-ON CONFLICT (export_id) DO UPDATE SET discard = excluded.discard, discard_asked_at = now(), discarded_at = NULL
-WHERE publications.discard IS DISTINCT FROM 'files';
+ON CONFLICT (export_id) DO UPDATE SET discard = CASE publications.discard WHEN 'files' THEN 'files' ELSE excluded.discard END,
+    discard_asked_at = now(), discarded_at = NULL;
 
 -- name: forget_parts!
 DELETE FROM delivery.assembly_parts WHERE export_id = :export_id;

@@ -289,7 +289,9 @@ async def test_parts_go_once_published_and_all_goes_when_discarded(any_room: Roo
         await process.handler.handle(discard)
         await process.handler.handle(discard)
         await until(lambda: any_room.gone(f"files/{export.org_id}/{export.id}/"))
+        export.put_parts([b"of a formatter that did not hear of it"])
         await process.handler.handle(message(export.discard(files=False)))
+        await until(lambda: any_room.gone(f"parts/{export.id}/"))
     assert await any_room.count("assemblies", export.id) == 0
 
 
