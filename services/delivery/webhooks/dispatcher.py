@@ -17,7 +17,7 @@ from services.delivery.webhooks.sealing import CannotOpen, Seal
 from services.delivery.webhooks.sender import Sender
 from shared.consumer import persist
 from shared.errors import TransientError
-from shared.observability import span
+from shared.observability import current_traceparent, span
 from shared.stopping import Stopping
 
 log = structlog.get_logger()
@@ -148,7 +148,8 @@ async def send(claim: Claim, seal: Seal, sender: Sender, began: datetime, clock:
         secrets.append(seal.open(claim.previous_secret, claim.endpoint_id))
     payload = claim.payload.encode()
     with span("webhook send", {"traceparent": claim.traceparent} if claim.traceparent else None):
-        sent = await sender.send(claim.url, signing.headers(secrets, claim.webhook_id, began, payload), payload)
+        headers = signing.headers(secrets, claim.webhook_id, began, payload) | {"traceparent": current_traceparent()}
+        sent = await sender.send(claim.url, headers, payload)
         if sent.error_code:
             log.info(
                 "webhook_failed", endpoint_id=claim.endpoint_id, webhook_id=claim.webhook_id, code=sent.error_code, status=sent.attempt.code
