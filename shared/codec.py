@@ -2,6 +2,9 @@
 
 A reader finds the writer's schema by its fingerprint among those in `schemas/messages/` (current) and `schemas/messages/history/`
 (every older version), so no registry is needed. Source: Avro 1.12 specification, "Single-object encoding".
+
+A reader doesn't know the versions that come after it. So while two releases run side by side, the newer one writes as the older one
+reads (`write_for`): `schemas/releases/` says which versions a release reads.
 """
 
 import dataclasses
@@ -21,6 +24,9 @@ from shared.messages import MESSAGES, Message
 
 MARKER = b"\xc3\x01"
 SCHEMAS = Path(__file__).resolve().parent.parent / "schemas" / "messages"
+RELEASES = SCHEMAS.parent / "releases"
+# What `encode` writes where it isn't the current version: message name → (fingerprint, parsed schema). Set once, at the start of a process.
+_written: dict[str, tuple[bytes, Any]] = {}
 
 
 def schema_fingerprint(schema: dict[str, Any]) -> bytes:
@@ -48,8 +54,23 @@ def _known() -> dict[bytes, tuple[str, Any]]:
     return known
 
 
+def releases() -> list[str]:
+    """The names of the releases that this code can run beside, the oldest first."""
+    found = {path.stem: json.loads(path.read_text("utf-8"))["at"] for path in RELEASES.glob("*.json")}
+    return sorted(found, key=lambda name: found[name])
+
+
+def write_for(release: str) -> None:
+    """From now on write what `release` reads; empty: this code's own versions. A message that the release doesn't know is written as it is."""
+    _written.clear()
+    if release:
+        marks: dict[str, str] = json.loads((RELEASES / f"{release}.json").read_text("utf-8"))["messages"]
+        _written.update({name: (bytes.fromhex(mark), _known()[bytes.fromhex(mark)][1]) for name, mark in marks.items()})
+
+
 def encode(message: Message) -> bytes:
-    mark, schema = _current()[type(message).__name__]
+    name = type(message).__name__
+    mark, schema = _written.get(name) or _current()[name]
     out = io.BytesIO()
     out.write(MARKER + mark)
     fastavro.schemaless_writer(out, schema, message.to_record())

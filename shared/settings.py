@@ -10,6 +10,11 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from shared.brokers import Brokers, Mechanism, Protocol, servers
 from shared.secret_files import read_secret_files
 from shared.tls import checked_database_url, client_context, load_authorities
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.codec import releases
+
 
 PREFIX = "WAYBILL_"
 DatabaseUrl = Annotated[str, AfterValidator(checked_database_url)]
@@ -97,6 +102,16 @@ class CommonSettings(KafkaSettings):
     )
     dead_letters_ratio: float = Field(0.5, ge=0, le=1, description="and only where they are at least this part of all messages")
     dead_letters_window_seconds: int = Field(300, ge=1, le=86_400)
+    messages_of: str = Field(
+        "", description="during an upgrade: the release whose processes still run; messages are written as it reads them"
+    )
+
+    @field_validator("messages_of")
+    @classmethod
+    def _is_a_release(cls, name: str) -> str:
+        if name and name not in releases():
+            raise ValueError(f"must be empty or one of {', '.join(releases())}")
+        return name
 
 
 class LimitSettings(Environment):

@@ -2,20 +2,22 @@
 
 `schemas/messages/history/` holds every released version. Each current schema must read every older version of itself and be read by it
 (Avro schema resolution, both ways), every class must match its schema, and every example must survive a round trip.
-`python -m tools.check_schemas --release` copies the current versions into the history.
+`python -m tools.check_schemas --release NAME` copies the current versions into the history and notes in `schemas/releases/NAME.json` which
+ones, and the commit whose code it is: run it on a commit, not on changes.
 """
 
 import argparse
 import dataclasses
 import io
 import json
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import fastavro
 
-from shared.codec import SCHEMAS, decode, encode, schema_fingerprint
+from shared.codec import RELEASES, SCHEMAS, decode, encode, schema_fingerprint
 from shared.messages import MESSAGES
 from shared.topics import all_topics
 
@@ -68,20 +70,38 @@ def problems_of(name: str) -> list[str]:
     return problems
 
 
-def release() -> None:
-    """Keep the current versions for ever."""
+def release(name: str) -> None:
+    """Keep the current versions for ever, as those of the release `name`, which is HEAD's code."""
     (SCHEMAS / "history").mkdir(exist_ok=True)
-    for name in MESSAGES:
-        text = (SCHEMAS / f"{name}.avsc").read_text("utf-8")
-        (SCHEMAS / "history" / f"{name}.{schema_fingerprint(json.loads(text)).hex()}.avsc").write_text(text, "utf-8")
+    marks = {}
+    for message in MESSAGES:
+        text = (SCHEMAS / f"{message}.avsc").read_text("utf-8")
+        marks[message] = schema_fingerprint(json.loads(text)).hex()
+        (SCHEMAS / "history" / f"{message}.{marks[message]}.avsc").write_text(text, "utf-8")
+    commit, at = subprocess.run(["git", "log", "-1", "--format=%H %cI"], check=True, capture_output=True, text=True).stdout.split()
+    RELEASES.mkdir(exist_ok=True)
+    (RELEASES / f"{name}.json").write_text(json.dumps({"commit": commit, "at": at, "messages": marks}, indent=2) + "\n", "utf-8")
+
+
+def problems_of_releases() -> list[str]:
+    """A release's messages must be in the history, else nobody could write for it."""
+    kept = {path.name.removesuffix(".avsc") for path in (SCHEMAS / "history").glob("*.avsc")}
+    found = []
+    for path in sorted(RELEASES.glob("*.json")):
+        marks = _load(path)["messages"]
+        found += [
+            f"release {path.stem}: {name}.{mark}.avsc is not in the history" for name, mark in marks.items() if f"{name}.{mark}" not in kept
+        ]
+    return found
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--release", action="store_true", help="copy the current versions into schemas/messages/history/")
-    if parser.parse_args().release:
-        release()
-    problems = [problem for name in MESSAGES for problem in problems_of(name)]
+    parser.add_argument("--release", metavar="NAME", help="keep the current versions for ever, as those of this release")
+    if name := parser.parse_args().release:
+        release(name)
+    problems = problems_of_releases()
+    problems += [problem for name in MESSAGES for problem in problems_of(name)]
     named = {message for topic in all_topics().values() for message in topic.messages}
     problems += [f"{name}: no topic names it" for name in MESSAGES if name not in named]
     for problem in problems:

@@ -19,6 +19,7 @@ from services.delivery.store import DeliveryStore
 from services.delivery.threads import Threads
 from services.delivery.webhooks.app import assemble as assemble_webhooks
 from shared.clock import utc_now
+from shared.codec import write_for
 from shared.consumer import persist, subscribe
 from shared.database import create_pool, ping
 from shared.http import Authenticator, create_api
@@ -47,6 +48,7 @@ def create_http(
 async def build() -> Service:
     settings = Settings()
     configure("delivery", settings.log_level, settings.otlp_endpoint)
+    write_for(settings.messages_of)
     pool = create_pool(settings.delivery_database_url, "delivery", POOL_SIZE)
     keys = create_pool(settings.delivery_database_url, "delivery-keys", KEYS_POOL_SIZE)
     await pool

@@ -31,6 +31,7 @@ from services.export_request.walking import Walks
 from services.export_request.watching import Watcher
 from shared.batches import subscribe_batches
 from shared.clock import utc_now
+from shared.codec import write_for
 from shared.consumer import subscribe
 from shared.database import create_pool, ping
 from shared.http import Authenticator, create_api
@@ -92,6 +93,7 @@ def assemble(
 async def build() -> Service:
     settings = Settings()
     configure(NAME, settings.log_level, settings.otlp_endpoint)
+    write_for(settings.messages_of)
     pool = create_pool(settings.export_request_database_url, NAME, POOL_SIZE)
     keys = create_pool(settings.export_request_database_url, f"{NAME}-keys", KEYS_POOL_SIZE)
     await pool

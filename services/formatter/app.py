@@ -8,6 +8,7 @@ from services.formatter.engine import FormatEngine
 from services.formatter.handlers import ChunkHandler
 from services.formatter.settings import Settings
 from services.formatter.store import ExportStates
+from shared.codec import write_for
 from shared.consumer import subscribe
 from shared.database import create_pool, ping
 from shared.http import create_api
@@ -23,6 +24,7 @@ LANES = {EXPORT_CHUNKS: "bulk", EXPORT_CHUNKS_EXPRESS: "express"}
 async def build() -> Service:
     settings = Settings()
     configure("formatter", settings.log_level, settings.otlp_endpoint)
+    write_for(settings.messages_of)
     pool = create_pool(settings.formatter_database_url, "formatter", size=2)
     await pool
     store = open_store(settings)

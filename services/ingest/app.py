@@ -13,6 +13,7 @@ from services.ingest.settings import Settings
 from services.ingest.store import Store, prepare
 from services.ingest.topic_id import topic_id
 from shared.clock import utc_now
+from shared.codec import write_for
 from shared.database import create_pool, ping
 from shared.http import Authenticator, create_api
 from shared.observability import configure
@@ -33,6 +34,7 @@ def create_http(store: Store, leads: Leads, auth: Authenticator) -> FastAPI:
 async def build() -> Service:
     settings = Settings()
     configure("ingest", settings.log_level, settings.otlp_endpoint)
+    write_for(settings.messages_of)
     # A plan made while a table was small must not scan it when it has grown. A process that is frozen inside a transaction must not keep what it
     # has locked from the one that takes over.
     pool = create_pool(settings.ingest_database_url, "ingest", 8, prepare, enable_seqscan="off", transaction_timeout="120s")

@@ -4,27 +4,32 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
+from unittest.mock import patch
 
 import httpx
 import psycopg
 import pytest
 
+from deploy.local import lifecycle, stack
 from deploy.local.keeper import Keeper
-from deploy.local.ports import free_base
+from deploy.local.ports import Door, free_base, resolve
 from deploy.local.processes import pid_of
 from deploy.local.state import State
 from tests.conftest import ROOT, Stack, read_environment
 from tests.e2e.conftest import EXAMPLES, Organisation, new_organisation
+from tests.operate.collector import Collector
+from tests.operate.store_door import StoreDoor
 
 T = TypeVar("T")
+Process = subprocess.Popen[bytes]
 LARGE_ROWS = 6000
+START_SECONDS = 120  # of a process, on a machine that has more to do
 LARGE = {"dataset": "messages", "format": "jsonl", "from": "2026-03-01", "to": "2026-04-01"}
 SERVICES = ("ingest", "export_request", "formatter-1", "formatter-2", "delivery")
 
@@ -44,7 +49,8 @@ class Own:
 
     state: State
     env: dict[str, str]
-    started: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    door: StoreDoor
+    started: list[Process] = field(default_factory=list)
 
     @property
     def stack(self) -> Stack:
@@ -66,7 +72,7 @@ class Own:
             self.keeper.start(name)
         for name in names:
             if name in (*SERVICES, "ingest-2", "export_request-2", "delivery-2"):
-                until(lambda name=name: self.ready(name)[0] == 200)  # type: ignore[misc]
+                until(lambda name=name: self.ready(name)[0] == 200, START_SECONDS)  # type: ignore[misc]
 
     def address(self, name: str) -> str:
         ports: list[int] = self.specification(name)["ports"]
@@ -114,48 +120,78 @@ class Own:
             for pid in reversed(pids):
                 os.kill(pid, signal.SIGCONT)
 
+    def run(
+        self, *names: str, code: Path = ROOT, python: Path | None = None, file_bytes_max: int | None = None, **changed: str
+    ) -> list[Process]:
+        """Processes by hand, as these are started but for some settings, or of other code; those themselves must not run."""
+        made = []
+        for name in names:
+            spec = self.specification(name)
+            command = [str(python), *spec["command"][1:]] if python else spec["command"]
+            if file_bytes_max is not None:
+                command = ["prlimit", f"--fsize={file_bytes_max}", *command]
+            with (self.state.log / f"{name}.log").open("ab") as log:
+                made.append(subprocess.Popen(command, env=spec["environment"] | changed, cwd=code, stdout=log, stderr=log))
+        self.started += made
+        for name, process in zip(names, made, strict=True):
+            until(lambda name=name, process=process: self.ready(name)[0] or process.poll() is not None, START_SECONDS)  # type: ignore[misc]
+            assert process.poll() is None, self.log(name)[-3000:]
+        return made
+
+    def end(self, process: Process) -> None:
+        """SIGTERM to a process that runs by hand; it ends well."""
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(15) == 0
+        self.started.remove(process)
+
     @contextmanager
-    def instead(self, name: str, file_bytes_max: int | None = None, **changed: str) -> Iterator[subprocess.Popen[bytes]]:
+    def instead(self, name: str, file_bytes_max: int | None = None, **changed: str) -> Iterator[Process]:
         """The process stopped, and one like it with some settings changed run by hand in its place."""
         self.stop(name)
-        spec = self.specification(name)
-        command = spec["command"]
-        if file_bytes_max is not None:
-            command = ["prlimit", f"--fsize={file_bytes_max}", *command]
-        with (self.state.log / f"{name}.log").open("ab") as log:
-            process = subprocess.Popen(command, env=spec["environment"] | changed, cwd=ROOT, stdout=log, stderr=log)
+        (process,) = self.run(name, file_bytes_max=file_bytes_max, **changed)
         try:
-            until(lambda: self.ready(name)[0] in (200, 503))
             yield process
         finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(15)
+            self.end(process)
             self.start(name)
 
 
-def _environment(base: int) -> dict[str, str]:
+def _environment(base: int, collector: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("WAYBILL_")}
-    return kept | {"WAYBILL_PORT_BASE": str(base), "WAYBILL_DEAD_LETTERS_MAX": "5", "WAYBILL_CHUNK_ROWS_MAX": "200"}
-
-
-def _command(state: State, base: int, *arguments: str) -> None:
-    command = [sys.executable, "-m", "deploy.local.stack", "--quiet", "--state", str(state.directory), *arguments]
-    done = subprocess.run(command, cwd=ROOT, env=_environment(base), capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
+    small = {"WAYBILL_DEAD_LETTERS_MAX": "5", "WAYBILL_CHUNK_ROWS_MAX": "200"}
+    return kept | small | {"WAYBILL_PORT_BASE": str(base), "WAYBILL_OTLP_ENDPOINT": collector, "OTEL_BSP_SCHEDULE_DELAY": "500"}
 
 
 @pytest.fixture(scope="session")
-def own() -> Iterator[Own]:
+def collector() -> Iterator[Collector]:
+    """Where the stack's spans go."""
+    made = Collector()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def own(collector: Collector) -> Iterator[Own]:
+    """WAYBILL_OPERATE_KEEP=PORT keeps the stack from one run to the next."""
     state = State(ROOT / ".local-operate")
-    base = int(os.environ.get("WAYBILL_OPERATE_KEEP") or free_base(int(os.environ.get("WAYBILL_PORT_BASE") or 28000) + 25))
-    if not os.environ.get("WAYBILL_OPERATE_KEEP"):
-        _command(state, base, "clean")
-    _command(state, base, "up")
+    keep = os.environ.get("WAYBILL_OPERATE_KEEP")
+    start = int(os.environ.get("WAYBILL_PORT_BASE") or 28000) + 25
+    environment = _environment(int(keep or free_base(start, last=start + 4000)), collector.url)
+    with patch.dict(os.environ, environment, clear=True):
+        door = StoreDoor(resolve(os.environ)["s3"])
+        doors = {name: {"s3": Door(door.port, door.target)} for name in ("formatter-1", "formatter-2", "delivery", "delivery-2")}
+        if not keep:
+            stack.clean(state)
+        lifecycle.up(state, [], doors)
+    made = Own(state, read_environment(state.env_file), door)
     try:
-        yield Own(state, read_environment(state.env_file))
+        yield made
     finally:
-        if not os.environ.get("WAYBILL_OPERATE_KEEP"):
-            _command(state, base, "down")
+        for process in made.started:
+            process.kill()  # of a test that failed
+        if not keep:
+            lifecycle.down(state)
+        door.close()
 
 
 @pytest.fixture(scope="session")

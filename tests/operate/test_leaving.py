@@ -2,18 +2,15 @@
 
 import json
 import secrets
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 import psycopg
 from aiokafka import AIOKafkaProducer
 
-from tests.e2e.conftest import ENDED, Organisation
+from tests.e2e.conftest import Organisation
 from tests.operate.conftest import LARGE, LARGE_ROWS, Own, until
+from tests.operate.traffic import complete, traffic
 
 END_SECONDS = 10.0
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -22,15 +19,6 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 def ends_well(own: Own, name: str) -> None:
     took, status = own.stop(name)
     assert (status, took < END_SECONDS) == (0, True), (name, status, took, own.log(name)[-3000:])
-
-
-def complete(organisation: Organisation, export_id: str) -> None:
-    """The export completes, and its file has every row once."""
-    until(lambda: organisation.http.get(f"/v1/exports/{export_id}").json()["status"] in ENDED, 90)
-    export = organisation.http.get(f"/v1/exports/{export_id}").json()
-    assert export["status"] == "completed", export
-    ids = [json.loads(line)["message_id"] for line in organisation.download(export).splitlines()]
-    assert (len(ids), len(set(ids))) == (LARGE_ROWS, LARGE_ROWS)
 
 
 def test_a_formatter_hands_back_a_chunk_that_it_cannot_finish(own: Own, large: Organisation, database: Connection) -> None:
@@ -107,68 +95,6 @@ def test_streams_and_downloads_do_not_keep_a_process_alive(own: Own, large: Orga
     complete(large, export["id"])
 
 
-@dataclass
-class Traffic:
-    """Records and requests without a pause; 503 is tried again after what Retry-After says, as the contract asks."""
-
-    organisation: Organisation
-    told_to_wait: int = 0
-    wrong: list[str] = field(default_factory=list)
-    exports: list[str] = field(default_factory=list)
-    records: int = 0
-    over: threading.Event = field(default_factory=threading.Event)
-
-    def call(self, ask: Callable[[], httpx.Response], status: int) -> httpx.Response | None:
-        while not self.over.is_set():
-            try:
-                answer = ask()
-            except httpx.HTTPError as error:
-                self.wrong.append(f"{type(error).__name__}: {error}")
-                return None
-            if answer.status_code == 503 and "Retry-After" in answer.headers:
-                self.told_to_wait += 1
-                self.over.wait(float(answer.headers["Retry-After"]))
-                continue
-            if answer.status_code != status:
-                self.wrong.append(f"{answer.status_code}: {answer.text[:300]}")
-            return answer
-        return None
-
-    def ask(self) -> None:
-        http = self.organisation.http
-        while not self.over.is_set():
-            key = {"Idempotency-Key": secrets.token_hex(8)}
-            body = LARGE | {"to": "2026-03-02"}
-            answer = self.call(lambda key=key, body=body: http.post("/v1/exports", json=body, headers=key), 202)  # type: ignore[misc]
-            if answer is not None and answer.status_code == 202:
-                self.exports.append(answer.json()["id"])
-            self.call(lambda: http.get("/v1/exports", params={"limit": 5}), 200)
-            self.over.wait(0.3)  # a steady flow, not as much as fits
-
-    def send(self) -> None:
-        while not self.over.is_set():
-            line = json.dumps({"type": "tag", "id": f"tag_{self.records}", "data": {"name": "flow"}}).encode()
-            answer = self.call(lambda line=line: self.organisation.http.post("/v1/records", content=line), 200)  # type: ignore[misc]
-            if answer is not None and answer.status_code == 200:
-                assert answer.json()["refused_count"] == 0, answer.text
-                self.records += 1
-            self.over.wait(0.05)
-
-
-@contextmanager
-def traffic(organisation: Organisation) -> Iterator[Traffic]:
-    flow = Traffic(organisation)
-    threads = [threading.Thread(target=work) for work in (flow.ask, flow.send)]
-    for thread in threads:
-        thread.start()
-    try:
-        yield flow
-    finally:
-        flow.over.set()
-        for thread in threads:
-            thread.join()
-
-
 def test_services_are_restarted_and_scaled_while_work_goes_on(own: Own, large: Organisation, database: Connection) -> None:
     whole = large.ask(LARGE)
     with traffic(large) as flow:
@@ -182,12 +108,5 @@ def test_services_are_restarted_and_scaled_while_work_goes_on(own: Own, large: O
         for name in ("formatter-1", "formatter-2"):
             ends_well(own, name)
             own.start(name)
-    assert flow.wrong == []
-    assert flow.told_to_wait <= len(flow.exports) + flow.records, "waiting is the exception"
-    assert flow.records > 0
-    row = database.execute("SELECT count(*) FROM ingest.tags WHERE org_id = %s AND name = 'flow'", [large.org_id]).fetchone()
-    assert row == (flow.records,)
-    for export_id in flow.exports:
-        until(lambda export_id=export_id: large.http.get(f"/v1/exports/{export_id}").json()["status"] in ENDED, 60)  # type: ignore[misc]
-        assert large.http.get(f"/v1/exports/{export_id}").json()["status"] == "completed"
+    flow.all_is_there(database)
     complete(large, whole["id"])
