@@ -2,15 +2,14 @@
 
 import json
 import secrets
-import socket
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import boto3
 import httpx
 import psycopg
 import pytest
@@ -20,6 +19,8 @@ from deploy.local.topics import ready as kafka_ready
 from shared.brokers import Brokers
 from tests.e2e.conftest import Organisation
 from tests.operate.conftest import SERVICES, Own, until
+from tests.e2e.conftest import ENDED, Organisation
+from tests.operate.conftest import LARGE, SERVICES, Own, until
 
 LEADS = {"dataset": "leads", "format": "csv"}
 MESSAGES = {"dataset": "messages", "format": "jsonl", "from": "2026-01-01", "to": "2027-01-01"}
@@ -150,35 +151,73 @@ def test_the_store_hangs(own: Own, organisation: Organisation) -> None:
     until(lambda: organisation.http.get(export["files"][0]["url"]).status_code == 200, RESUMED_SECONDS)
 
 
-@contextmanager
-def nothing_but(own: Own, *names: str) -> Iterator[None]:
-    """These processes stopped for a while, so that another does the work."""
-    for name in names:
-        own.stop(name)
-    try:
-        yield
-    finally:
-        own.start(*names)
+def nothing_left(own: Own, organisation: Organisation, export_id: str) -> bool:
+    """No part, no file, no manifest, no upload of the export lies in the store."""
+    store = boto3.client(
+        "s3", endpoint_url=own.env["WAYBILL_S3_ENDPOINT"], region_name="us-east-1",
+        aws_access_key_id=own.env["WAYBILL_S3_ACCESS_KEY"], aws_secret_access_key=own.env["WAYBILL_S3_SECRET_KEY"],
+    )  # fmt: skip
+    prefixes = (f"parts/{export_id}/", f"files/{organisation.org_id}/{export_id}/")
+    return not any(store.list_objects_v2(Bucket=own.env["WAYBILL_S3_BUCKET"], Prefix=prefix).get("KeyCount") for prefix in prefixes)
 
 
-def failed_with(organisation: Organisation, own: Own, code: str) -> None:
-    """An export fails with this reason, and nothing of it can be had."""
-    export = organisation.ended(organisation.ask(MESSAGES)["id"])
+def failed_with(organisation: Organisation, own: Own, code: str, body: dict[str, Any] = MESSAGES) -> str:
+    """An export fails with this reason, and nothing of it can be had; its id."""
+    export = organisation.ended(organisation.ask(body)["id"])
     assert (export["status"], export["error"]["code"], export["files"]) == ("failed", code, [])
     assert organisation.http.get(f"/v1/exports/{export['id']}/manifest").status_code == 404
+    return str(export["id"])
 
 
-def test_the_store_refuses_the_formatter(own: Own, organisation: Organisation) -> None:
-    with nothing_but(own, "formatter-2"), own.instead("formatter-1", WAYBILL_S3_SECRET_KEY="another"):
-        says(own, ("formatter-1",), "store")
-        failed_with(organisation, own, "store_refused")
-        assert 'code="store_refused"' in own.metrics("formatter-1")
-        assert own.ready("formatter-1")[1].keys() == {"store"}, "what the store refuses is no reason to halt"
-    published(organisation)
+# Where the store says no: to a formatter's part, to a small file, to a large one, to the manifest, which comes last of all.
+PLACES = {
+    "part": ("/parts/", LEADS),
+    "small file": ("/files/", LEADS),
+    "large file": ("/files/", LARGE),
+    "manifest": (".manifest.json", LEADS),
+}
+REFUSALS = [("AccessDenied", 403, "store_refused"), ("InsufficientStorage", 507, "store_full"), ("QuotaExceeded", 403, "store_full")]
 
 
-def test_the_store_refuses_delivery(own: Own, organisation: Organisation) -> None:
+@pytest.mark.parametrize("place", PLACES)
+def test_the_store_refuses(own: Own, organisation: Organisation, large: Organisation, place: str) -> None:
+    """The export fails with the reason, nothing of it is left or shown, and the next one is well."""
+    part, body = PLACES[place]
+    asks = large if body is LARGE else organisation
+    for said, status, code in REFUSALS if place == "part" else REFUSALS[:2]:
+        with own.door.refusing(part, status, said) as refused:
+            export_id = failed_with(asks, own, code, body)
+        assert refused
+        until(lambda export_id=export_id: nothing_left(own, asks, export_id))  # type: ignore[misc]
+    assert asks.download(asks.completed(body))
+    counted = own.metrics("formatter-1") + own.metrics("formatter-2") if place == "part" else own.metrics("delivery")
+    assert 'code="store_refused"' in counted
+    for name in ON_STORE:
+        assert own.ready(name) == (200, {}), "what the store refuses is no reason to halt"
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_the_store_is_busy(own: Own, organisation: Organisation, large: Organisation, place: str) -> None:
+    """503 SlowDown: the export waits, and completes once the store takes it."""
+    part, body = PLACES[place]
+    asks = large if body is LARGE else organisation
+    with own.door.refusing(part, 503, "SlowDown") as refused:
+        export = asks.ask(body)
+        until(lambda: len(refused) > 2)
+        assert asks.http.get(f"/v1/exports/{export['id']}").json()["status"] not in ENDED
+    assert asks.ended(export["id"])["status"] == "completed"
+
+
+def test_the_store_is_slow(own: Own, organisation: Organisation) -> None:
+    with own.door.slow(256 * 1024):
+        export = organisation.completed(MESSAGES)
+        assert own.door.carried > 50_000
+    assert organisation.download(export)
+
+
+def test_a_store_that_cannot_be_used_is_named(own: Own, organisation: Organisation) -> None:
     with own.instead("delivery", WAYBILL_S3_SECRET_KEY="another"):
+        says(own, ("delivery",), "store")
         failed_with(organisation, own, "store_refused")
     published(organisation)
 
@@ -194,61 +233,17 @@ def small_file_system(folder: Path, size: int) -> Iterator[int | None]:
             subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-def test_the_store_is_full(own: Own, organisation: Organisation, tmp_path: Path) -> None:
+def test_the_disk_is_full(own: Own, organisation: Organisation, tmp_path: Path) -> None:
+    """A store that is a directory on a disk without room."""
     organisation.completed(MESSAGES)  # more than fits below
-    with small_file_system(tmp_path, 64 * 1024) as limit, nothing_but(own, "formatter-2"):
-        with own.instead("formatter-1", limit, WAYBILL_STORE=f"file://{tmp_path}"):
-            failed_with(organisation, own, "store_full")
-        assert not [path for path in tmp_path.rglob("files/*") if path.is_file()]
-    published(organisation)
-
-
-class Slow:
-    """A way to the store that carries a few bytes at a time."""
-
-    def __init__(self, target: tuple[str, int], bytes_per_second: int) -> None:
-        self._target, self._pause = target, 1024 / bytes_per_second
-        self._server = socket.create_server(("127.0.0.1", 0))
-        self.address = f"http://127.0.0.1:{self._server.getsockname()[1]}"
-        self.carried = 0
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                near, _ = self._server.accept()
-            except OSError:
-                return
-            far = socket.create_connection(self._target)
-            threading.Thread(target=self._carry, args=(near, far, self._pause), daemon=True).start()
-            threading.Thread(target=self._carry, args=(far, near, 0.0), daemon=True).start()
-
-    def _carry(self, source: socket.socket, sink: socket.socket, pause: float) -> None:
-        try:
-            while piece := source.recv(1024):
-                time.sleep(pause)
-                self.carried += len(piece)
-                sink.sendall(piece)
-        except OSError:
-            pass
-        finally:
-            for each in (source, sink):
-                each.close()
-
-    def close(self) -> None:
-        self._server.close()
-
-
-def test_the_store_is_slow(own: Own, organisation: Organisation) -> None:
-    host, _, port = own.env["WAYBILL_S3_ENDPOINT"].removeprefix("http://").partition(":")
-    slow = Slow((host, int(port)), 64 * 1024)
+    own.stop("formatter-2")
     try:
-        with nothing_but(own, "formatter-2"), own.instead("formatter-1", WAYBILL_S3_ENDPOINT=slow.address):
-            export = organisation.completed(MESSAGES)
-        assert slow.carried > 50_000
-        assert organisation.download(export)
+        with small_file_system(tmp_path, 64 * 1024) as limit, own.instead("formatter-1", limit, WAYBILL_STORE=f"file://{tmp_path}"):
+            failed_with(organisation, own, "store_full")
+            assert not [path for path in tmp_path.rglob("files/*") if path.is_file()]
     finally:
-        slow.close()
+        own.start("formatter-2")
+    published(organisation)
 
 
 @pytest.mark.parametrize("name", SERVICES)
