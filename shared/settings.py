@@ -4,17 +4,13 @@ import os
 import ssl
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.brokers import Brokers, Mechanism, Protocol, servers
+from shared.codec import releases
 from shared.secret_files import read_secret_files
 from shared.tls import checked_database_url, client_context, load_authorities
-from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
-
-from shared.codec import releases
-
 
 PREFIX = "WAYBILL_"
 DatabaseUrl = Annotated[str, AfterValidator(checked_database_url)]

@@ -45,14 +45,14 @@ class Replayed:
 
 async def replay(brokers: Brokers, topic: str, choice: Choice, *, dry_run: bool, on_sent: Callable[[int], None]) -> Replayed:
     """Sends the chosen letters of `topic` again, in order within a partition. Committed once the broker has them."""
-    producer = AIOKafkaProducer(
-        **brokers.client, acks="all", enable_idempotence=True, compression_type="lz4", max_request_size=2 * 1024 * 1024
-    )
     async with consumer_of(brokers, group_of(topic)) as keeper:
         partitions = await partitions_of(brokers, keeper, topic)
         # It only commits: assigned once and for all, and paused, so that it fetches nothing.
         keeper.assign([partition.place for partition in partitions])
         keeper.pause(*(partition.place for partition in partitions))
+        producer = AIOKafkaProducer(  # not before Kafka has answered: one that is never started can't be stopped either
+            **brokers.client, acks="all", enable_idempotence=True, compression_type="lz4", max_request_size=2 * 1024 * 1024
+        )
         run = _Replay(brokers, keeper, producer, choice, dry_run, on_sent)
         try:
             await producer.start()

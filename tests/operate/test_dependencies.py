@@ -17,8 +17,6 @@ from aiokafka import AIOKafkaProducer
 
 from deploy.local.topics import ready as kafka_ready
 from shared.brokers import Brokers
-from tests.e2e.conftest import Organisation
-from tests.operate.conftest import SERVICES, Own, until
 from tests.e2e.conftest import ENDED, Organisation
 from tests.operate.conftest import LARGE, SERVICES, Own, until
 
