@@ -118,7 +118,7 @@ def test_old_and_new_processes_run_side_by_side(own: Own, large: Organisation, d
 def published(organisation: Organisation, export_id: str) -> dict[str, Any]:
     """The export's file, once it has completed."""
     path = f"/v1/exports/{export_id}"
-    until(lambda: organisation.http.get(path).json()["status"] in ENDED, WAIT_SECONDS)
+    until(lambda: organisation.http.get(path).json().get("status") in ENDED, WAIT_SECONDS)
     export = organisation.http.get(path).json()
     assert export["status"] == "completed", export
     file: dict[str, Any] = export["files"][0]

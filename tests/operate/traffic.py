@@ -20,7 +20,7 @@ WAIT_SECONDS = 120
 
 def complete(organisation: Organisation, export_id: str) -> None:
     """The export completes, and its file has every row once."""
-    until(lambda: organisation.http.get(f"/v1/exports/{export_id}").json()["status"] in ENDED, WAIT_SECONDS)
+    until(lambda: organisation.http.get(f"/v1/exports/{export_id}").json().get("status") in ENDED, WAIT_SECONDS)
     export = organisation.http.get(f"/v1/exports/{export_id}").json()
     assert export["status"] == "completed", export
     ids = [json.loads(line)["message_id"] for line in organisation.download(export).splitlines()]
@@ -64,7 +64,7 @@ class Traffic:
         assert database.execute(query, [self.organisation.org_id, self.mark]).fetchone() == (self.records,)
         for export_id in self.exports:
             path = f"/v1/exports/{export_id}"
-            until(lambda path=path: self.organisation.http.get(path).json()["status"] in ENDED, WAIT_SECONDS)  # type: ignore[misc]
+            until(lambda path=path: self.organisation.http.get(path).json().get("status") in ENDED, WAIT_SECONDS)  # type: ignore[misc]
             assert self.organisation.http.get(path).json()["status"] == "completed"
 
     def ask(self) -> None:
