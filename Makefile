@@ -34,10 +34,12 @@ test-compose: ## the image built, docker-compose.yml run, the end-to-end tests a
 	@$(PYTHON) -m deploy.local.bootstrap --all
 	@$(VENV) -m tests.compose $(ARGS)
 
-faults: setup ## processes die, networks break, messages repeat, by seed; SEED= and ROUNDS= pick, LOG=1 keeps the rounds in the log
+faults: ## processes die, networks break, messages repeat, by seed; SEED= and ROUNDS= pick, LOG=1 keeps the rounds in the log
+	@$(PYTHON) -m deploy.local.bootstrap --all
 	@$(VENV) -m tests.faults $(if $(SEED),--seed $(SEED)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(LOG),--log)
 
-faults-mutants: setup ## the fault suite must fail when a safeguard is taken out (of a copy)
+faults-mutants: ## the fault suite must fail when a safeguard is taken out (of a copy)
+	@$(PYTHON) -m deploy.local.bootstrap --all
 	@$(VENV) -m tests.faults.mutants
 
 fuzz: setup ## every HTTP operation called with 1,000 cases and more, on the running stack; ARGS are those of schemathesis run
