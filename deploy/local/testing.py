@@ -52,8 +52,10 @@ def install_clients(commands: Mapping[str, str] = CLIENTS) -> None:
 def prepare_rounds(stack_chosen: str) -> list[str]:
     """What the rounds of faults need; pytest's arguments that leave out, where only containers are to be had, what starts processes of its own."""
     if stack_chosen == choice.DOCKER and not (shutil.which("java") and shutil.which("mvn")):
-        say("the rounds of faults and the tests of TLS need Java, Maven and Go, and are left out; make faults plays the rounds")
-        return ["--ignore=tests/faults/test_rounds.py", "--ignore=tests/secured"]
+        say(
+            "the rounds of faults and the tests of operating and of TLS need Java, Maven and Go, and are left out; make faults plays the rounds"
+        )
+        return ["--ignore=tests/faults/test_rounds.py", "--ignore=tests/operate", "--ignore=tests/secured"]
     if not toxiproxy.found():
         install_clients({"go": "golang-go"})
         toxiproxy.binary()
