@@ -30,7 +30,7 @@ BODY_BYTES_MAX = 1 << 20
 LIMIT, LIMIT_MAX = 50, 500  # rows of a page
 ADDRESS_MAX = 64
 _WHOLE = re.compile(r"[0-9]{1,6}")
-HEAR_SECONDS = 2.0  # that an answer waits for the rest of its request
+HEAR_SECONDS, HEAR_BYTES = 2.0, 16 << 20  # that an answer waits for the rest of its request
 USE_SECONDS, KEYS_NOTED_MAX = 60.0, 100_000
 KEY_SECONDS = 1.5  # to look a key up: a caller hears within two seconds that PostgreSQL is away
 SCOPES = (
@@ -243,7 +243,7 @@ def create_api(title: str) -> FastAPI:
 
 class _HearsOut:
     """Lets a request come in before it is answered (a 401 is known after the headers): a gateway that is still passing a body on when the answer comes may
-    cut off both. What is longer than a body may be, or slow, is answered anyway.
+    cut off both. What is very long, or slow, is answered anyway.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -264,7 +264,7 @@ class _HearsOut:
             if message["type"] == "http.response.start":
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(HEAR_SECONDS):
-                        left = BODY_BYTES_MAX
+                        left = HEAR_BYTES
                         while more and left > 0:
                             left -= len((await heard()).get("body", b""))
             await send(message)
