@@ -29,7 +29,7 @@ LIST_MAX = 1000
 _LOCAL = re.compile(r"[^\s@\"(),:;<>\[\\\].\x00-\x20\x7f]+(\.[^\s@\"(),:;<>\[\\\].\x00-\x20\x7f]+)*")
 _LABEL = re.compile(r"[^\W_]([\w-]{0,61}[^\W_])?")
 PHONE = r"^\+[1-9](([-. ]| ?\(|\)[-. ]?)?[0-9]){5,14}$"
-TEXT = r"^[^\u0000-\u001f\u007f-\u009f\ud800-\udfff]*$"
+TEXT = r"^[^\u0000-\u001f\u007f-\u009f]*$"  # lone surrogates never come so far
 _phone_shape, _text_shape = re.compile(PHONE), re.compile(TEXT)
 
 # The contract's field → our column.
