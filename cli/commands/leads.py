@@ -58,6 +58,40 @@ def get(run: Run, lead_id: LeadId) -> None:
         show_lead(run.out, api.json("GET", path_of(lead_id)))
 
 
+@command(app, "search", "waybill leads search 'sarah acme'")
+def search(
+    run: Run,
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="Words, or how they begin.")],
+    status: Status = None,
+    page: PageNumber = 1,
+    limit: Limit = None,
+) -> None:
+    """Finds leads by name, e-mail, company and custom fields, the best first."""
+    from cli.api import api as connect
+    from cli.leads.showing import list_hits
+
+    asked = {"q": text, "status": status, "page": page, "limit": limit}
+    with connect(run) as api:
+        list_hits(run.out, api.json("GET", "/v1/leads/search", params={name: value for name, value in asked.items() if value is not None}))
+
+
+@command(app, "delete", "waybill leads delete lead_01JQ… --yes")
+def delete(run: Run, lead_id: LeadId, yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False) -> None:
+    """Erases a lead and what was said in their conversations, in every version. There is no way back."""
+    from cli.api import api as connect
+    from cli.errors import UsageError
+    from cli.leads.showing import path_of
+
+    if not yes:
+        raise UsageError("An erasure can't be undone: say --yes.")
+    with connect(run) as api:
+        answer = api.json("DELETE", path_of(lead_id))
+    if run.out.json_mode:
+        run.out.document(answer)
+    else:
+        run.out.note(f"Erased; {answer.get('id')} says what became of it.")
+
+
 @command(app, "create", "waybill leads create james@techstart.example --name 'James Rodriguez' --field industry=FinTech")
 def create(
     run: Run,

@@ -27,6 +27,19 @@ def list_leads(out: Output, answer: Row) -> None:
     _say_page(out, answer)
 
 
+def list_hits(out: Output, answer: Row) -> None:
+    if out.json_mode:
+        out.document(answer)
+        return
+    names = ("id", "email", "name", "company", "status", "score", "matchField")
+    out.table(
+        ["id", "email", "name", "company", "status", "score", "found in"],
+        [[hit.get(n) for n in names] for hit in rows_of(answer)],
+        "Nothing found.",
+    )
+    _say_page(out, answer)
+
+
 def show_lead(out: Output, lead: Row) -> None:
     if out.json_mode:
         out.document(lead)

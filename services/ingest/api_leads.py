@@ -7,7 +7,17 @@ from services.ingest.core.lead_lists import PARAMETERS, wanted
 from services.ingest.core.lead_search import PARAMETERS as SEARCHED_BY
 from services.ingest.core.lead_search import search_of
 from services.ingest.leads import Answer, Leads
-from services.ingest.operations_leads import GET_LEAD, KEY_MAX, LIST_LEADS, PATCH_LEAD, POST_LEAD, SEARCH_LEADS
+from services.ingest.operations_leads import (
+    DELETE_CONTACT,
+    DELETE_LEAD,
+    GET_ERASURE,
+    GET_LEAD,
+    KEY_MAX,
+    LIST_LEADS,
+    PATCH_LEAD,
+    POST_LEAD,
+    SEARCH_LEADS,
+)
 from services.ingest.paths import id_in
 from shared.errors import Detail, invalid_request
 from shared.http import Authenticator, Principal, read_json, refuse_unknown_parameters
@@ -46,6 +56,25 @@ def leads_router(leads: Leads, auth: Authenticator) -> APIRouter:
         refuse_unknown_parameters(request, set())
         if_match = _header(request, "If-Match")
         return _lead(await leads.change(principal, id_in(lead_id), await read_json(request), if_match))
+
+    @routes.delete("/v1/leads/{lead_id}", **DELETE_LEAD)
+    async def delete_lead(request: Request, lead_id: str, principal: Principal = writes) -> Response:
+        refuse_unknown_parameters(request, set())
+        return await erased(principal, "lead", lead_id)
+
+    @routes.delete("/v1/contacts/{contact_id}", **DELETE_CONTACT)
+    async def delete_contact(request: Request, contact_id: str, principal: Principal = writes) -> Response:
+        refuse_unknown_parameters(request, set())
+        return await erased(principal, "contact", contact_id)
+
+    @routes.get("/v1/erasures/{erasure_id}", **GET_ERASURE)
+    async def get_erasure(request: Request, erasure_id: str, principal: Principal = reads) -> Response:
+        refuse_unknown_parameters(request, set())
+        return _json(await leads.erasure(principal.org_id, id_in(erasure_id)))
+
+    async def erased(principal: Principal, kind: str, person_id: str) -> Response:
+        erasure_id = await leads.erase(principal, kind, id_in(person_id))
+        return _json(await leads.erasure(principal.org_id, erasure_id), 202, Location=f"/v1/erasures/{erasure_id}")
 
     return routes
 

@@ -44,7 +44,8 @@ async def build() -> Service:
     brokers = settings.brokers
     producer = create_producer(brokers, "waybill-ingest")
     broker = create_broker(brokers, "waybill-ingest")
-    store, outbox = Store(pool), Outbox(pool, producer, "ingest")
+    outbox = Outbox(pool, producer, "ingest")
+    store = Store(pool, outbox)
     auth = Authenticator(keys, settings.organisation_requests_per_second)
     service = Service("ingest", create_http(store, Leads(store, pool, outbox, utc_now), auth), settings.ingest_http, broker, producer)
     topic = Topic(lambda: topic_id(producer.client, RECORDS))

@@ -9,6 +9,9 @@ from services.ingest.core.fold import Final, Held, fold, split
 from services.ingest.core.records import Record
 from services.ingest.statements import STATEMENTS, Statements, statement
 from shared.database import Connection
+from shared.ids import new_id
+
+ERASED_TYPES = ("contact", "conversation", "event", "lead", "message", "visit")
 
 
 class UnknownOrganisation(Exception):
@@ -28,6 +31,12 @@ class Batch:
 
     def __init__(self, connection: Connection, known: set[str], alone: bool, several: bool) -> None:
         self.connection, self._known, self._alone, self._several = connection, known, alone, several
+        self.erasures: list[tuple[str, str]] = []  # (organisation, the erasure's id) of this transaction
+
+    async def enter_to_erase(self, org_id: str) -> None:
+        """All types in which a person is found, each for itself: nothing of them is written beside the erasure. In the order of all writers."""
+        for name in ERASED_TYPES:
+            await self.connection.fetchrow(STATEMENTS[name].enter_alone, org_id)
 
     async def enter(self, org_id: str, name: str) -> None:
         """Whose rows the transaction sees from here on, and its share of a type's records; before any other lock, as `write` would take it first."""
@@ -40,6 +49,9 @@ class Batch:
         for record in records:
             groups[default_org_id if record.org_id is None else record.org_id, record.type].append(record)
         accepted = 0
+        for org_id in sorted({org_id for (org_id, _), some in groups.items() if any(record.op == "erase" for record in some)}):
+            await self.check_organisation(org_id)
+            await self.enter_to_erase(org_id)
         for org_id, name in sorted(groups):  # one order for all writers, so that none waits for another in a circle
             await self.check_organisation(org_id)
             accepted += await self._write_type(STATEMENTS[name], org_id, groups[org_id, name])
@@ -112,11 +124,35 @@ class Batch:
         if buried := [f for f in finals if f.life == "erased" or (f.life == "gone" and f.version is not None)]:
             columns = [f.id for f in buried], [f.version for f in buried], [f.life == "erased" for f in buried]
             await execute(sql.add_tombstones, org_id, *columns)
-        if erased := [f.id for f in finals if f.life == "erased"]:
-            await execute(sql.erase_versions, org_id, erased)
-            if sql.kind.name == "lead":
-                await execute(statement("erase_scores"), org_id, erased)
-                await execute(statement("forget_leads"), org_id, erased)
-                await execute(statement("erase_answers"), org_id, erased)
+        if erased := [f.id for f in finals if f.life == "erased" and f.before.life != "erased"]:
+            await self._erase(sql.kind.name, org_id, erased)
         if risen := [f.id for f in finals if f.row is not None and f.before.life == "gone"]:
             await execute(sql.remove_tombstones, org_id, risen)
+
+    async def _erase(self, kind: str, org_id: str, ids: list[str]) -> None:
+        """Everything of people, in every version: their rows, and what was said in their conversations. Noted under an id that says nothing of them."""
+        leads = ids if kind == "lead" else []
+        contacts = ids if kind == "contact" else await self._ids("contacts_of_leads", org_id, leads)
+        conversations = await self._ids("conversations_of", org_id, leads, contacts)
+        visitors = await self._ids("visitors_of", org_id, conversations)
+        if leads and contacts:
+            await self.connection.execute(
+                STATEMENTS["contact"].add_tombstones, org_id, contacts, [None] * len(contacts), [True] * len(contacts)
+            )
+        oldest = [
+            await self.connection.fetchval(sql, org_id, of)
+            for sql, of in (
+                (STATEMENTS["lead"].erase_versions, leads), (STATEMENTS["contact"].erase_versions, contacts), (statement("erase_visits"), visitors),
+                (statement("erase_conversations"), conversations), (statement("erase_messages"), conversations), (statement("erase_events"), conversations),
+            )
+            if of
+        ]  # fmt: skip
+        for name in ("erase_scores", "forget_leads", "erase_answers"):
+            await self.connection.execute(statement(name), org_id, leads)
+        erasure_id = new_id("era")
+        first = min((int(xid) for xid in oldest if xid is not None), default=None)
+        await self.connection.execute(statement("note_erasure"), org_id, erasure_id, kind, None if first is None else str(first))
+        self.erasures.append((org_id, erasure_id))
+
+    async def _ids(self, name: str, *values: object) -> list[str]:
+        return [row[0] for row in await self.connection.fetch(statement(name), *values)]

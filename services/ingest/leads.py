@@ -17,9 +17,11 @@ from services.ingest.core.lead_search import WORDS_MAX, Search, by_beginning, fo
 from services.ingest.core.leads import COLUMNS, changed_lead, hit_view, lead_changes, lead_view, new_lead, to_json, whole_view
 from services.ingest.core.records import Record
 from services.ingest.core.rows import Row
+from services.ingest.statements import STATEMENTS, statement
 from services.ingest.store import Store
 from services.ingest.totals import Totals
 from shared.audit import entry
+from shared.clock import instant
 from shared.database import Connection, tenant
 from shared.errors import ApiError, conflict, gone, not_found
 from shared.http import Principal
@@ -107,6 +109,28 @@ class Leads:
         answer = await self._store.run(work)
         self._outbox.wake()
         return answer
+
+    async def erase(self, principal: Principal, kind: str, person_id: str) -> str:
+        """Erase a lead or a contact with all that was said; the erasure's id. Raises ApiError 404 for one that isn't known, or was erased."""
+
+        async def work(batch: Batch) -> str:
+            await batch.enter_to_erase(principal.org_id)
+            if not await batch.connection.fetchval(STATEMENTS[kind].is_known, principal.org_id, person_id):
+                raise not_found(f"The {kind}")
+            await batch.write([Record(kind, person_id, "erase", None, principal.org_id, None)], principal.org_id)
+            return batch.erasures[-1][1]
+
+        erasure_id = await self._store.run(work, principal=principal)
+        self._outbox.wake()
+        return erasure_id
+
+    async def erasure(self, org_id: str, erasure_id: str) -> str:
+        """What became of an erasure, as JSON. Raises ApiError 404."""
+        async with tenant(self._pool, org_id, readonly=True) as connection:
+            row = await connection.fetchrow(statement("erasure"), org_id, erasure_id)
+        if row is None:
+            raise not_found("The erasure")
+        return to_json({"id": row["id"], "kind": row["kind"], "status": "completed", "erased_at": instant(row["erased_at"])})
 
     async def _take_email(self, connection: Connection, org_id: str, email: str, except_id: str) -> None:
         """Raises ApiError 409 where a lead has the address; else nobody else gets it until the transaction ends."""

@@ -136,3 +136,18 @@ PATCH_LEAD = operation(
     body=body(LEAD_CHANGES, {"status": "qualified", "tags": ["inbound", "startup", "hot-lead"]}),
     errors=[409, 412],
 )  # fmt: skip
+_ERASURE_EXAMPLE = {"id": "era_01HQ3VXK9BWMN4F6T2P8R5GYSC", "kind": "lead", "status": "completed", "erased_at": "2026-04-05T11:42:00.000Z"}
+ERASURE = Component("Erasure", shown(
+    {"id": text(), "kind": one_of(["lead", "contact"]), "status": one_of(["completed"]), "erased_at": INSTANT}, examples=[_ERASURE_EXAMPLE],
+))  # fmt: skip
+_ERASED = {202: answer("Done; what is told of it says nothing of the person.", ERASURE, headers=LOCATION)}
+_ERASES = (
+    "Every version of the person's data and what was said in their conversations is gone at once; the id stays blocked (docs/erasure.md)."
+)
+DELETE_LEAD = operation("Erase a lead", "Leads", _ERASED, description=_ERASES, parameters=[LEAD_ID])
+DELETE_CONTACT = operation(
+    "Erase a contact", "Leads", _ERASED, description=_ERASES, parameters=[path("contact_id", "The contact's id, percent-encoded.", "contact_1")],
+)  # fmt: skip
+GET_ERASURE = operation(
+    "Get an erasure", "Leads", {200: answer("It.", ERASURE)}, parameters=[path("erasure_id", "The erasure's id.", "era_01HQ3VXK9BWMN4F6T2P8R5GYSC")],
+)  # fmt: skip

@@ -64,10 +64,56 @@ WITH gone AS (DELETE FROM ingest.{table}_current WHERE org_id = $1 AND id = ANY 
 INSERT INTO ingest.{table}_ended (org_id, id, version, added, ended, {columns})
 SELECT org_id, id, version, added, pg_current_xact_id(), {columns} FROM gone WHERE added <> pg_current_xact_id();
 
--- name: erase_versions!
+-- name: contacts_of_leads
+-- The same people.
+SELECT DISTINCT id FROM ingest.contacts WHERE org_id = $1 AND lead_id = ANY ($2::text[]);
+
+-- name: conversations_of
+-- All that one of the leads, or one of the contacts, ever had.
+SELECT id FROM ingest.conversations WHERE org_id = $1 AND lead_id = ANY ($2::text[])
+UNION SELECT id FROM ingest.conversations WHERE org_id = $1 AND contact_id = ANY ($3::text[]);
+
+-- name: visitors_of
+SELECT DISTINCT visitor_id FROM ingest.conversations WHERE org_id = $1 AND id = ANY ($2::text[]) AND visitor_id IS NOT NULL;
+
+-- name: erase_versions
+-- Each version; the first transaction that added one.
+WITH gone AS (DELETE FROM ingest.{table} WHERE org_id = $1 AND id = ANY ($2::text[]) RETURNING added) SELECT min(added)::text FROM gone;
+
+-- name: erase_visits
+WITH gone AS (DELETE FROM ingest.visits WHERE org_id = $1 AND visitor_id = ANY ($2::text[]) RETURNING added) SELECT min(added)::text FROM gone;
+
+-- name: erase_conversations
+-- What was said goes, in every version; that there was a conversation, and when, stays.
+WITH emptied AS (
+    UPDATE ingest.conversations SET description = NULL, url = NULL, visitor_id = NULL, csat_question = NULL, csat_answer = NULL, metadata = 'null', parameters = 'null'
+    WHERE org_id = $1 AND id = ANY ($2::text[]) RETURNING added
+) SELECT min(added)::text FROM emptied;
+
+-- name: erase_messages
+WITH emptied AS (
+    UPDATE ingest.messages SET content = NULL, post_url = NULL, sender_id = CASE WHEN sender_kind = 'visitor' THEN NULL ELSE sender_id END,
+        sender_name = CASE WHEN sender_kind IN ('agent', 'ai', 'bot', 'system') THEN sender_name END
+    WHERE org_id = $1 AND conversation_id = ANY ($2::text[]) RETURNING added
+) SELECT min(added)::text FROM emptied;
+
+-- name: erase_events
+WITH emptied AS (
+    UPDATE ingest.events SET data = '{}', actor_id = CASE WHEN actor_kind = 'visitor' THEN NULL ELSE actor_id END
+    WHERE org_id = $1 AND conversation_id = ANY ($2::text[]) RETURNING added
+) SELECT min(added)::text FROM emptied;
+
+-- name: note_erasure!
 -- No export of an instant that saw one of these can be reproduced any more: that is remembered, without saying who.
-WITH gone AS (DELETE FROM ingest.{table} WHERE org_id = $1 AND id = ANY ($2::text[]) RETURNING added)
-INSERT INTO ingest.erasures (org_id, oldest) SELECT $1, min(added) FROM gone HAVING count(*) > 0;
+INSERT INTO ingest.erasures (org_id, id, kind, oldest) VALUES ($1, $2, $3, coalesce($4::text::xid8, pg_current_xact_id()));
+
+-- name: erasure
+SELECT id, kind, erased_at FROM ingest.erasures WHERE org_id = $1 AND id = $2;
+
+-- name: is_known$
+-- Whether anything is held of an id that was not erased: versions, or that it was deleted.
+SELECT EXISTS (SELECT FROM ingest.{table} WHERE org_id = $1 AND id = $2)
+    OR EXISTS (SELECT FROM ingest.tombstones WHERE org_id = $1 AND type = '{type}' AND id = $2 AND NOT erased);
 
 -- name: erase_scores!
 DELETE FROM ingest.lead_scores WHERE org_id = $1 AND id = ANY ($2::text[]);

@@ -32,6 +32,7 @@ class Statements:
     put_versions: str
     end_versions: str
     erase_versions: str
+    is_known: str
     add_tombstones: str
     remove_tombstones: str
 

@@ -12,8 +12,11 @@ from services.ingest.core.positions import Stretch
 from services.ingest.core.records import Record
 from services.ingest.metrics import RECORDS, RUNS_AGAIN
 from services.ingest.statements import STATEMENTS
+from shared.audit import entry, note
 from shared.database import Connection, sorted_errors
 from shared.errors import TransientError
+from shared.http import Principal
+from shared.outbox import Outbox
 
 T = TypeVar("T")
 RUNS_MAX = 100
@@ -39,8 +42,8 @@ async def prepare(connection: Connection) -> None:
 class Store:
     """The data's only writer. `pool` has connections that went through `prepare`."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
-        self._pool = pool
+    def __init__(self, pool: asyncpg.Pool, outbox: Outbox) -> None:
+        self._pool, self._outbox = pool, outbox
         self._known: set[str] = set()
 
     async def write(self, records: Sequence[Record], org_id: str = "") -> Written:
@@ -83,14 +86,24 @@ class Store:
             RECORDS.labels(outcome).inc(getattr(written, outcome))
         return written
 
-    async def run(self, work: Callable[[Batch], Awaitable[T]], several: bool = False) -> T:
+    async def _note_erasures(self, batch: Batch, principal: Principal | None) -> None:
+        """In the audit trail, with the effect: that it was done, and by whom, and not of whom."""
+        if batch.erasures:
+            await self._outbox.add(batch.connection, [
+                entry(principal, "person.erased", id_) if principal else note(org_id, "records", "person.erased", id_) for org_id, id_ in batch.erasures
+            ])  # fmt: skip
+
+    async def run(self, work: Callable[[Batch], Awaitable[T]], several: bool = False, principal: Principal | None = None) -> T:
         """Run a transaction until no other writer is in its way; `work` is called anew each time."""
         alone = False
         for _ in range(RUNS_MAX):
             try:
                 with sorted_errors():
                     async with self._pool.acquire(timeout=5) as connection, connection.transaction():
-                        return await work(Batch(connection, self._known, alone, several))
+                        batch = Batch(connection, self._known, alone, several)
+                        result = await work(batch)
+                        await self._note_erasures(batch, principal)
+                        return result
             except MustBeAlone:
                 alone = True
             except Exception as error:

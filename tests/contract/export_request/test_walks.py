@@ -5,7 +5,7 @@ import base64
 import json
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import asyncpg
 import pytest
@@ -15,6 +15,7 @@ from services.ingest.core.records import decode
 from services.ingest.store import Store, prepare
 from shared.database import create_pool
 from shared.messages import AuditEntry
+from shared.outbox import Outbox
 from tests.conftest import Database
 from tests.contract.export_request.conftest import Caller, World, world_of
 from tests.contract.export_request.test_tenancy import key_with
@@ -34,7 +35,7 @@ def _message(number: int, **more: Any) -> bytes:
 @pytest.fixture
 async def ingest(database: Database) -> AsyncIterator[Store]:
     async with create_pool(database.as_service("ingest"), "tests", 4, prepare) as pool:
-        yield Store(pool)
+        yield Store(pool, Outbox(pool, cast(Any, None), "ingest"))
 
 
 @pytest.fixture

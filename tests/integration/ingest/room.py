@@ -75,8 +75,8 @@ async def open_room(database: Database) -> AsyncIterator[Room]:
     await pool
     await keys_pool
     auth = Authenticator(keys_pool)
-    store = Store(pool)
     outbox = Outbox(pool, cast(Any, None), "ingest")  # nothing relays here: what is to be published stays in the table
+    store = Store(pool, outbox)
     api = create_http(store, Leads(store, pool, outbox, utc_now), auth)
     try:
         yield Room(pool, admin, store, api, keys)

@@ -31,6 +31,17 @@ def add_leads(api: FastAPI) -> None:
             return JSONResponse({"error": error}, 409)
         return JSONResponse(LEAD | body, 201)
 
+    @api.get("/v1/leads/search")
+    async def search() -> Any:
+        hit = {name: LEAD[name] for name in ("id", "email", "name", "company", "status", "score", "lastActiveAt")} | {
+            "matchField": "company"
+        }
+        return {"data": [hit], "pagination": {"page": 1, "limit": 25, "total": 1, "totalPages": 1, "hasMore": False}}
+
+    @api.delete("/v1/leads/{lead_id}")
+    async def erase() -> Response:
+        return JSONResponse({"id": "era_1", "kind": "lead", "status": "completed", "erased_at": "2026-04-05T11:42:00.000Z"}, 202)
+
     @api.get("/v1/leads/{lead_id}")
     async def one(lead_id: str) -> Any:
         return LEAD | {"id": lead_id, "conversationCount": 3, "lastIntent": None, "assignedTo": None}

@@ -36,3 +36,11 @@ def test_changing_sends_what_is_named_and_nothing_else(waybill: Waybill, fake: F
     assert waybill("leads", "update", "lead_1", "--status", "lost", "--company", "", "--if-match", '"7"').exit_code == 0
     assert (fake.asked[-1][0], json.loads(fake.asked[-1][3])) == ("PATCH", {"company": None, "status": "lost"})
     assert waybill("leads", "update", "lead_1").exit_code == 2
+
+
+def test_searching_and_erasing(waybill: Waybill, fake: Fake) -> None:
+    assert "company" in waybill("leads", "search", "acme", "--status", "qualified").stdout
+    assert fake.asked[-1][1].endswith("/v1/leads/search?q=acme&status=qualified&page=1")
+    refused, done = waybill("leads", "delete", "lead_1"), waybill("leads", "delete", "lead_1", "--yes")
+    assert (refused.exit_code, done.exit_code, "era_1" in done.stderr) == (2, 0, True)
+    assert fake.asked[-1][0] == "DELETE"
