@@ -45,7 +45,7 @@ faults-mutants: ## the fault suite must fail when a safeguard is taken out (of a
 fuzz: setup ## every HTTP operation called with 1,000 cases and more, on the running stack; ARGS are those of schemathesis run
 	@$(VENV) -m tests.fuzz $(ARGS)
 
-check: ## formatting, lint, types, import rules, Dockerfiles, schemas, generated pages
+check: ## formatting, lint, types, import rules, Dockerfiles, schemas, generated pages, secrets, known vulnerabilities
 	@$(PYTHON) -m deploy.local.bootstrap --python-only
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
@@ -56,6 +56,8 @@ check: ## formatting, lint, types, import rules, Dockerfiles, schemas, generated
 	$(VENV) -m tools.metrics_catalogue
 	$(VENV) -m tools.openapi
 	$(VENV) -m tools.rights_table
+	$(VENV) -m tools.secret_scan
+	$(VENV) -m tools.dependency_audit
 
 bench: ## speed side by side with peers; writes the table of docs/benchmarks.md
 	@$(PYTHON) -m deploy.local.bootstrap --all
