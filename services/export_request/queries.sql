@@ -177,6 +177,15 @@ DELETE FROM exports.chunks WHERE export_id = :export_id;
 -- Across tenants.
 SELECT * FROM exports.exports WHERE status = 'completed' AND expires_at <= :now AND deleted_at IS NULL ORDER BY expires_at LIMIT 100 FOR UPDATE SKIP LOCKED;
 
+-- name: to_recall()
+-- Across tenants. Exports that may hold a person who was erased: their instant saw a version that the erasure took away, or may have. Those that began
+-- after it see nothing of the person.
+SELECT * FROM exports.exports e
+WHERE status IN ('accepted', 'planning', 'formatting', 'assembling', 'publishing', 'completed') AND deleted_at IS NULL
+  AND EXISTS (SELECT FROM ingest.erasures r WHERE r.org_id = e.org_id AND r.erased_in >= pg_snapshot_xmin(e.snapshot::pg_snapshot)
+              AND NOT pg_visible_in_snapshot(r.erased_in, e.snapshot::pg_snapshot) AND r.oldest < pg_snapshot_xmax(e.snapshot::pg_snapshot))
+ORDER BY created_at LIMIT 100 FOR UPDATE OF e SKIP LOCKED;
+
 -- name: stalled(before)
 -- Across tenants. Running exports with work out and nothing heard of it for long; one that waits for its turn isn't stalled.
 SELECT * FROM exports.exports e

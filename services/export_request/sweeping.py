@@ -1,4 +1,4 @@
-"""What time alone brings about: completed exports expire, stalled ones fail, old claims and keys are forgotten."""
+"""What time alone brings about: completed exports expire, stalled ones fail, those that hold an erased person end, old claims and keys are forgotten."""
 
 import asyncio
 import time
@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import asyncpg
 import structlog
 
-from services.export_request.core.life import Expired, Failed, Happening
+from services.export_request.core.life import Expired, Failed, Happening, Status
 from services.export_request.effects import Effects, Row
 from services.export_request.queries import load, rows
 from services.export_request.settings import Settings
@@ -44,11 +44,15 @@ class Sweeper:
             await asyncio.sleep(self._settings.sweep_seconds)
 
     async def sweep(self) -> None:
-        """Expire what is due, and end what was heard nothing of for too long."""
+        """Expire what is due, recall what may hold an erased person, and end what was heard nothing of for too long."""
         now = self._clock()
         async with across_tenants(self._pool) as connection:
             for row in await rows(self._queries.to_expire(connection, now=now)):
                 await self._apply(connection, row, Expired(), now)
+            for row in await rows(self._queries.to_recall(connection)):
+                log.info("recalled", export_id=row["id"], status=row["status"])
+                erased = Failed("erased", "A person was erased whom this export could hold. Ask for a new one.")
+                await self._apply(connection, row, Expired() if row["status"] == Status.completed else erased, now)
             silent = timedelta(seconds=self._settings.stalled_seconds)
             for row in await rows(self._queries.stalled(connection, before=now - silent)):
                 log.error("stalled", export_id=row["id"], status=row["status"])
