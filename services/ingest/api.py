@@ -64,7 +64,7 @@ def router(store: Store, authenticator: Authenticator) -> APIRouter:
         reader = Reader(principal.org_id)
         pieces = unpacked(request, is_gzip(request))
         try:
-            written = await (_atomically if atomic == "true" else _as_it_streams)(store, reader, pieces)
+            written = await (_atomically if atomic == "true" else _as_it_streams)(store, reader, pieces, principal)
         except ClientDisconnect:
             return Response(status_code=400)  # nobody is there to read it
         RECORDS.labels("refused").inc(reader.refused_count)
@@ -80,7 +80,7 @@ def router(store: Store, authenticator: Authenticator) -> APIRouter:
     return routes
 
 
-async def _as_it_streams(store: Store, reader: Reader, pieces: AsyncIterator[bytes]) -> Written:
+async def _as_it_streams(store: Store, reader: Reader, pieces: AsyncIterator[bytes], by: Principal) -> Written:
     """Commit batch after batch; the next is read while one is written."""
     accepted = stale = 0
     writing: asyncio.Task[Written] | None = None
@@ -89,7 +89,7 @@ async def _as_it_streams(store: Store, reader: Reader, pieces: AsyncIterator[byt
             if writing is not None:
                 done = await writing
                 accepted, stale = accepted + done.accepted, stale + done.stale
-            writing = asyncio.create_task(store.write(records, reader.org_id))
+            writing = asyncio.create_task(store.write(records, reader.org_id, by))
     finally:
         if writing is not None:
             done = await writing
@@ -97,7 +97,7 @@ async def _as_it_streams(store: Store, reader: Reader, pieces: AsyncIterator[byt
     return Written(accepted, stale)
 
 
-async def _atomically(store: Store, reader: Reader, pieces: AsyncIterator[bytes]) -> Written:
+async def _atomically(store: Store, reader: Reader, pieces: AsyncIterator[bytes], by: Principal) -> Written:
     """Look at every line first, then write all in one transaction (which may have to run again, so the body is kept in a file)."""
     with tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES_MAX) as spool:
 
@@ -111,7 +111,7 @@ async def _atomically(store: Store, reader: Reader, pieces: AsyncIterator[bytes]
         if reader.refused_count:
             RECORDS.labels("refused").inc(reader.refused_count)
             raise _refused_together(reader)
-        return await store.write_together(lambda: _batches(Reader(reader.org_id), _pieces_of(spool)), reader.org_id)
+        return await store.write_together(lambda: _batches(Reader(reader.org_id), _pieces_of(spool)), reader.org_id, by)
 
 
 def _refused_together(reader: Reader) -> ApiError:

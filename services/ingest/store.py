@@ -46,16 +46,23 @@ class Store:
         self._pool, self._outbox = pool, outbox
         self._known: set[str] = set()
 
-    async def write(self, records: Sequence[Record], org_id: str = "") -> Written:
-        """Write one batch; a record that names no organisation is `org_id`'s. Raises UnknownOrganisation, TransientError."""
+    async def write(self, records: Sequence[Record], org_id: str = "", by: Principal | None = None) -> Written:
+        """Write one batch; a record that names no organisation is `org_id`'s. `by`: for the audit trail. Raises UnknownOrganisation, TransientError."""
 
         async def work(batch: Batch) -> Written:
             accepted = await batch.write(records, org_id)
-            return Written(accepted, len(records) - accepted)
+            return await self._noted(batch, by, Written(accepted, len(records) - accepted))
 
         return await self._persist(work, several=False)
 
-    async def write_together(self, batches: Batches, org_id: str = "") -> Written:
+    async def _noted(self, batch: Batch, by: Principal | None, written: Written) -> Written:
+        """In the audit trail, in the same transaction, where a key's records changed anything."""
+        if by is not None and written.accepted:
+            details = {"accepted": written.accepted, "stale": written.stale}
+            await self._outbox.add(batch.connection, [entry(by, "records.written", "records", details)])
+        return written
+
+    async def write_together(self, batches: Batches, org_id: str = "", by: Principal | None = None) -> Written:
         """Write all batches that `batches()` gives in one transaction; it is called again where the transaction has to run again."""
 
         async def work(batch: Batch) -> Written:
@@ -63,7 +70,7 @@ class Store:
             async for records in batches():
                 accepted += await batch.write(records, org_id)
                 total += len(records)
-            return Written(accepted, total - accepted)
+            return await self._noted(batch, by, Written(accepted, total - accepted))
 
         return await self._persist(work, several=True)
 
@@ -82,6 +89,7 @@ class Store:
 
     async def _persist(self, work: Callable[[Batch], Awaitable[Written]], several: bool) -> Written:
         written = await self.run(work, several)
+        self._outbox.wake()
         for outcome in ("accepted", "stale", "repeated"):
             RECORDS.labels(outcome).inc(getattr(written, outcome))
         return written

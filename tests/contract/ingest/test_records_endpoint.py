@@ -12,6 +12,8 @@ import httpx
 import pytest
 
 from services.ingest.body import UNPACKED_BYTES_MAX
+from shared.codec import decode
+from shared.messages import AuditEntry
 from tests.integration.ingest.room import Room, team
 from tests.unit.ingest.samples import SAMPLES, sample
 
@@ -163,3 +165,14 @@ async def test_writers_side_by_side_lose_nothing(room: Room) -> None:
     answers = [a.json() for a in await asyncio.gather(*[post(room, body) for body in bodies])]
     assert sum(a["accepted"] + a["stale"] for a in answers) == 1800
     assert set((await room.current("teams", "name")).values()) == {"5"}
+
+
+async def test_what_a_key_writes_is_noted_with_it(room: Room) -> None:
+    await post(room, ndjson(team("n1", "one"), team("n2", "two"), b"bad"))
+    await post(room, ndjson(team("n3", "three")), f"{URL}?atomic=true")
+    await post(room, ndjson(team("n4", "four"), b"bad"), f"{URL}?atomic=true")
+    rows = await room.admin.fetch("SELECT value FROM ingest.outbox WHERE topic = 'audit-entries' ORDER BY seq")
+    entries = [decode(row["value"]) for row in rows]
+    said = [(e.org_id, e.actor, e.action, json.loads(e.details)) for e in entries if isinstance(e, AuditEntry)]
+    actor = f"key:{room.keys['org_a'].split('_')[2]}"
+    assert said == [("org_a", actor, "records.written", {"accepted": count, "stale": 0}) for count in (2, 1)]
