@@ -28,6 +28,12 @@ class Victim:
 
     def __init__(self, organisation: Organisation) -> None:
         self.organisation, http = organisation, organisation.http
+        contacts = [
+            {"type": "contact", "id": f"{name}_{CANARY}", "data": {"name": CANARY, "created_at": "2026-03-01T00:00:00Z"}}
+            for name in ("contact", "gone")
+        ]
+        organisation.send("\n".join(map(json.dumps, contacts)).encode())
+        erased = http.delete(f"/v1/contacts/gone_{CANARY}").raise_for_status().json()  # before the export, which would be recalled
         organisation.send(
             json.dumps(
                 {
@@ -44,7 +50,7 @@ class Victim:
         http.patch("/v1/settings", json={"name": CANARY}).raise_for_status()
         self.ids = {
             "export_id": self.export["id"], "name": self.export["files"][0]["name"], "key_id": key["id"], "endpoint_id": hook["id"],
-            "delivery_id": test["delivery"]["id"], "lead_id": f"lead_{CANARY}",
+            "delivery_id": test["delivery"]["id"], "lead_id": f"lead_{CANARY}", "contact_id": f"contact_{CANARY}", "erasure_id": erased["id"],
         }  # fmt: skip
 
     def everything(self) -> dict[str, Any]:
