@@ -330,8 +330,8 @@ async def _http_exception(request: Request, error: HTTPException) -> Response:
 
 def _methods(request: Request) -> set[str]:
     """All that can be done with a path; the router tells of the first route alone, and each has one."""
-    found = (context for context in iter_route_contexts(request.app.routes) if context.path_regex.match(request.url.path))
-    return {method for context in found for method in context.methods or ()}
+    found = [context for context in iter_route_contexts(request.app.routes) if context.path_regex.match(request.url.path)]
+    return {method for context in found if context.path == found[0].path for method in context.methods or ()}
 
 
 async def _validation(_: Request, error: RequestValidationError) -> Response:

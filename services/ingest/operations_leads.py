@@ -112,7 +112,7 @@ SEARCH_LEADS = operation(
     })))},
     description="All words have to be found, each by its beginning; where that finds little, with one typing error in each. 1,000 leads are looked at, at most.",
     parameters=[
-        {**query("q", text(minLength=lead_search.TEXT_MIN, maxLength=lead_search.TEXT_MAX, pattern=r"^[!-~][ -~]*[!-~]$"), "What to look for."), "required": True},
+        {**query("q", text(minLength=lead_search.TEXT_MIN, maxLength=lead_search.TEXT_MAX), "What to look for."), "required": True},
         *PAGE_PARAMETERS,
     ],
 )  # fmt: skip
