@@ -181,6 +181,59 @@ class AuditEntry(Message):
     purpose: str = ""
 
 
+@dataclass(frozen=True)
+class LeadChanged(Message):
+    """ingest → lead_scoring: what is known of a lead, as of `facts_version`, and the rules to score it by.
+
+    `rules` is the setting `scoring` as JSON, null for the default model. The facts are those of shared/scoring/facts.py; one that no rule asks about is
+    null, so that no more of a person travels than is needed. `qualification_score` is decimal text, so that it stays exact.
+    """
+
+    org_id: str
+    lead_id: str
+    facts_version: int
+    model_version: int
+    rules: str | None = None
+    email_kind: str | None = None
+    phone: str | None = None
+    company: str | None = None
+    title: str | None = None
+    source: str | None = None
+    tags: list[str] | None = None
+    status: str | None = None
+    last_intent: str | None = None
+    custom_properties: str | None = None
+    conversation_count: int | None = None
+    visitor_message_count: int | None = None
+    agent_message_count: int | None = None
+    qualification_score: str | None = None
+    meeting_booked: bool | None = None
+    qualification_triggered: bool | None = None
+
+    def to_record(self) -> dict[str, Any]:
+        return vars(self)
+
+
+@dataclass(frozen=True)
+class Reason:
+    """A rule that gave points."""
+
+    rule: str
+    points: float
+
+
+@dataclass(frozen=True)
+class LeadScored(Message):
+    """lead_scoring → ingest: the score of a lead by the facts and rules of `facts_version`. The newest by it holds, in whatever order they come."""
+
+    org_id: str
+    lead_id: str
+    facts_version: int
+    model_version: int
+    score: int
+    reasons: list[Reason]
+
+
 MESSAGES: dict[str, type[Message]] = {
     cls.__name__: cls
     for cls in (
@@ -193,5 +246,7 @@ MESSAGES: dict[str, type[Message]] = {
         ExportPublished,
         PublishFailed,
         AuditEntry,
+        LeadChanged,
+        LeadScored,
     )
 }

@@ -18,6 +18,8 @@ EXPORT_ASSEMBLIES = "export-assemblies"
 EXPORT_FILES = "export-files"
 EXPORT_EVENTS = "export-events"
 AUDIT_ENTRIES = "audit-entries"
+LEAD_CHANGES = "lead-changes"
+LEAD_SCORES = "lead-scores"
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,7 @@ def apps() -> dict[str, FastAPI]:
     auth = Authenticator(ABSENT)
     settings = ExportRequestSettings(export_request_database_url="postgresql://-", secret_key="-" * 32, operator_token="-")
     return {
-        "ingest": ingest_http(ABSENT, ABSENT, auth),
+        "ingest": ingest_http(ABSENT, ABSENT, ABSENT, auth),
         "export_request": assemble_export_request(settings, ABSENT, ABSENT).http,
         "delivery": delivery_http(ABSENT, ABSENT, ABSENT, webhooks_router(ABSENT, ABSENT, auth, b""), auth, b"", "-"),
     }

@@ -16,7 +16,7 @@ LOOK_INTERVAL = "300ms"  # twice within the time that a service says of itself t
 # The first that matches answers; whatever matches none is export_request's.
 ROUTES: dict[str, tuple[str, ...]] = {
     "ingest": (
-        "/v1/records", "/v1/leads", "/v1/leads/*", "/v1/contacts", "/v1/contacts/*", "/v1/erasures", "/v1/erasures/*",
+        "/v1/records", "/v1/leads", "/v1/leads/*", "/v1/contacts", "/v1/contacts/*", "/v1/erasures", "/v1/erasures/*", "/v1/scoring",
     ),
     "delivery": (
         "/v1/exports/*/files/*", "/v1/exports/*/manifest", "/v1/downloads/*", "/v1/destinations", "/v1/destinations/*",

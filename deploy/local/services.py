@@ -12,7 +12,7 @@ from deploy.local.state import ROOT, SERVICES, State
 
 INSTANCES = {name: name for name in SERVICES if name != "formatter"} | {"formatter-1": "formatter", "formatter-2": "formatter"}
 # Second processes, set up and not started: `python -m deploy.local.stack start ingest-2` scales out, `stop` scales in; the gateway finds them.
-SPARES = {f"{name}-2": name for name in ("ingest", "export_request", "delivery")}
+SPARES = {f"{name}-2": name for name in ("ingest", "lead_scoring", "export_request", "delivery")}
 # What the caller's environment may say to services beside WAYBILL_*, which is passed on where the stack doesn't set it.
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "SSL_CERT_FILE")
 # Set by the stack, and each by the stack alone: someone who has sourced waybill.env must not hand its secrets to every service by that.
@@ -26,6 +26,7 @@ SECRETS = ("_DATABASE_URL", "_DATABASE_PASSWORD", "_KAFKA_USER", "_KAFKA_PASSWOR
 NEED_STORE = ("formatter", "delivery")
 # Everything here is on one machine, webhook receivers too.
 WEBHOOKS_STAY_HERE = {"WAYBILL_WEBHOOK_ALLOW_HTTP": "true", "WAYBILL_WEBHOOK_ALLOW_LOOPBACK": "true"}
+NO_DATABASE = ("lead_scoring",)  # what it needs comes with each message
 NEED_SECRET_KEY = ("export_request", "delivery")
 NEED_OPERATOR_TOKEN = ("export_request", "delivery")
 
@@ -67,11 +68,12 @@ def environment_of(instance: str, ports: Ports, secrets: Mapping[str, str], envi
         "PYTHONUNBUFFERED": "1",
         "WAYBILL_INSTANCE": instance,
         "WAYBILL_KAFKA": ports.address("kafka"),
-        f"WAYBILL_{service.upper()}_DATABASE_URL": postgres.url(ports, f"waybill_{service}", secrets[f"{service}_password"]),
         f"WAYBILL_{service.upper()}_HTTP": ports.address(instance),
         "WAYBILL_PUBLIC_URL": f"http://{ports.address('gateway')}",
         "WAYBILL_SFTP": ports.address("sftp"),
     }
+    if service not in NO_DATABASE:
+        own[f"WAYBILL_{service.upper()}_DATABASE_URL"] = postgres.url(ports, f"waybill_{service}", secrets[f"{service}_password"])
     if service in NEED_STORE:
         own |= store(ports, secrets, environment)
     if service in NEED_SECRET_KEY:

@@ -114,7 +114,8 @@ GET_SETTINGS = operation("Look at the settings", "Organisation", {200: answer("T
 PATCH_SETTINGS = operation(
     "Change settings", "Organisation", {200: answer("The settings as they are now.", SETTINGS, headers=_ETAG)}, body=body(SETTINGS_CHANGES, {"timezone": "Europe/Brussels"}),
     parameters=[header("If-Match", text(pattern=r'^(\*|"[!#-~]*")$'), "The settings' ETag as you know it: 412 where it is another one now.")], errors=[412],
-    description="Fields that aren't given stay as they are, null brings a default back. Exports that were accepted keep the settings of then.",
+    description="Fields that aren't given stay as they are, null brings a default back. Exports that were accepted keep the settings of then. "
+    "Other rules of scoring score every lead again, in the background: `GET /v1/scoring` says how far that is.",
 )  # fmt: skip
 
 

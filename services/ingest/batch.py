@@ -121,6 +121,8 @@ class Batch:
             await execute(sql.end_versions, org_id, ended)
             if sql.kind.name == "lead":
                 await execute(statement("forget_leads"), org_id, ended)
+                await execute(statement("end_scores"), org_id, ended)
+                await execute(statement("forget_facts"), org_id, ended)
         if buried := [f for f in finals if f.life == "erased" or (f.life == "gone" and f.version is not None)]:
             columns = [f.id for f in buried], [f.version for f in buried], [f.life == "erased" for f in buried]
             await execute(sql.add_tombstones, org_id, *columns)
@@ -147,8 +149,10 @@ class Batch:
             )
             if of
         ]  # fmt: skip
-        for name in ("erase_scores", "forget_leads", "erase_answers"):
+        for name in ("erase_scores", "forget_facts", "forget_leads", "erase_answers"):
             await self.connection.execute(statement(name), org_id, leads)
+        if conversations:
+            await self.connection.execute(statement("touch_conversations"), org_id, conversations)
         erasure_id = new_id("era")
         first = min((int(xid) for xid in oldest if xid is not None), default=None)
         await self.connection.execute(statement("note_erasure"), org_id, erasure_id, kind, None if first is None else str(first))

@@ -1,5 +1,6 @@
 -- What ingest asks of PostgreSQL. {table}, {staging}, {columns} and {type} are filled in for each record type by statements.py from
--- core/rows.py; to run one in psql, write the type's own (messages, staging_messages, conversation_id, created_at, …).
+-- core/rows.py; to run one in psql, write the type's own (messages, staging_messages, conversation_id, created_at, …). {touched} and
+-- {touched_by_end} are note_touches and note_touches_of_ended, filled in from core/touches.py, for the types that a lead's score follows from; else nothing.
 
 -- name: enter_shared
 -- For the rest of the transaction: whose rows it sees, and that it may write records of a type. Writers that only add and replace share a type …
@@ -51,16 +52,34 @@ WITH put AS (
     ON CONFLICT (org_id, id) DO UPDATE SET version = coalesce(excluded.version, h.version), added = pg_current_xact_id(), {assignments}
     WHERE (h.version IS NULL OR excluded.version IS NULL OR excluded.version > h.version)
       AND (h.version, {held_columns}) IS DISTINCT FROM (coalesce(excluded.version, h.version), {new_columns})
-    RETURNING old.org_id, old.id, old.version, old.added, {old_columns}, new.version AS put_version
+    RETURNING old.org_id, old.id, old.version, old.added, {old_columns}, new.version AS put_version{put_touching}
 ), kept AS (
     INSERT INTO ingest.{table}_ended (org_id, id, version, added, ended, {columns})
     SELECT org_id, id, version, added, pg_current_xact_id(), {columns} FROM put WHERE id IS NOT NULL AND added <> pg_current_xact_id()
-)
+){touched}
 SELECT count(*) FROM put WHERE put_version IS DISTINCT FROM version;
+
+-- name: note_touches
+-- Part of put_versions. The leads (or the conversations that may lead to one) whose score may be another now; a change of what it doesn't follow from notes nothing.
+, touched AS (
+    INSERT INTO ingest.lead_touches (org_id, through, ids)
+    SELECT $1::text, '{through}', array_agg(key) FROM (
+        SELECT key, row_number() OVER () / 100 AS part FROM (
+            SELECT put_{key} AS key FROM put WHERE ({touching}) IS DISTINCT FROM ({put_touching}) AND {put_counts}
+            UNION
+            SELECT {key} FROM put WHERE id IS NOT NULL AND ({touching}) IS DISTINCT FROM ({put_touching}) AND {counts}) k
+        WHERE key IS NOT NULL) p
+    GROUP BY part)
+
+-- name: note_touches_of_ended
+-- Part of end_versions.
+, touched AS (
+    INSERT INTO ingest.lead_touches (org_id, through, ids)
+    SELECT $1::text, '{through}', array_agg(DISTINCT {key}) FROM gone WHERE {key} IS NOT NULL AND {counts} HAVING count(*) > 0)
 
 -- name: end_versions!
 -- Deleted: nothing takes its place. A version that this very transaction added leaves nothing.
-WITH gone AS (DELETE FROM ingest.{table}_current WHERE org_id = $1 AND id = ANY ($2::text[]) RETURNING org_id, id, version, added, {columns})
+WITH gone AS (DELETE FROM ingest.{table}_current WHERE org_id = $1 AND id = ANY ($2::text[]) RETURNING org_id, id, version, added, {columns}){touched_by_end}
 INSERT INTO ingest.{table}_ended (org_id, id, version, added, ended, {columns})
 SELECT org_id, id, version, added, pg_current_xact_id(), {columns} FROM gone WHERE added <> pg_current_xact_id();
 
@@ -136,6 +155,22 @@ DELETE FROM ingest.lead_lookup WHERE org_id = $1 AND id = ANY ($2::text[]);
 -- name: erase_answers!
 -- What the Leads API answered of them; that the keys were used is remembered.
 UPDATE ingest.idempotency_keys SET body_sha256 = NULL, lead_id = NULL, answer = NULL, etag = NULL WHERE org_id = $1 AND lead_id = ANY ($2::text[]);
+
+-- name: end_scores!
+-- A deleted lead has no score any more; should it come again, it has none yet.
+WITH gone AS (
+    DELETE FROM ingest.lead_scores_current WHERE org_id = $1 AND id = ANY ($2::text[])
+    RETURNING org_id, id, version, added, score, reasons, model_version, scored_at)
+INSERT INTO ingest.lead_scores_ended (org_id, id, version, added, ended, score, reasons, model_version, scored_at)
+SELECT org_id, id, version, added, pg_current_xact_id(), score, reasons, model_version, scored_at FROM gone WHERE added <> pg_current_xact_id();
+
+-- name: touch_conversations!
+-- What was said in them has gone: a lead of theirs that stays has other facts now.
+INSERT INTO ingest.lead_touches (org_id, through, ids) VALUES ($1, 'conversation', $2::text[]);
+
+-- name: forget_facts!
+-- With it goes what is still under way of the lead's scores.
+DELETE FROM ingest.lead_facts WHERE org_id = $1 AND id = ANY ($2::text[]);
 
 -- name: add_tombstones!
 INSERT INTO ingest.tombstones (org_id, type, id, version, erased)

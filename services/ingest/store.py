@@ -40,10 +40,10 @@ async def prepare(connection: Connection) -> None:
 
 
 class Store:
-    """The data's only writer. `pool` has connections that went through `prepare`."""
+    """The data's only writer. `pool` has connections that went through `prepare`; `on_written` is called after each commit."""
 
-    def __init__(self, pool: asyncpg.Pool, outbox: Outbox) -> None:
-        self._pool, self._outbox = pool, outbox
+    def __init__(self, pool: asyncpg.Pool, outbox: Outbox, on_written: Callable[[], None] = lambda: None) -> None:
+        self._pool, self._outbox, self._on_written = pool, outbox, on_written
         self._known: set[str] = set()
 
     async def write(self, records: Sequence[Record], org_id: str = "", by: Principal | None = None) -> Written:
@@ -111,7 +111,6 @@ class Store:
                         batch = Batch(connection, self._known, alone, several)
                         result = await work(batch)
                         await self._note_erasures(batch, principal)
-                        return result
             except MustBeAlone:
                 alone = True
             except Exception as error:
@@ -119,4 +118,7 @@ class Store:
                     raise
                 alone = True
                 RUNS_AGAIN.inc()
+            else:
+                self._on_written()
+                return result
         raise TransientError("PostgreSQL: other writers were in the way every time", "PostgreSQL")

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-from tests.bench import audit, exports, ingest, memory, report, scale, small, walk, webhooks
+from tests.bench import audit, exports, ingest, memory, report, scale, scores, small, walk, webhooks
 from tests.bench.context import Context
 from tests.bench.paths import HOME, OUT, PEERS_PYTHON, ROOT
 from tests.bench.stack import BenchError, Stack
@@ -22,10 +22,11 @@ MEASUREMENTS: dict[str, Callable[[Context], report.Section]] = {
     "walk": walk.walk,
     "webhooks": webhooks.webhooks,
     "audit": audit.append,
+    "scores": scores.scores,
     "ingest": ingest.ingest,
     "flatness": ingest.flatness,
 }
-WITHOUT_PEERS = {"small", "memory", "scale", "walk", "webhooks", "audit"}
+WITHOUT_PEERS = {"small", "scores", "memory", "scale", "walk", "webhooks", "audit"}
 FULL_ROWS, FULL_RECORDS = 3_000_000, 1_000_000
 
 

@@ -17,7 +17,7 @@ from tests.bench.paths import ROOT, STATE, STORE
 from tests.bench.processes import Processes
 
 PORT_BASE = "27800"
-SERVICES = ["ingest", "export_request", "formatter-1", "formatter-2", "delivery"]
+SERVICES = ["ingest", "lead_scoring", "export_request", "formatter-1", "formatter-2", "delivery"]
 DIRECTORY_STORE = f"file://{STORE}"
 
 

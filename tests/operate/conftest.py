@@ -31,7 +31,7 @@ Process = subprocess.Popen[bytes]
 LARGE_ROWS = 6000
 START_SECONDS = 120  # of a process, on a machine that has more to do
 LARGE = {"dataset": "messages", "format": "jsonl", "from": "2026-03-01", "to": "2026-04-01"}
-SERVICES = ("ingest", "export_request", "formatter-1", "formatter-2", "delivery")
+SERVICES = ("ingest", "lead_scoring", "export_request", "formatter-1", "formatter-2", "delivery")
 
 
 def until(found: Callable[[], T], seconds: float = 30) -> T:

@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from services.ingest.app import create_http
 from services.ingest.core.records import Record, decode
 from services.ingest.leads import Leads
+from services.ingest.scores.keeping import Scores
 from services.ingest.store import Store, prepare
 from shared.clock import utc_now
 from shared.database import create_pool
@@ -77,7 +78,7 @@ async def open_room(database: Database) -> AsyncIterator[Room]:
     auth = Authenticator(keys_pool)
     outbox = Outbox(pool, cast(Any, None), "ingest")  # nothing relays here: what is to be published stays in the table
     store = Store(pool, outbox)
-    api = create_http(store, Leads(store, pool, outbox, utc_now), auth)
+    api = create_http(store, Leads(store, pool, outbox, utc_now), Scores(pool), auth)
     try:
         yield Room(pool, admin, store, api, keys)
     finally:
