@@ -179,12 +179,22 @@ SELECT * FROM exports.exports WHERE status = 'completed' AND expires_at <= :now 
 
 -- name: to_recall()
 -- Across tenants. Exports that may hold a person who was erased: their instant saw a version that the erasure took away, or may have. Those that began
--- after it see nothing of the person.
-SELECT * FROM exports.exports e
-WHERE status IN ('accepted', 'planning', 'formatting', 'assembling', 'publishing', 'completed') AND deleted_at IS NULL
-  AND EXISTS (SELECT FROM ingest.erasures r WHERE r.org_id = e.org_id AND r.erased_in >= pg_snapshot_xmin(e.snapshot::pg_snapshot)
-              AND NOT pg_visible_in_snapshot(r.erased_in, e.snapshot::pg_snapshot) AND r.oldest < pg_snapshot_xmax(e.snapshot::pg_snapshot))
-ORDER BY created_at LIMIT 100 FOR UPDATE OF e SKIP LOCKED;
+-- after it see nothing of the person. With each the erasures (`erasures`) whose instant it is from before.
+SELECT e.*, r.erasures FROM exports.exports e CROSS JOIN LATERAL (
+    SELECT array_agg(w.id) AS erasures FROM ingest.erasures w WHERE w.watched AND w.org_id = e.org_id AND w.erased_in >= pg_snapshot_xmin(e.snapshot::pg_snapshot)
+        AND NOT pg_visible_in_snapshot(w.erased_in, e.snapshot::pg_snapshot) AND w.oldest < pg_snapshot_xmax(e.snapshot::pg_snapshot)) r
+WHERE e.org_id = ANY (ARRAY(SELECT DISTINCT w.org_id FROM ingest.erasures w WHERE w.watched)) AND r.erasures IS NOT NULL
+  AND e.status IN ('accepted', 'planning', 'formatting', 'assembling', 'publishing', 'completed') AND e.deleted_at IS NULL
+ORDER BY e.created_at LIMIT 100 FOR UPDATE OF e SKIP LOCKED;
+
+-- name: add_recalls(org_id, erasures, export_id, ended_as, files, now)!
+-- Across tenants. Erasures from before they had an id can't be asked for.
+INSERT INTO exports.recalls (org_id, erasure_id, export_id, ended_as, files, recalled_at)
+SELECT :org_id, id, :export_id, :ended_as, :files, :now FROM unnest(:erasures::text[]) id WHERE id IS NOT NULL ON CONFLICT DO NOTHING;
+
+-- name: watched_no_longer(seconds)!
+-- Across tenants. No export is accepted any more at an instant from before these.
+UPDATE ingest.erasures SET watched = false WHERE watched AND erased_at < now() - make_interval(secs => :seconds);
 
 -- name: stalled(before)
 -- Across tenants. Running exports with work out and nothing heard of it for long; one that waits for its turn isn't stalled.

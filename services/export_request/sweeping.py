@@ -1,6 +1,7 @@
 """What time alone brings about: completed exports expire, stalled ones fail, those that hold an erased person end, old claims and keys are forgotten."""
 
 import asyncio
+import json
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -8,7 +9,7 @@ from datetime import datetime, timedelta
 import asyncpg
 import structlog
 
-from services.export_request.core.life import Expired, Failed, Happening, Status
+from services.export_request.core.life import Expired, Failed, Happening, Status, Told
 from services.export_request.effects import Effects, Row
 from services.export_request.queries import load, rows
 from services.export_request.settings import Settings
@@ -20,6 +21,7 @@ from shared.outbox import Outbox
 
 log = structlog.get_logger()
 PRUNE_SECONDS = 3600.0
+ERASURE_SECONDS = 600.0  # longer than an erasure's transaction and one that accepts an export can last, one after the other
 
 
 class Sweeper:
@@ -49,21 +51,37 @@ class Sweeper:
         async with across_tenants(self._pool) as connection:
             for row in await rows(self._queries.to_expire(connection, now=now)):
                 await self._apply(connection, row, Expired(), now)
-            for row in await rows(self._queries.to_recall(connection)):
-                log.info("recalled", export_id=row["id"], status=row["status"])
-                erased = Failed("erased", "A person was erased whom this export could hold. Ask for a new one.")
-                await self._apply(connection, row, Expired() if row["status"] == Status.completed else erased, now)
+            await self._recall(connection, now)
             silent = timedelta(seconds=self._settings.stalled_seconds)
             for row in await rows(self._queries.stalled(connection, before=now - silent)):
                 log.error("stalled", export_id=row["id"], status=row["status"])
                 stalled = Failed("stalled", f"Nothing was heard of this export for {int(silent.total_seconds())} seconds.")
                 await self._apply(connection, row, stalled, now)
 
-    async def _apply(self, connection: Connection, row: Row, happening: Happening, now: datetime) -> None:
+    async def _recall(self, connection: Connection, now: datetime) -> None:
+        """End what may hold an erased person, delete its files, tell subscribers, and list it with the erasure."""
+        for row in await rows(self._queries.to_recall(connection)):
+            log.info("recalled", export_id=row["id"], status=row["status"])
+            erased = Failed("erased", "A person was erased whom this export could hold. Ask for a new one.")
+            await self._apply(connection, row, Expired() if row["status"] == Status.completed else erased, now, Told.recalled)
+            files = [file["name"] for file in json.loads(row["files"])]
+            await self._queries.add_recalls(
+                connection,
+                org_id=row["org_id"],
+                erasures=row["erasures"],
+                export_id=row["id"],
+                ended_as=row["status"],
+                files=json.dumps(files),
+                now=now,
+            )
+        await self._queries.watched_no_longer(connection, seconds=ERASURE_SECONDS)
+
+    async def _apply(self, connection: Connection, row: Row, happening: Happening, now: datetime, *told: Told) -> None:
+        """`told`: events beside those of the step itself."""
         with span("sweep", {"traceparent": row["traceparent"]}):
             outcome = await self._effects.apply(connection, row, happening, now)
             if outcome is not None:
-                await self._outbox.add(connection, outcome.messages)
+                await self._outbox.add(connection, [*outcome.messages, *(self._effects.event(t, outcome.row, now) for t in told)])
         self._outbox.wake()
 
     async def prune(self) -> None:

@@ -1,6 +1,7 @@
 """Leads over HTTP: written through the same versioned rows as records, read one by one and in pages."""
 
 import hashlib
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -130,7 +131,8 @@ class Leads:
             row = await connection.fetchrow(statement("erasure"), org_id, erasure_id)
         if row is None:
             raise not_found("The erasure")
-        return to_json({"id": row["id"], "kind": row["kind"], "status": "completed", "erased_at": instant(row["erased_at"])})
+        shown = {"id": row["id"], "kind": row["kind"], "status": "completed", "erased_at": instant(row["erased_at"])}
+        return to_json({**shown, "exports": json.loads(row["exports"])})
 
     async def _take_email(self, connection: Connection, org_id: str, email: str, except_id: str) -> None:
         """Raises ApiError 409 where a lead has the address; else nobody else gets it until the transaction ends."""

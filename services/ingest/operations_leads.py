@@ -136,9 +136,19 @@ PATCH_LEAD = operation(
     body=body(LEAD_CHANGES, {"status": "qualified", "tags": ["inbound", "startup", "hot-lead"]}),
     errors=[409, 412],
 )  # fmt: skip
-_ERASURE_EXAMPLE = {"id": "era_01HQ3VXK9BWMN4F6T2P8R5GYSC", "kind": "lead", "status": "completed", "erased_at": "2026-04-05T11:42:00.000Z"}
+_ERASURE_EXAMPLE = {"id": "era_01HQ3VXK9BWMN4F6T2P8R5GYSC", "kind": "lead", "status": "completed", "erased_at": "2026-04-05T11:42:00.000Z",
+                    "exports": [{"export_id": "exp_01KBX9ZJ5V8Q3M2N7R4T6W0Y1A", "was": "completed", "files": ["leads_exp_01KBX9ZJ5V8Q3M2N7R4T6W0Y1A.csv"],
+                                 "recalled_at": "2026-04-05T11:42:01.000Z"}]}  # fmt: skip
+_RECALLED = shown({
+    "export_id": text(), "was": text("Its status before: `completed`, or that of one that was running."), "files": listed(text(), description="What it had published; deleted."),
+    "recalled_at": INSTANT,
+})  # fmt: skip
 ERASURE = Component("Erasure", shown(
-    {"id": text(), "kind": one_of(["lead", "contact"]), "status": one_of(["completed"]), "erased_at": INSTANT}, examples=[_ERASURE_EXAMPLE],
+    {
+        "id": text(), "kind": one_of(["lead", "contact"]), "status": one_of(["completed"]), "erased_at": INSTANT,
+        "exports": listed(_RECALLED, description="Exports that may have held the person, within seconds."),
+    },
+    examples=[_ERASURE_EXAMPLE],
 ))  # fmt: skip
 _ERASED = {202: answer("Done; what is told of it says nothing of the person.", ERASURE, headers=LOCATION)}
 _ERASES = (

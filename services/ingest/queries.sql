@@ -127,7 +127,12 @@ WITH emptied AS (
 INSERT INTO ingest.erasures (org_id, id, kind, oldest) VALUES ($1, $2, $3, coalesce($4::text::xid8, pg_current_xact_id()));
 
 -- name: erasure
-SELECT id, kind, erased_at FROM ingest.erasures WHERE org_id = $1 AND id = $2;
+SELECT e.id, e.kind, e.erased_at, coalesce(r.exports, '[]') AS exports
+FROM ingest.erasures e LEFT JOIN LATERAL (
+    SELECT json_agg(json_build_object('export_id', export_id, 'was', ended_as, 'files', files,
+                                      'recalled_at', to_char(recalled_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')) ORDER BY export_id) AS exports
+    FROM exports.recalls WHERE org_id = e.org_id AND erasure_id = e.id) r ON true
+WHERE e.org_id = $1 AND e.id = $2;
 
 -- name: is_known$
 -- Whether anything is held of an id that was not erased: versions, or that it was deleted.

@@ -25,6 +25,7 @@ WHO = {
     "GET /v1/exports": "exports:read", "GET /v1/exports/{export_id}": "exports:read", "GET /v1/exports/{export_id}/events": "exports:read",
     "GET /v1/exports/{export_id}/manifest": "exports:read", "GET /v1/datasets": "exports:read",
     "GET /v1/exports/{export_id}/files/{name}": "exports:download", "GET /v1/downloads/{token}": NOBODY,
+    "GET /v1/leads/{lead_id}/score": "leads:read", "GET /v1/scoring": "leads:read",
     "/v1/export/": "admin",
     "GET /v1/settings": ANY_KEY, "PATCH /v1/settings": "settings:write",
     "POST /v1/api-keys": "admin", "GET /v1/api-keys": "admin", "DELETE /v1/api-keys/{key_id}": "admin", "POST /v1/api-keys/{key_id}/rotate": "admin",

@@ -34,6 +34,7 @@ class Told(StrEnum):
     failed = "failed"
     cancelled = "cancelled"
     expired = "expired"
+    recalled = "recalled"  # beside `failed` or `expired`: a person was erased whom it could hold
 
 
 class Discard(StrEnum):

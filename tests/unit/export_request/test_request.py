@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.export_request.core.request import LATER, Organisation, body_sha256, resolve
@@ -139,6 +139,7 @@ fields = st.sampled_from(
 
 
 @given(st.dictionaries(fields, json_values, max_size=6))
+@settings(suppress_health_check=[HealthCheck.too_slow])  # of a machine that does much else
 def test_no_body_ever_fails_in_another_way(changes: dict[str, Any]) -> None:
     try:
         resolve({"dataset": "leads", **changes}, ACME)
