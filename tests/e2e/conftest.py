@@ -58,6 +58,15 @@ class Organisation:
         answer: dict[str, Any] = response.json()
         return answer
 
+    def settled(self, scores: dict[str, int]) -> None:
+        """Returns once lead_scoring has given these leads these scores."""
+        deadline = time.monotonic() + WAIT_SECONDS
+        got: dict[str, Any] = {}
+        while got != scores:
+            assert time.monotonic() < deadline, {lead: (score, scores[lead]) for lead, score in got.items() if score != scores[lead]}
+            time.sleep(0.1)
+            got = {lead: self.http.get(f"/v1/leads/{lead}/score").raise_for_status().json()["score"] for lead in scores}
+
 
 def new_organisation(stack: Stack, name: str = "Synaptiq") -> Organisation:
     response = httpx.post(

@@ -66,11 +66,16 @@ CONVERSATION = ["conv_1", "Web chat", "Website", "Our site", "ct_1", "'+32470", 
 URL = "https://app.example/c/1"
 
 
+# business_email 8, phone_given 4, company_given 4, qualification 41 (half of 82), engagement 1; business_email 8
+SCORES = {"lead_1": 58, "lead_2": 8}
+
+
 @pytest.fixture(scope="module")
 def world(organisation: Organisation) -> Organisation:
     assert organisation.http.patch("/v1/settings", json=SETTINGS).status_code == 200
     answer = organisation.send("\n".join(json.dumps(r) for r in RECORDS).encode())
     assert answer["accepted"] == len(RECORDS), answer
+    organisation.settled(SCORES)
     return organisation
 
 
@@ -120,9 +125,9 @@ def test_leads_as_csv(world: Organisation) -> None:
     assert rows(world, dataset="leads") == [
         ["id", "email", "name", "phone", "company", "status", "score", "source_url", "created_at", "last_activity_at", "tags", "assigned_to",
          "custom_size", "custom_budget", "custom_vip"],
-        ["lead_1", "jane@acme.example", "Jane Smith", "'+1-555", "'=Acme", "qualified", "0", "https://x.example/?a=1,2", "2026-03-15T09:22:41Z",
+        ["lead_1", "jane@acme.example", "Jane Smith", "'+1-555", "'=Acme", "qualified", "58", "https://x.example/?a=1,2", "2026-03-15T09:22:41Z",
          "2026-03-18T14:05:12Z", "webinar,enterprise", "alex@us.example", "50", "100000", "true"],
-        ["lead_2", "bob@b.example", "", "", "", "new", "0", "", "2026-03-16T00:00:00Z", "", "", "agent_gone", "", "", ""],
+        ["lead_2", "bob@b.example", "", "", "", "new", "8", "", "2026-03-16T00:00:00Z", "", "", "agent_gone", "", "", ""],
     ]  # fmt: skip
 
 
@@ -130,7 +135,7 @@ def test_leads_as_json(world: Organisation) -> None:
     first, second = json.loads(world.download(world.completed({"dataset": "leads", "format": "json"})))
     assert first["custom_properties"] == {"budget": 100000, "other": None, "size": "50", "vip": True}
     assert first["conversations"] == [{"id": "conv_1", "started_at": "2026-03-29T00:59:59Z", "message_count": 4}]
-    assert (first["tags"], first["score"], first["assigned_to"]) == (["webinar", "enterprise"], 0, "alex@us.example")
+    assert (first["tags"], first["score"], first["assigned_to"]) == (["webinar", "enterprise"], 58, "alex@us.example")
     assert (second["custom_properties"], second["conversations"], second["tags"]) == (None, [], None)
 
 
@@ -176,8 +181,9 @@ def test_conversations_as_a_transcript(world: Organisation) -> None:
         ({"created_after": "2026-03-16T00:00:00Z"}, []),
         ({"created_before": "2026-03-16T00:00:00Z"}, ["lead_1"]),
         ({"q": "SMITH"}, ["lead_1"]),
-        ({"score_max": 0}, ["lead_1", "lead_2"]),
-        ({"score_min": 1}, []),
+        ({"score_max": 8}, ["lead_2"]),
+        ({"score_min": 8}, ["lead_1", "lead_2"]),
+        ({"score_min": 59}, []),
         ({"ids": ["lead_2"], "status": "qualified"}, ["lead_2"]),
     ],
 )

@@ -5,12 +5,10 @@ import hashlib
 import json
 from typing import Any
 
-import psycopg
 import pytest
 import zstandard
 
 from shared.datasets import registry
-from tests.conftest import Stack
 from tests.e2e.conftest import EXAMPLES, Organisation
 
 CASES = json.loads((EXAMPLES / "cases.json").read_text("utf-8"))
@@ -18,14 +16,9 @@ HERE = [c for c in CASES["cases"] if c["request"]["dataset"] in registry.names()
 
 
 @pytest.fixture(scope="module")
-def scored(stack: Stack, sample: Organisation) -> Organisation:
-    """The example organisation, whose leads have the example's scores as lead_scoring gives them."""
-    with psycopg.connect(stack.database_url) as connection:
-        for lead, score in CASES["scores"].items():
-            connection.execute(
-                "INSERT INTO ingest.lead_scores (org_id, id, score, reasons, model_version) VALUES (%s, %s, %s, '[]', 1)",
-                (sample.org_id, lead, score),
-            )
+def scored(sample: Organisation) -> Organisation:
+    """The example organisation, once its leads have the example's scores."""
+    sample.settled(CASES["scores"])
     return sample
 
 
