@@ -93,10 +93,16 @@ def decode(data: bytes) -> Message:
     return typing.cast(Message, _build(MESSAGES[name], record))
 
 
-def _build(cls: type[Any], record: Any) -> Any:
+def _build(cls: Any, record: Any) -> Any:
     """`record` as the dataclass `cls`, nested dataclasses in lists too."""
+    return cls(**{name: record[name] if plain else _value(hint, record[name]) for name, hint, plain in _fields(cls)})
+
+
+@functools.cache
+def _fields(cls: type[Any]) -> tuple[tuple[str, Any, bool], ...]:
+    """Name and type of each field, and whether it is taken as Avro gives it; worked out once, as it takes longer than the rest of a message."""
     hints = typing.get_type_hints(cls)
-    return cls(**{f.name: _value(hints[f.name], record[f.name]) for f in dataclasses.fields(cls)})
+    return tuple((f.name, hints[f.name], typing.get_origin(hints[f.name]) is not list) for f in dataclasses.fields(cls))
 
 
 def _value(hint: Any, value: Any) -> Any:
@@ -104,5 +110,5 @@ def _value(hint: Any, value: Any) -> Any:
     if origin in (types.UnionType, typing.Union) or value is None:
         return value
     if origin is list and dataclasses.is_dataclass(item := typing.get_args(hint)[0]):
-        return [_build(typing.cast(type[Any], item), each) for each in value]
+        return [_build(item, each) for each in value]
     return value
