@@ -176,7 +176,7 @@ def own(collector: Collector) -> Iterator[Own]:
     state = State(ROOT / ".local-operate")
     keep = os.environ.get("WAYBILL_OPERATE_KEEP")
     start = int(os.environ.get("WAYBILL_PORT_BASE") or 28000) + 25
-    environment = _environment(int(keep or free_base(start, last=start + 4000)), collector.url)
+    environment = _environment(int(keep or free_base(start)), collector.url)
     with patch.dict(os.environ, environment, clear=True):
         door = StoreDoor(resolve(os.environ)["s3"])
         doors = {name: {"s3": Door(door.port, door.target)} for name in ("formatter-1", "formatter-2", "delivery", "delivery-2")}
