@@ -24,7 +24,7 @@ from shared.http import Authenticator, create_api
 from shared.observability import configure
 from shared.outbox import Outbox
 from shared.runtime import Service, create_broker, create_producer, kafka_check
-from shared.topics import LEAD_SCORES, RECORDS
+from shared.topics import LEAD_SCORES, RECORDS, group_of
 
 SCORES_AT_ONCE = 1000
 
@@ -64,7 +64,7 @@ async def build() -> Service:
     for lane in lanes:
         subscribe_records(broker, lane, settings.ingest_records_max, service.fail, settings.kafka_session_seconds)
     subscribe_batches(
-        broker, LEAD_SCORES, "waybill-ingest-scores", scores.take, service.dead_letters(settings), service.fail, SCORES_AT_ONCE,
+        broker, LEAD_SCORES, group_of(LEAD_SCORES, "ingest"), scores.take, service.dead_letters(settings), service.fail, SCORES_AT_ONCE,
         settings.kafka_session_seconds,
     )  # fmt: skip
     service.loops = [outbox.run, outbox.watch, publisher.run, publisher.watch, Rescorer(pool, publisher).run]

@@ -6,7 +6,7 @@ from shared.batches import subscribe_batches
 from shared.http import create_api
 from shared.observability import configure
 from shared.runtime import Service, create_broker, create_producer, kafka_check
-from shared.topics import LEAD_CHANGES
+from shared.topics import LEAD_CHANGES, group_of
 
 NAME = "lead-scoring"
 
@@ -18,7 +18,7 @@ async def build() -> Service:
     broker = create_broker(settings.brokers, f"waybill-{NAME}")
     service = Service(NAME, create_api("Waybill lead scoring"), settings.lead_scoring_http, broker, producer)
     subscribe_batches(
-        broker, LEAD_CHANGES, f"waybill-{NAME}", Scorer(producer), service.dead_letters(settings), service.fail,
+        broker, LEAD_CHANGES, group_of(LEAD_CHANGES, "lead_scoring"), Scorer(producer), service.dead_letters(settings), service.fail,
         settings.lead_scoring_messages_max, settings.kafka_session_seconds,
     )  # fmt: skip
     service.checks = {"kafka": kafka_check(producer)}

@@ -17,7 +17,10 @@ def test_a_service_reads_and_writes_its_own_topics() -> None:
     assert of("waybill_formatter", "write") == {"export-parts", "export-chunks-dlq"}
     assert of("waybill_formatter", "read") == {"export-chunks", "export-chunks-express"}
     assert of("waybill_formatter", "read", Kind.group) == {"formatter-bulk", "formatter-express"}
-    assert (of("waybill_ingest", "write"), of("waybill_ingest", "read")) == ({"records-dlq", "audit-entries"}, {"records"})
+    assert of("waybill_ingest", "write") == {"records-dlq", "audit-entries", "lead-changes", "lead-scores-dlq"}
+    assert of("waybill_ingest", "read") == {"records", "lead-scores"}
+    assert of("waybill_lead_scoring", "write") == {"lead-scores", "lead-changes-dlq"}
+    assert of("waybill_lead_scoring", "read", Kind.group) == {"waybill-lead-scoring"}
     assert of("waybill_delivery", "read") == {"export-assemblies", "export-events"}
 
 
@@ -62,5 +65,5 @@ def test_ours_are_taken_away_and_others_rights_are_not() -> None:
 def test_a_role_may_have_another_principal() -> None:
     who = principals(TOPICS, {"ingest": "User:CN=ingest,O=Acme"})
     assert Right("User:CN=ingest,O=Acme", Kind.topic, "records", "read") in wanted(TOPICS, who)
-    with pytest.raises(ValueError, match="'ingset' is none of delivery, export_request, formatter, ingest, operators"):
+    with pytest.raises(ValueError, match="'ingset' is none of delivery, export_request, formatter, ingest, lead_scoring, operators"):
         principals(TOPICS, {"ingset": "User:x"})
