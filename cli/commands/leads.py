@@ -58,6 +58,16 @@ def get(run: Run, lead_id: LeadId) -> None:
         show_lead(run.out, api.json("GET", path_of(lead_id)))
 
 
+@command(app, "score", "waybill leads score lead_01JQ…")
+def score(run: Run, lead_id: LeadId) -> None:
+    """Shows a lead's score, and what gave the points."""
+    from cli.api import api as connect
+    from cli.leads.showing import path_of, show_score
+
+    with connect(run) as api:
+        show_score(run.out, api.json("GET", f"{path_of(lead_id)}/score"))
+
+
 @command(app, "search", "waybill leads search 'sarah acme'")
 def search(
     run: Run,

@@ -49,6 +49,23 @@ def show_lead(out: Output, lead: Row) -> None:
     out.fields([*plain, ("tags", ", ".join(map(str, lead.get("tags") or []))), *fields])
 
 
+def show_score(out: Output, score: Row) -> None:
+    if out.json_mode:
+        out.document(score)
+        return
+    out.fields(
+        [
+            ("lead", score.get("leadId")),
+            ("score", score.get("score")),
+            ("model version", score.get("modelVersion")),
+            ("scored at", score.get("scoredAt")),
+        ]
+    )
+    out.table(
+        ["rule", "points"], [[reason.get("rule"), reason.get("points")] for reason in score.get("reasons") or []], "No rule gave points."
+    )
+
+
 def _say_page(out: Output, answer: Row) -> None:
     page = answer.get("pagination") or {}
     if page.get("hasMore"):

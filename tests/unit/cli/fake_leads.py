@@ -46,6 +46,18 @@ def add_leads(api: FastAPI) -> None:
     async def one(lead_id: str) -> Any:
         return LEAD | {"id": lead_id, "conversationCount": 3, "lastIntent": None, "assignedTo": None}
 
+    @api.get("/v1/leads/{lead_id}/score")
+    async def score(lead_id: str) -> Any:
+        reasons = [{"rule": "business_email", "points": 8}, {"rule": "lost", "points": -40}]
+        return {
+            "leadId": lead_id,
+            "score": 8,
+            "reasons": reasons,
+            "modelVersion": 1,
+            "factsVersion": 3,
+            "scoredAt": "2026-04-05T11:42:00.000Z",
+        }
+
     @api.patch("/v1/leads/{lead_id}")
     async def change(request: Request) -> Any:
         return LEAD | await request.json()

@@ -19,6 +19,13 @@ def test_a_lead_shows_its_custom_fields(waybill: Waybill) -> None:
     assert "lead 7" in shown and "custom industry" in shown and "enterprise, demo" in shown
 
 
+def test_a_score_says_why(waybill: Waybill, fake: Fake) -> None:
+    shown = waybill("leads", "score", "lead 7")
+    assert shown.exit_code == 0, shown.stderr
+    assert "business_email" in shown.stdout and "-40" in shown.stdout
+    assert json.loads(waybill("leads", "score", "lead 7", "--json").stdout)["leadId"] == "lead 7"
+
+
 def test_creating_sends_what_is_given(waybill: Waybill, fake: Fake) -> None:
     made = waybill(
         "leads", "create", "a@x.example", "--name", "A", "--tag", "one,two", "--field", "industry=FinTech", "--field", '{"seats": 5}', "--idempotency-key", "k1",
