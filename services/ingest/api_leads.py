@@ -20,6 +20,7 @@ from services.ingest.operations_leads import (
 )
 from services.ingest.paths import id_in
 from shared.errors import Detail, invalid_request
+from shared.etags import if_match_of
 from shared.http import Authenticator, Principal, read_json, refuse_unknown_parameters
 
 
@@ -54,8 +55,7 @@ def leads_router(leads: Leads, auth: Authenticator) -> APIRouter:
     @routes.patch("/v1/leads/{lead_id}", **PATCH_LEAD)
     async def patch_lead(request: Request, lead_id: str, principal: Principal = writes) -> Response:
         refuse_unknown_parameters(request, set())
-        if_match = _header(request, "If-Match")
-        return _lead(await leads.change(principal, id_in(lead_id), await read_json(request), if_match))
+        return _lead(await leads.change(principal, id_in(lead_id), await read_json(request), if_match_of(request)))
 
     @routes.delete("/v1/leads/{lead_id}", **DELETE_LEAD)
     async def delete_lead(request: Request, lead_id: str, principal: Principal = writes) -> Response:
@@ -81,9 +81,9 @@ def leads_router(leads: Leads, auth: Authenticator) -> APIRouter:
 
 def _header(request: Request, name: str) -> str | None:
     given = request.headers.getlist(name)
-    if len(given) > 1 and name != "If-Match":
+    if len(given) > 1:
         raise invalid_request(Detail(name, "given more than once"))
-    return ", ".join(given) if given else None
+    return given[0] if given else None
 
 
 def _json(body: str, status: int = 200, **headers: str) -> Response:

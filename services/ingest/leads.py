@@ -13,7 +13,7 @@ import asyncpg
 
 from services.ingest.batch import Batch
 from services.ingest.core.free import canonical
-from services.ingest.core.lead_lists import Filter, Wanted, etag_matches, pagination
+from services.ingest.core.lead_lists import Filter, Wanted, pagination
 from services.ingest.core.lead_search import WORDS_MAX, Search, by_beginning, forgiving, match_field, of_status, whole, wrong_forms
 from services.ingest.core.leads import COLUMNS, changed_lead, hit_view, lead_changes, lead_view, new_lead, to_json, whole_view
 from services.ingest.core.records import Record
@@ -24,7 +24,8 @@ from services.ingest.totals import Totals
 from shared.audit import entry
 from shared.clock import instant
 from shared.database import Connection, tenant
-from shared.errors import ApiError, conflict, gone, not_found
+from shared.errors import conflict, gone, not_found
+from shared.etags import require_match
 from shared.http import Principal
 from shared.ids import new_id
 from shared.outbox import Outbox
@@ -99,8 +100,7 @@ class Leads:
             held = await connection.fetchrow(_LOCK, org_id, lead_id)
             if held is None:
                 raise not_found("The lead")
-            if if_match is not None and not etag_matches(if_match, _etag(held["version_id"])):
-                raise ApiError(412, "precondition_failed", "The lead has changed since: its ETag is another one now.")
+            require_match(if_match, _etag(held["version_id"]))
             if "email" in changes and changes["email"] != held["email"]:
                 await self._take_email(connection, org_id, changes["email"], lead_id)
             answer = await self._put(batch, org_id, lead_id, changed_lead(held, changes, now))

@@ -81,16 +81,6 @@ def pagination(page: Page, shown: int, more: bool, total: int) -> dict[str, Any]
     return {"page": page.number, "limit": page.limit, "total": total, "totalPages": pages, "hasMore": more}
 
 
-def etag_matches(header: str, etag: str) -> bool:
-    """If-Match (RFC 9110): any of the tags, or `*`. A weak one never matches. Raises ApiError 400 for what isn't a list of tags."""
-    if header.strip() == "*":
-        return True
-    tags: Sequence[str] = [tag.strip() for tag in header.split(",")]
-    if not all(re.fullmatch(r'(W/)?"[\x21\x23-\x7e\x80-\xff]*"', tag) for tag in tags):
-        raise invalid_request(Detail("If-Match", 'must be *, or entity tags as an answer\'s ETag gave them: "…"'))
-    return etag in tags
-
-
 def _number(query: Mapping[str, str], name: str, default: int, most: int, wrong: list[Detail]) -> int:
     text = query.get(name)
     if text is None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.core.lead_lists import Filter, Page, etag_matches, pagination, wanted
+from services.ingest.core.lead_lists import Filter, Page, pagination, wanted
 from services.ingest.core.leads import COLUMNS, changed_lead, email_problem, lead_changes, lead_view, new_lead, phone_problem, to_json
 from services.ingest.paths import id_in
 from shared.errors import ApiError
@@ -144,16 +144,6 @@ def test_pages_add_up(number: int, limit: int, rows: int) -> None:
     assert said == {"page": number, "limit": limit, "total": rows, "totalPages": -(-rows // limit), "hasMore": number * limit < rows}
     stale = pagination(page, shown, rows > page.offset + limit, 0)
     assert stale["total"] >= page.offset + shown if shown else stale["total"] == 0
-
-
-def test_if_match() -> None:
-    assert etag_matches("*", '"1"')
-    assert etag_matches('"1"', '"1"')
-    assert etag_matches('"2" , "1"', '"1"')
-    assert not etag_matches('W/"1"', '"1"')
-    assert not etag_matches('"2"', '"1"')
-    for wrong in ("1", '"1', "", '"1",', "* , *"):
-        assert refused(etag_matches, wrong, '"1"') == (400, ["If-Match"])
 
 
 def test_ids_in_paths_are_decoded_once() -> None:
