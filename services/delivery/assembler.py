@@ -175,12 +175,15 @@ class Assembler:
             await persist(partial(self._publisher.assembled, export_id, lease.org_id, lease.id, self._worker), export_id=export_id)
 
     async def _finish(self, lease: Lease, written: Written) -> None:
-        """The file is whole in the store: say so, and publish the export if it was the last one."""
+        """The file is whole in the store: say so, and publish the export if it was the last one.
+
+        Not ours any more does not mean unwanted: a commit whose answer was lost is tried again, and another worker may have published the same bytes.
+        """
         export_id = lease.id.export_id
         async with self._store.transaction(lease.org_id) as connection:
             publication = await self._store.lock_publication(connection, export_id)
             ours = await self._store.file_is_whole(connection, lease.id, self._worker, written)
-            gone = publication is None or publication.over
+            gone = publication is None or publication.files_go
             published = (
                 ours
                 and publication is not None

@@ -41,6 +41,7 @@ class Publication:
     manifest_key: str | None
     manifest_base: str | None
     over: bool  # published, failed or being discarded
+    files_go: bool  # failed, or discarded with its files
     signing_key: str | None  # the id of the key that signs now
 
 
@@ -131,7 +132,8 @@ class DeliveryStore:
         if row is None:
             return None
         over = bool(row["published_at"] or row["failed_code"] or row["discard"])
-        return Publication(row["files_total"], row["manifest_key"], row["manifest_base"], over, row["signing_key"])
+        files_go = bool(row["failed_code"] or row["discard"] == "files")
+        return Publication(row["files_total"], row["manifest_key"], row["manifest_base"], over, files_go, row["signing_key"])
 
     async def whole_files(self, connection: Connection, export_id: str) -> list[WholeFile]:
         rows = await _all(_queries.whole_files(connection, export_id=export_id))

@@ -9,6 +9,8 @@ from dataclasses import replace
 
 import pytest
 
+from services.delivery.store import Lease
+from services.delivery.writing import Written
 from shared.digests import files_sha256
 from shared.errors import PermanentError, TransientError
 from shared.messages import ChunkFailed, ExportAssembled, ExportPublished, PublishFailed
@@ -295,6 +297,30 @@ async def test_parts_go_once_published_and_all_goes_when_discarded(any_room: Roo
     assert await any_room.count("assemblies", export.id) == 0
 
 
+async def test_a_commit_whose_answer_was_lost_takes_no_published_file_back(any_room: Room) -> None:
+    """The file is said to be whole once more, after it was published and its parts were told to go."""
+    export, said = Export(any_room), 0
+    async with any_room.process() as process:
+        finish = process.bulk._finish
+
+        async def finish_unheard(lease: Lease, written: Written) -> None:
+            nonlocal said
+            said += 1
+            await finish(lease, written)
+            if said == 1:
+                await any_room.event(export.id)
+                await process.handler.handle(message(export.discard(files=False)))
+                await until(lambda: any_room.gone(f"parts/{export.id}/"))
+                raise TransientError("the connection was lost before the answer", "PostgreSQL")
+
+        process.bulk._finish = finish_unheard  # type: ignore[method-assign]
+        await process.handler.handle(message(export.command(export.put_parts([b"a", b"b"]), last=True)))
+        await until(lambda: _true(said == 2))
+        await until(lambda: _idle(process.bulk))
+    assert any_room.there(export.key())
+    assert any_room.there(export.manifest_key)
+
+
 async def test_an_export_cancelled_in_the_middle_leaves_nothing(any_room: Room) -> None:
     export = Export(any_room)
     parts = export.put_parts([random.Random(n).randbytes(6 * MIB) for n in range(2)])
@@ -308,6 +334,10 @@ async def test_an_export_cancelled_in_the_middle_leaves_nothing(any_room: Room) 
     assert await any_room.gone(f"files/{export.org_id}/{export.id}/")
     assert await any_room.events(export.id) == []
     assert await any_room.count("assemblies", export.id) == 0
+
+
+async def _true(value: bool) -> bool:
+    return value
 
 
 async def _idle(assembler: object) -> bool:
