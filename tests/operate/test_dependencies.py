@@ -18,7 +18,7 @@ from aiokafka import AIOKafkaProducer
 from deploy.local.topics import ready as kafka_ready
 from shared.brokers import Brokers
 from tests.e2e.conftest import ENDED, Organisation
-from tests.operate.conftest import LARGE, SERVICES, Own, until
+from tests.operate.conftest import LARGE, SERVICES, WITH_DATABASE, Own, until
 
 LEADS = {"dataset": "leads", "format": "csv"}
 MESSAGES = {"dataset": "messages", "format": "jsonl", "from": "2026-01-01", "to": "2027-01-01"}
@@ -90,7 +90,7 @@ async def test_postgresql_is_away(own: Own, organisation: Organisation) -> None:
         ]  # fmt: skip
         for ask in asks:
             heard(ask, 503)
-        says(own, SERVICES, "postgresql")
+        says(own, WITH_DATABASE, "postgresql")
         request = LEADS | {"org_id": organisation.org_id, "request_id": mark, "formats": ["csv"], "labels": {"way": mark}}
         del request["format"]
         team = {"type": "team", "id": "t_away", "org_id": organisation.org_id, "data": {"name": "Away"}}
@@ -118,7 +118,7 @@ def test_postgresql_hangs(own: Own, organisation: Organisation) -> None:
         heard(lambda: organisation.http.get(f"/v1/exports/{export['id']}"), 503)
         heard(lambda: organisation.http.post("/v1/exports", json=LEADS), 503)
         heard(lambda: organisation.http.get(export["files"][0]["url"]), 503)
-        says(own, SERVICES, "postgresql")
+        says(own, WITH_DATABASE, "postgresql")
     began = time.monotonic()
     until(lambda: organisation.http.get(f"/v1/exports/{export['id']}").status_code == 200, RESUMED_SECONDS)
     published(organisation)
