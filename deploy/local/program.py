@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
@@ -55,6 +56,14 @@ def answers(url: str, *, any_status: bool = False) -> str | None:
         with urlopen(url, timeout=2):
             return None
     except HTTPError as error:
-        return None if any_status else f"{url} answers {error.code}: {error.read(300).decode(errors='replace')}"
-    except (URLError, OSError) as error:
+        return None if any_status else f"{url} answers {error.code}: {_text_of(error)}"
+    except (URLError, OSError, HTTPException) as error:
         return f"{url} does not answer ({error})"
+
+
+def _text_of(error: HTTPError) -> str:
+    """The beginning of what was answered; a process that is just starting may not come to the end of it."""
+    try:
+        return error.read(300).decode(errors="replace")
+    except (OSError, HTTPException) as broken:
+        return str(broken)

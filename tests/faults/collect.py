@@ -30,6 +30,7 @@ from tests.faults.reference import Reference
 from tests.faults.stack import FaultStack
 from tests.faults.watch import RUNNING
 from tests.faults.webhooks import Heard
+from tests.scoring.oracle import Scored
 
 TABLES = {kind: f"{kind}s" for kind in MARKED}
 PULSE = re.compile(rb"pulse (\d+);")
@@ -67,8 +68,8 @@ class Collector:
 
     # ---- records
 
-    def sent_over_kafka(self, since: Places, organisation: Organisation) -> list[Record]:
-        """From the topic itself: in the order in which ingest meets them, with what was published again."""
+    def sent_over_kafka(self, since: Places, organisation: Organisation, numbers: dict[tuple[str, str], int]) -> list[Record]:
+        """From the topic itself: in the order in which ingest meets them, with what was published again. `numbers`: of each (type, id)."""
         found: list[Record] = []
         for message in self._kafka.read("records", since):
             shown = json.loads(message.value())
@@ -76,7 +77,7 @@ class Collector:
                 continue
             text = shown.get("data", {}).get(MARKED[shown["type"]])
             mark = read_mark(text, organisation.token) or ""
-            found.append(Record(shown["type"], shown["id"], mark, shown["op"], shown.get("version")))
+            found.append(Record(shown["type"], shown["id"], mark, shown["op"], shown.get("version"), numbers[shown["type"], shown["id"]]))
         return found
 
     def rows(self, organisation: Organisation) -> dict[tuple[str, str], list[Row]]:
@@ -91,14 +92,23 @@ class Collector:
     def organisation(self, load: Load, place: int, since: Places, others: Sequence[str], calm: bool) -> OrganisationFacts:
         """`others`: paths that belong to another organisation. `calm`: nothing is stuck, so a last export can be asked for."""
         organisation = load.organisations[place]
-        sent = [*load.over_http[place], *self.sent_over_kafka(since, organisation)]
-        exported = {kind: self._exported(organisation, kind) for kind in ("lead", "message")} if calm else {}
+        numbers = {(record.type, record.id): record.number for record in load.script.sent(place)}
+        sent = [*load.over_http[place], *self.sent_over_kafka(since, organisation, numbers)]
+        shown = {kind: self._exported(organisation, kind) for kind in ("lead", "message")} if calm else {}
+        exported = {kind: [(row[0], read_mark(row[1], organisation.token) or "") for row in rows] for kind, rows in shown.items()}
+        scores = {row[0]: row[2] for row in shown["lead"]} if calm else None
         answers = {path: organisation.http.get(path).status_code for path in others}
-        return OrganisationFacts(organisation.org_id, tuple(sent), self.rows(organisation), exported, answers)
+        return OrganisationFacts(
+            organisation.org_id, tuple(sent), self.rows(organisation), exported, answers, self._scores(organisation), scores
+        )
 
-    def _exported(self, organisation: Organisation, kind: str) -> list[tuple[str, str]]:
-        """What a last export, with nothing in its way, shows of a type."""
-        columns = {"lead": ["id", "name"], "message": ["message_id", "content"]}[kind]
+    def _scores(self, organisation: Organisation) -> dict[str, Scored]:
+        query = "SELECT id, score, reasons FROM ingest.lead_scores WHERE org_id = %s AND ended IS NULL"
+        return {row["id"]: (row["score"], json.loads(row["reasons"])) for row in self.query(query, organisation.org_id)}
+
+    def _exported(self, organisation: Organisation, kind: str) -> list[list[Any]]:
+        """The rows of what a last export, with nothing in its way, shows of a type."""
+        columns = {"lead": ["id", "name", "score"], "message": ["message_id", "content"]}[kind]
         range_ = {} if kind == "lead" else {"from": "2026-02-01", "to": "2026-05-01"}
         body = {"dataset": f"{kind}s", "format": "jsonl", "columns": columns, **range_}
         export = self._ended(organisation, organisation.http.post("/v1/exports", json=body))
@@ -106,8 +116,7 @@ class Collector:
         for file in export["files"]:
             for text in organisation.http.get(file["url"]).raise_for_status().content.split(b"\n"):
                 if text:
-                    id_, mark = list(json.loads(text).values())
-                    rows.append((id_, read_mark(mark, organisation.token) or ""))
+                    rows.append(list(json.loads(text).values()))
         return rows
 
     def _ended(self, organisation: Organisation, asked: httpx.Response) -> dict[str, Any]:
@@ -179,7 +188,12 @@ class Collector:
 
     def unsent(self) -> int:
         """Messages in outboxes."""
-        return int(self.query("SELECT (SELECT count(*) FROM exports.outbox) + (SELECT count(*) FROM delivery.outbox) AS n")[0]["n"])
+        counts = " + ".join(f"(SELECT count(*) FROM {schema}.outbox)" for schema in ("ingest", "exports", "delivery"))
+        return int(self.query(f"SELECT {counts} AS n")[0]["n"])
+
+    def unpublished(self) -> int:
+        """Notes of leads whose score may be another now."""
+        return int(self.query("SELECT count(*) AS n FROM ingest.lead_touches")[0]["n"])
 
     def unheard(self, org_ids: Sequence[str]) -> int:
         """Webhooks that are still to be sent."""

@@ -6,17 +6,20 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 
 from deploy.local import lifecycle
+from deploy.local.s3 import BUCKET
 from tests.faults.kafka import Kafka, Places
 from tests.faults.plan import Fault
 from tests.faults.stack import SESSION_SECONDS, FaultStack
+from tests.store_door import StoreDoor
 
 EXIT_SECONDS_MAX = 10.0
 REPEATED_MAX = 12
 FROZEN_SECONDS = SESSION_SECONDS + 1.5
+REFUSALS = {"refuse": (403, "AccessDenied"), "full": (507, "InsufficientStorage")}
 
 
 @dataclass
@@ -39,6 +42,7 @@ class Faults:
         self._ways: dict[str, Callable[[Befallen], None]] = {
             "kill": self._kill, "crash": self._kill, "freeze": self._freeze, "stop": self._stop, "restart": self._restart,
             "cut": self._cut, "hang": self._hang, "slow": self._slow, "repeat": self._repeat,
+            "refuse": self._say_no, "full": self._say_no,
         }  # fmt: skip
 
     def befall(self, befallen: Befallen) -> None:
@@ -97,8 +101,17 @@ class Faults:
         with self._stack.network.slow(befallen.fault.target):
             threading.Event().wait(befallen.fault.seconds)
 
+    def _say_no(self, befallen: Befallen) -> None:
+        """Whatever is written into the store is answered with a refusal; reading and deleting go on."""
+        assert self._stack.network
+        status, code = REFUSALS[befallen.fault.kind]
+        with closing(StoreDoor(self._stack.ports["s3"])) as door, door.refusing(f"/{BUCKET}/", status, code) as refused:
+            with self._stack.network.by_way_of(befallen.fault.target, door.port):
+                threading.Event().wait(befallen.fault.seconds)
+            befallen.note = f"{len(refused)} refused"
+
     def _repeat(self, befallen: Befallen) -> None:
-        """Messages of the round that lie in a topic are published again: same partition, key, headers and body."""
+        """Messages of the round that lie in a topic are published again, the older ones not always first: same partition, key, headers and body."""
         topic = befallen.fault.target
         found = self._kafka.read(topic, self._since)
         draw = random.Random(f"{self._seed} {befallen.fault}")

@@ -123,17 +123,16 @@ class Kafka:
         return self._patiently(self._lag)
 
     def _lag(self) -> dict[str, int]:
-        ends = self._ends([t for t in all_topics() if not t.endswith("-dlq")])
+        """What was acknowledged first, then the ends: what is published by whoever acknowledges in between is behind."""
         groups = [g.group_id for g in self.admin.list_consumer_groups(request_timeout=SECONDS).result().valid]
+        asked = [self.admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(g)], request_timeout=SECONDS) for g in groups]
+        acknowledged = [(name, found) for each in asked for name, future in each.items() for found in future.result().topic_partitions]
+        ends = self._ends([t for t in all_topics() if not t.endswith("-dlq")])
         behind: dict[str, int] = {}
-        for group in groups:
-            for place, future in self.admin.list_consumer_group_offsets(
-                [ConsumerGroupTopicPartitions(group)], request_timeout=SECONDS
-            ).items():
-                for found in future.result().topic_partitions:
-                    left = ends.get((found.topic, found.partition), 0) - max(found.offset, 0)
-                    if left > 0:
-                        behind[f"{place} {found.topic}"] = behind.get(f"{place} {found.topic}", 0) + left
+        for name, found in acknowledged:
+            left = ends.get((found.topic, found.partition), 0) - max(found.offset, 0)
+            if left > 0:
+                behind[f"{name} {found.topic}"] = behind.get(f"{name} {found.topic}", 0) + left
         return behind
 
 

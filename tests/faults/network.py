@@ -77,6 +77,18 @@ class Network:
                 self._api.post(f"/proxies/{link}", json={"enabled": True}).raise_for_status()
 
     @contextmanager
+    def by_way_of(self, target: str, port: int) -> Iterator[None]:
+        """The links go to this port instead. What was open breaks, at the beginning and at the end."""
+        upstreams = {proxy.name: proxy.upstream for proxy in self._proxies}
+        for link in self.links(target):
+            self._api.post(f"/proxies/{link}", json={"upstream": f"{HOST}:{port}"}).raise_for_status()
+        try:
+            yield
+        finally:
+            for link in self.links(target):
+                self._api.post(f"/proxies/{link}", json={"upstream": f"{HOST}:{upstreams[link]}"}).raise_for_status()
+
+    @contextmanager
     def hang(self, target: str, seconds: float) -> Iterator[None]:
         """Nothing comes through, nobody is told; what was open breaks after `seconds`."""
         with self._toxic(target, "timeout", {"timeout": round(seconds * 1000)}):

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tests.faults.plan import Ask
-from tests.faults.records import PULSES, Record, current
+from tests.faults.records import PULSES, Record, current, current_data
+from tests.scoring import oracle as scoring
 
 ENDS = ("completed", "failed", "cancelled", "expired")
 ONCE = ("accepted", "started", "completed", "failed", "cancelled", "expired")
@@ -65,6 +66,8 @@ class OrganisationFacts:
     rows: Mapping[tuple[str, str], Sequence[Row]]
     exported: Mapping[str, Sequence[tuple[str, str]]]  # record type → (id, mark) of each row
     answers: Mapping[str, int] = field(default_factory=dict)  # path of another organisation's → status
+    scores: Mapping[str, scoring.Scored] = field(default_factory=dict)  # lead → (score, reasons) as kept
+    scores_exported: Mapping[str, int] | None = None  # lead → score in that last export, where there was one
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,7 @@ class Facts:
     letters_due: tuple[str, ...] = ()  # keys that must be among those of records-dlq
     left: tuple[str, ...] = ()  # what lies in the store or in tables of exports that have ended
     wrong: tuple[str, ...] = ()  # what was seen on the way: a wrong answer, a process that didn't come back
+    refusal: str | None = None  # the reason that an export may have failed with: the store was made to say no
 
 
 def judge(facts: Facts) -> list[str]:
@@ -82,9 +86,12 @@ def judge(facts: Facts) -> list[str]:
     found = [*facts.wrong]
     for organisation in facts.organisations:
         found += _records(organisation)
+        found += _scores(organisation)
         found += [f"{organisation.org_id} got {status} for {path}" for path, status in organisation.answers.items() if status != 404]
     for export in facts.exports:
-        found += [f"export {export.ask.number} ({', '.join(export.found) or export.key}): {what}" for what in _export(export)]
+        found += [
+            f"export {export.ask.number} ({', '.join(export.found) or export.key}): {what}" for what in _export(export, facts.refusal)
+        ]
     found += _ids(facts.exports)
     found += _letters(facts)
     return found + [f"left behind: {what}" for what in facts.left]
@@ -110,10 +117,21 @@ def _records(facts: OrganisationFacts) -> Iterator[str]:
         yield from (f"{facts.org_id}: the export has {kind} {row} {n} times" for row, n in counted.items() if n > 1 or row not in must)
 
 
+def _scores(facts: OrganisationFacts) -> Iterator[str]:
+    """Each lead that is there has the score that follows from what was sent, worked out once more from nothing else."""
+    there = current_data(facts.sent, facts.org_id)
+    wanted = {id_: scoring.score(id_, there, scoring.default_rules) for type_, id_ in there if type_ == "lead"}
+    for lead in sorted(wanted.keys() | facts.scores.keys()):
+        if facts.scores.get(lead) != wanted.get(lead):
+            yield f"{facts.org_id}: the score of {lead} is {facts.scores.get(lead)} and must be {wanted.get(lead)}"
+    if facts.scores_exported is not None and facts.scores_exported != {lead: score for lead, (score, _) in wanted.items()}:
+        yield f"{facts.org_id}: the export's scores are {facts.scores_exported}"
+
+
 # ---- exports
 
 
-def _export(facts: ExportFacts) -> Iterator[str]:
+def _export(facts: ExportFacts, refusal: str | None) -> Iterator[str]:
     kinds = Counter(kind for kind, _ in facts.events)
     if facts.ask.wrong:
         if facts.found:
@@ -128,19 +146,20 @@ def _export(facts: ExportFacts) -> Iterator[str]:
         if not facts.deleted:
             yield "it was deleted, and is there"
         return
-    yield from _end(facts, kinds)
+    yield from _end(facts, kinds, refusal)
     if facts.status == "completed":
         yield from _whole(facts)
     elif facts.files:
         yield f"it is {facts.status} and shows files"
 
 
-def _end(facts: ExportFacts, kinds: Counter[str]) -> Iterator[str]:
+def _end(facts: ExportFacts, kinds: Counter[str], refusal: str | None) -> Iterator[str]:
     if facts.status not in ENDS:
         yield f"it never ended: it is {facts.status}"
         return
     due = "cancelled" if facts.removed == 202 else "completed"
-    if facts.status != due:
+    refused = facts.status == "failed" and refusal is not None and refusal in facts.error
+    if facts.status != due and not refused:
         yield f"it is {facts.status} and must be {due} ({facts.error})"
     for kind in ("accepted", facts.status):
         if not kinds[kind]:

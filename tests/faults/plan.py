@@ -10,13 +10,19 @@ from itertools import product
 
 from tests.faults.records import PULSES, Record
 
-SERVICES = ("ingest", "export_request", "formatter-1", "formatter-2", "delivery")
+FIRST_SERVICES = ("ingest", "export_request", "formatter-1", "formatter-2", "delivery")
+SERVICES = (*FIRST_SERVICES, "lead_scoring")
 DEPENDENCIES = ("kafka", "postgres", "s3")
-NEEDS = {service: DEPENDENCIES[:2] if service in ("ingest", "export_request") else DEPENDENCIES for service in SERVICES}
+NEEDS = {service: DEPENDENCIES[:2] if service in ("ingest", "export_request") else DEPENDENCIES for service in FIRST_SERVICES}
+NEEDS["lead_scoring"] = ("kafka",)
 LINKS = tuple((service, dependency) for service in SERVICES for dependency in NEEDS[service])
-TOPICS = (
+FIRST_LINKS = tuple(link for link in LINKS if link[0] in FIRST_SERVICES)
+FIRST_TOPICS = (
     "records", "export-requests", "export-chunks", "export-chunks-express", "export-parts", "export-assemblies", "export-files", "export-events",
 )  # fmt: skip
+SCORE_TOPICS = ("lead-changes", "lead-scores")
+STORE_SAYS_NO = {"refuse": "store_refused", "full": "store_full"}  # kind of fault → the reason that an export may then fail with
+LATER_FROM = 2500  # what the suite learned later is in the rounds of seeds from here on, beside what they had: the scripts of those before are as they were
 # The states of an export as a moment can name them, in order; `released` and `part` are of its first chunk.
 STAGES = ("accepted", "planned", "released", "part", "assembling", "published", "ended")
 SENDS_SHOWN = 12  # moments of the way in are counted in twelfths of what is sent
@@ -41,7 +47,8 @@ class Moment:
 @dataclass(frozen=True)
 class Fault:
     """One thing that goes wrong. `kind`: kill, freeze, stop (a service); crash, restart (a dependency); cut, hang, slow (a link, or all links of
-    a dependency: `target` is "service>dependency" or "*>dependency"); repeat (messages of a topic). `seconds`: how long a link is in trouble."""
+    a dependency: `target` is "service>dependency" or "*>dependency"); refuse, full (what is written over a link to the store is answered so);
+    repeat (messages of a topic, in another order). `seconds`: how long a link is in trouble."""
 
     kind: str
     target: str
@@ -105,30 +112,46 @@ class Script:
     faults: tuple[Fault, ...]
     bad: int
 
+    @property
+    def refusal(self) -> str | None:
+        """The reason that the store gives exports of this round to fail, where it is made to say no."""
+        return next((STORE_SAYS_NO[fault.kind] for fault in self.faults if fault.kind in STORE_SAYS_NO), None)
+
     def sent(self, organisation: int) -> list[Record]:
         """All records of an organisation, in the order of the script."""
         return [*self.base[organisation], *(r for s in self.sends if s.organisation == organisation for r in s.records)]
 
 
 def faults_known() -> tuple[tuple[str, str], ...]:
-    """Every (kind, target) there is, in an order in which neighbours differ."""
-    known = [*product(("kill", "freeze", "stop"), SERVICES), *product(("crash", "restart"), DEPENDENCIES)]
-    known += [(kind, f"{service}>{dependency}") for kind in ("cut", "hang", "slow") for service, dependency in LINKS]
+    """Every (kind, target) of the suite's beginning, in an order in which neighbours differ."""
+    known = [*product(("kill", "freeze", "stop"), FIRST_SERVICES), *product(("crash", "restart"), DEPENDENCIES)]
+    known += [(kind, f"{service}>{dependency}") for kind in ("cut", "hang", "slow") for service, dependency in FIRST_LINKS]
     known += [(kind, f"*>{dependency}") for kind in ("cut", "hang", "slow") for dependency in DEPENDENCIES]
-    known += [("repeat", topic) for topic in TOPICS]
+    known += [("repeat", topic) for topic in FIRST_TOPICS]
     random.Random("order of faults").shuffle(known)
     return tuple(known)
 
 
+def faults_known_later() -> tuple[tuple[str, str], ...]:
+    """Every (kind, target) of the scores' road and of a store that says no, in such an order."""
+    known = [(kind, "lead_scoring") for kind in ("kill", "freeze", "stop")] + [("repeat", topic) for topic in SCORE_TOPICS]
+    known += [(kind, "lead_scoring>kafka") for kind in ("cut", "hang", "slow")]
+    known += [(kind, f"{who}>s3") for kind in STORE_SAYS_NO for who in ("*", "formatter-1", "delivery")]
+    random.Random("order of later faults").shuffle(known)
+    return tuple(known)
+
+
 def plan(seed: int) -> Script:
-    """The round of a seed. Its first fault goes through `faults_known` as seeds are counted up; all else is drawn."""
+    """The round of a seed. Its first fault goes through `faults_known` as seeds are counted up, its last one through `faults_known_later`; all else
+    is drawn."""
     draw = random.Random(f"round {seed}")
     sizes = [draw.choice((8, 20)), draw.choice((90, 150, 240))] + [draw.choice((30, 60))] * draw.randint(0, 1)
     heavy = draw.random() < 1 / 6
     base = tuple(_base(draw, size, heavy and place == 1) for place, size in enumerate(sizes))
     sends = _sends(draw, base)
     asks = _asks(draw, len(base), heavy)
-    return Script(seed, base, sends, asks, _faults(draw, seed, asks), draw.randint(0, 2))
+    faults = _faults(draw, seed, asks) + (_later(seed, asks) if seed >= LATER_FROM else ())
+    return Script(seed, base, sends, asks, faults, draw.randint(0, 2))
 
 
 def _base(draw: random.Random, size: int, heavy: bool) -> tuple[Record, ...]:
@@ -233,9 +256,16 @@ def _faults(draw: random.Random, seed: int, asks: tuple[Ask, ...]) -> tuple[Faul
     return tuple(replace(f, moment=Moment(None, during=True)) if place and overlap.random() < 0.4 else f for place, f in enumerate(faults))
 
 
+def _later(seed: int, asks: tuple[Ask, ...]) -> tuple[Fault, ...]:
+    """One more fault, from a draw of its own, so that nothing else of the seed's round is another because of it."""
+    draw, known = random.Random(f"later {seed}"), faults_known_later()
+    kind, target = known[seed % len(known)]
+    return (Fault(kind, target, _moment(draw, kind, target, asks), _seconds(draw, kind)),)
+
+
 def _moment(draw: random.Random, kind: str, target: str, asks: tuple[Ask, ...]) -> Moment:
     """A state in which the target has something to do, mostly."""
-    about_records = target.startswith("ingest") or target == "records"
+    about_records = target.startswith(("ingest", "lead_scoring")) or target in ("records", *SCORE_TOPICS)
     lasting = [a.number for a in asks if not a.wrong]
     if not lasting or draw.random() < (0.9 if about_records else 0.25):
         return Moment(None, twelfths=draw.randint(0, SENDS_SHOWN))
@@ -245,10 +275,12 @@ def _moment(draw: random.Random, kind: str, target: str, asks: tuple[Ask, ...]) 
 def _stages(kind: str, target: str) -> tuple[str, ...]:
     if kind == "repeat":
         return ("released", "part", "assembling", "published", "ended", "ended", "ended")
+    if kind in STORE_SAYS_NO:
+        return ("accepted", "planned", "released", "part", "assembling")
     if target.startswith("formatter"):
         return ("planned", "released", "part")
     return ("part", "assembling", "published") if target.startswith("delivery") else STAGES
 
 
 def _seconds(draw: random.Random, kind: str) -> float:
-    return draw.choice((0.5, 1.5, 4.0)) if kind in ("cut", "hang", "slow") else 0.0
+    return draw.choice((0.5, 1.5, 4.0)) if kind in ("cut", "hang", "slow", *STORE_SAYS_NO) else 0.0

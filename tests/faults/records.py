@@ -27,12 +27,13 @@ class Record:
 
 @dataclass(frozen=True)
 class Held:
-    """What is known of an id: whether a row is there, the highest version seen, the mark of the last that applied."""
+    """What is known of an id: whether a row is there, the highest version seen, the mark of the last that applied; `last` is that record."""
 
     there: bool
     version: int | None
     mark: str | None
     erased: bool = False
+    last: Record | None = None
 
 
 def newest(sent: Iterable[Record]) -> dict[tuple[str, str], Held]:
@@ -47,13 +48,18 @@ def newest(sent: Iterable[Record]) -> dict[tuple[str, str], Held]:
             continue
         else:
             highest = max((v for v in (before.version, record.version) if v is not None), default=None)
-            held[key] = Held(True, highest, record.mark) if record.op == "upsert" else Held(False, highest, None)
+            held[key] = Held(True, highest, record.mark, last=record) if record.op == "upsert" else Held(False, highest, None)
     return held
 
 
 def current(sent: Iterable[Record]) -> dict[tuple[str, str], tuple[int | None, str | None]]:
     """(type, id) → (version, mark) of every row that must be there."""
     return {key: (held.version, held.mark) for key, held in newest(sent).items() if held.there}
+
+
+def current_data(sent: Iterable[Record], token: str) -> dict[tuple[str, str], dict[str, Any]]:
+    """(type, id) → what its newest version says, of every row that must be there."""
+    return {key: data_of(held.last, token) for key, held in newest(sent).items() if held.there and held.last}
 
 
 def envelope(record: Record, token: str, org_id: str | None = None) -> dict[str, Any]:
@@ -64,7 +70,7 @@ def envelope(record: Record, token: str, org_id: str | None = None) -> dict[str,
     if org_id is not None:
         shown["org_id"] = org_id
     if record.op == "upsert":
-        shown["data"] = _data(record, token)
+        shown["data"] = data_of(record, token)
     return shown
 
 
@@ -85,13 +91,21 @@ def read_mark(text: str | None, token: str) -> str | None:
     return text[len(token) + 1 :].partition(";")[0]
 
 
-def _data(record: Record, token: str) -> dict[str, Any]:
+def data_of(record: Record, token: str) -> dict[str, Any]:
+    """What a record says. What scores follow from is another from version to version."""
     n = record.number
+    dice = random.Random(f"{record.type} {record.id} {record.mark}")
     at = DAY.format(1 + n % 28, n % 24, n % 60, (n * 7) % 60, n % 1000)
     data: dict[str, Any] = {MARKED[record.type]: mark_text(record, token)}
     match record.type:
         case "lead":
             data |= {"email": f"{record.id}@{token}.example", "created_at": at, "tags": [token], "custom_properties": {"n": n}}
+            data |= {
+                "title": dice.choice(("", "CEO")),
+                "status": dice.choice(("new", "new", "lost")),
+                "last_intent": dice.choice(("", "pricing")),
+            }
+            data |= {"phone": dice.choice(("", "+32470123456")), "company": dice.choice(("", f"{token} Ltd"))}
         case "contact":
             data |= {"created_at": at, "primary_identifier": f"{token}-{n}"}
         case "conversation":
@@ -99,6 +113,7 @@ def _data(record: Record, token: str) -> dict[str, Any]:
                 "created_at": at,
                 "contact_id": f"contact_{n % 5}",
                 "lead_id": f"pulse_{n % PULSES}",
+                "meeting_booked": dice.random() < 0.5,
                 "url": f"https://{token}.example/{n}",
             }
         case "message":

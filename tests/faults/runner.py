@@ -136,10 +136,13 @@ class Session:
         missing = keys.keys() - {row["request_id"] for row in rows}
         busy = [f"export {keys[key].number} is not accepted" for key in missing]
         busy += [f"export {keys[r['request_id']].number} ({r['id']}) is {r['status']}" for r in rows if r["status"] in RUNNING]
-        if not busy:
-            busy = [f"{count} messages of {where} are not acknowledged" for where, count in self._kafka.lag().items()]
+        # In the order of the roads, so that what goes on its way between two looks is met by the second.
+        if unpublished := self._collector.unpublished():
+            busy.append(f"{unpublished} notes of leads to be scored are left")
         if unsent := self._collector.unsent():
             busy.append(f"{unsent} messages lie in outboxes")
+        if not busy:
+            busy = [f"{count} messages of {where} are not acknowledged" for where, count in self._kafka.lag().items()]
         if unheard := self._collector.unheard([organisation.org_id for organisation in load.organisations]):
             busy.append(f"{unheard} webhooks are not delivered")
         return busy
@@ -167,7 +170,8 @@ class Session:
         )
         left = self._collector.left([o.org_id for o in load.organisations], calm)
         due = tuple(f"{load.organisations[0].org_id}/lead/bad_{n}" for n in range(load.script.bad))
-        return Facts(organisations, exports, tuple(self._collector.letters(since)), due, tuple(left), tuple(wrong))
+        letters = tuple(self._collector.letters(since))
+        return Facts(organisations, exports, letters, due, tuple(left), tuple(wrong), load.script.refusal)
 
     def _ended_by_themselves(self, before: dict[str, int | None], befallen: list[Befallen]) -> list[str]:
         ours = {b.fault.target for b in befallen if b.fault.kind in ("kill", "stop", "crash", "restart")}

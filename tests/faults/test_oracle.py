@@ -17,7 +17,13 @@ EXPORT = ExportFacts(
     webhooks=(("completed", "e5"), ("completed", "e5")),
 )  # fmt: skip
 LEADS = (Record("lead", "a", "v1", version=1), Record("lead", "a", "v2", version=2), Record("lead", "b", "v1", "delete", 3))
-ORGANISATION = OrganisationFacts("org", LEADS, {("lead", "a"): [(2, "v2")]}, {"lead": [("a", "v2")]}, {"/v1/exports/x": 404})
+A_SCORE = (
+    22,
+    [{"rule": "business_email", "points": 8}, {"rule": "phone_given", "points": 4}, {"rule": "senior_title", "points": 10}],
+)  # a, v2
+ORGANISATION = OrganisationFacts(
+    "org", LEADS, {("lead", "a"): [(2, "v2")]}, {"lead": [("a", "v2")]}, {"/v1/exports/x": 404}, {"a": A_SCORE}, {"a": A_SCORE[0]}
+)
 FACTS = Facts((ORGANISATION,), (EXPORT,), letters=(("records-dlq", "org/lead/bad"),) * 2, letters_due=("org/lead/bad",))
 
 
@@ -37,6 +43,12 @@ def test_nothing_is_found_where_nothing_is_wrong() -> None:
     assert judge(FACTS) == []
     assert judge(with_file(actual_rows=None, again_sha256="aa")) == []
     assert judge(with_export(events=(*EXPORT.events, ("completed", "e5")))) == []  # heard twice, under one id
+    failed = with_export(
+        status="failed", files=(), error="store_full", events=(("accepted", "e1"), ("failed", "e2")), webhooks=(("failed", "e2"),)
+    )
+    assert judge(replace(failed, refusal="store_full")) == []  # the store was full
+    assert judge(failed)
+    assert judge(with_organisation(scores_exported=None)) == []  # something was stuck: no last export
 
 
 @pytest.mark.parametrize(
@@ -50,6 +62,12 @@ def test_nothing_is_found_where_nothing_is_wrong() -> None:
         (with_organisation(exported={"lead": [("a", "v2"), ("a", "v2")]}), "2 times"),
         (with_organisation(exported={"lead": [("a", "v2"), ("c", "v1")]}), "1 times"),
         (with_organisation(answers={"/v1/exports/x": 200}), "got 200"),
+        (with_organisation(scores={}), "the score of a is None"),
+        (with_organisation(scores={"a": (A_SCORE[0], A_SCORE[1][:1])}), "the score of a is"),
+        (with_organisation(scores={"a": A_SCORE, "b": A_SCORE}), "the score of b is"),
+        (with_organisation(scores_exported={"a": 99}), "the export's scores"),
+        (replace(with_export(status="failed", files=(), error="part_missing"), refusal="store_full"), "must be completed (part_missing)"),
+        (replace(with_export(status="failed", error="store_full"), refusal="store_full"), "shows files"),
         (with_export(found=()), "gave 0 exports"),
         (with_export(found=("exp_1", "exp_2")), "gave 2 exports"),
         (with_export(status="formatting", files=()), "never ended"),

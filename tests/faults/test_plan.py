@@ -1,11 +1,25 @@
 """The script of a round: the same for the same seed, and every fault, way and state somewhere among the seeds."""
 
+import hashlib
 from collections import Counter, defaultdict
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.faults.plan import DEPENDENCIES, LINKS, SENDS_SHOWN, SERVICES, STAGES, TOPICS, faults_known, plan
+from tests.faults.plan import (
+    DEPENDENCIES,
+    FIRST_LINKS,
+    FIRST_SERVICES,
+    FIRST_TOPICS,
+    LATER_FROM,
+    SCORE_TOPICS,
+    SENDS_SHOWN,
+    STAGES,
+    STORE_SAYS_NO,
+    faults_known,
+    faults_known_later,
+    plan,
+)  # fmt: skip
 from tests.faults.records import MARKED, PULSES, current
 
 SEEDS = st.integers(0, 2**40)
@@ -28,7 +42,7 @@ def test_a_script_can_be_played(seed: int) -> None:
         assert 0 <= ask.after < SENDS_SHOWN
         assert not (ask.wrong and ask.cancel)
     for fault in script.faults:
-        assert (fault.kind, fault.target) in faults_known()
+        assert (fault.kind, fault.target) in (*faults_known(), *faults_known_later())
         moment = fault.moment
         if moment.export is None:
             assert 0 <= moment.twelfths <= SENDS_SHOWN
@@ -72,10 +86,25 @@ def test_seeds_in_a_row_go_through_every_fault() -> None:
     kinds = defaultdict(set)
     for kind, target in known:
         kinds[kind].add(target)
-    assert kinds["kill"] == kinds["freeze"] == kinds["stop"] == set(SERVICES)
+    assert kinds["kill"] == kinds["freeze"] == kinds["stop"] == set(FIRST_SERVICES)
     assert kinds["crash"] == kinds["restart"] == set(DEPENDENCIES)
-    assert kinds["cut"] == kinds["hang"] == kinds["slow"] == {f"{s}>{d}" for s, d in LINKS} | {f"*>{d}" for d in DEPENDENCIES}
-    assert kinds["repeat"] == set(TOPICS)
+    assert kinds["cut"] == kinds["hang"] == kinds["slow"] == {f"{s}>{d}" for s, d in FIRST_LINKS} | {f"*>{d}" for d in DEPENDENCIES}
+    assert kinds["repeat"] == set(FIRST_TOPICS)
+
+
+def test_what_was_learned_later_comes_once_a_round_and_changes_no_earlier_script() -> None:
+    later = faults_known_later()
+    seeds = range(LATER_FROM, LATER_FROM + len(later))
+    assert {(s.faults[-1].kind, s.faults[-1].target) for s in map(plan, seeds)} == set(later)
+    assert not [f for seed in range(LATER_FROM) for f in plan(seed).faults if (f.kind, f.target) in later]
+    assert {s.refusal for s in map(plan, seeds)} == {None, *STORE_SAYS_NO.values()}
+    assert {target for kind, target in later if kind == "repeat"} == set(SCORE_TOPICS)
+
+
+def test_a_seed_means_for_good_what_it_meant() -> None:
+    """Seeds are written down, and played again on later code."""
+    scripts = "".join(repr(plan(seed)) for seed in range(1000, 1040))
+    assert hashlib.sha256(scripts.encode()).hexdigest().startswith("2ec01d9c9bce6054")
 
 
 def test_every_state_is_met_and_every_kind_of_export_asked_for() -> None:

@@ -24,7 +24,7 @@ from deploy.local.state import State
 from tests.conftest import ROOT, Stack, read_environment
 from tests.e2e.conftest import EXAMPLES, Organisation, new_organisation
 from tests.operate.collector import Collector
-from tests.operate.store_door import StoreDoor
+from tests.store_door import StoreDoor
 
 T = TypeVar("T")
 Process = subprocess.Popen[bytes]

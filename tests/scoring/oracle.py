@@ -16,7 +16,12 @@ Rules = Callable[[dict[str, Any], list[dict[str, Any]], list[str], Decimal | Non
 def scores(records: Iterable[Record], rules: Rules) -> dict[str, Scored]:
     """(score, reasons) of each lead that is there in the end."""
     there = final(records)
-    return {id_: _scored(rules(*known(id_, there))) for type_, id_ in there if type_ == "lead"}
+    return {id_: score(id_, there, rules) for type_, id_ in there if type_ == "lead"}
+
+
+def score(lead_id: str, there: dict[tuple[str, str], dict[str, Any]], rules: Rules) -> Scored:
+    """(score, reasons) of one lead; `there`: what is left, as `final` gives it."""
+    return _scored(rules(*known(lead_id, there)))
 
 
 def final(records: Iterable[Record]) -> dict[tuple[str, str], dict[str, Any]]:
