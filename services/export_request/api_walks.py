@@ -32,11 +32,13 @@ class WalksApi:
             request.query_params.get("cursor"),
             f"{endpoint.name}/{principal.org_id}",
         )
-        if cursor is None:
-            from_, to = await self._range(request, principal)
+        walk = None if cursor is None else Walk.at_place(cursors.unseal(self._secret, scope, cursor, CURSOR_MAX))
+        from_, to = await self._range(request, principal)
+        if walk is None:
             page = await self._walks.first(principal, endpoint, from_, to, limit)
         else:
-            page = await self._walks.next(principal, endpoint, self._walk(request, scope, cursor), limit)
+            self._check(walk, request)
+            page = await self._walks.next(principal, endpoint, walk, limit)
         return Response(self._body(page, scope), media_type="application/json", headers={**limits, "Cache-Control": "no-store"})
 
     async def _count(self, principal: Principal, endpoint: Endpoint) -> dict[str, str]:
@@ -48,13 +50,11 @@ class WalksApi:
             raise rate_limited(self._policy, taken, f"of '{endpoint.name}' by this API key")
         return headers(self._policy, taken)
 
-    def _walk(self, request: Request, scope: str, cursor: str) -> Walk:
+    def _check(self, walk: Walk, request: Request) -> None:
         if held := [Detail(name, "is held by the cursor: leave it out") for name in ("from", "to") if name in request.query_params]:
-            raise invalid_request(*held)
-        walk = Walk.at_place(cursors.unseal(self._secret, scope, cursor, CURSOR_MAX))
+            raise unprocessable(*held)
         if walk.has_expired(self._clock()):
             raise gone("The cursor is older than a day. Begin a new walk.")
-        return walk
 
     async def _range(self, request: Request, principal: Principal) -> tuple[datetime | None, datetime | None]:
         """[from, to) as for an export, dates and times without offset in the organisation's timezone."""

@@ -5,12 +5,15 @@ from collections.abc import Mapping, Sequence
 from operator import itemgetter
 from uuid import UUID
 
+from services.ingest.core.contents import CONTENTS
 from services.ingest.core.fold import Final, Held, fold, split
 from services.ingest.core.records import Record
+from services.ingest.core.rows import RECORD_TYPES
 from services.ingest.statements import STATEMENTS, Statements, statement
 from shared.database import Connection
 from shared.ids import new_id
 
+_LEAD_OF_CONTACT = RECORD_TYPES["contact"].columns.index("lead_id")
 ERASED_TYPES = ("contact", "conversation", "event", "lead", "message", "visit")
 
 
@@ -26,11 +29,15 @@ class MustBeAlone(Exception):
     """What the batch met must be known before writing: run it again with its types for itself."""
 
 
-class Batch:
-    """One transaction's writer. `alone`: take every type for itself; `several`: `write` may be called more than once."""
+class MustErase(MustBeAlone):
+    """A conversation came of a person who was erased: run the batch again with all types in which a person is found."""
 
-    def __init__(self, connection: Connection, known: set[str], alone: bool, several: bool) -> None:
-        self.connection, self._known, self._alone, self._several = connection, known, alone, several
+
+class Batch:
+    """One transaction's writer. `alone`: take every type for itself; `erasing`: and all in which a person is found; `several`: `write` may be called more than once."""
+
+    def __init__(self, connection: Connection, known: set[str], alone: bool, erasing: bool, several: bool) -> None:
+        self.connection, self._known, self._alone, self._erasing, self._several = connection, known, alone, erasing, several
         self.erasures: list[tuple[str, str]] = []  # (organisation, the erasure's id) of this transaction
 
     async def enter_to_erase(self, org_id: str) -> None:
@@ -49,7 +56,9 @@ class Batch:
         for record in records:
             groups[default_org_id if record.org_id is None else record.org_id, record.type].append(record)
         accepted = 0
-        for org_id in sorted({org_id for (org_id, _), some in groups.items() if any(record.op == "erase" for record in some)}):
+        for org_id in sorted(
+            {org_id for (org_id, _), some in groups.items() if self._erasing or any(record.op == "erase" for record in some)}
+        ):
             await self.check_organisation(org_id)
             await self.enter_to_erase(org_id)
         for org_id, name in sorted(groups):  # one order for all writers, so that none waits for another in a circle
@@ -75,24 +84,31 @@ class Batch:
         plain, others = split(records)
         alone = self._alone or bool(others)
         await self.connection.fetchrow(sql.enter_alone if alone else sql.enter_shared, org_id)
-        if plain and (buried := await self._buried(sql, org_id, plain)):
+        tombstones, erasures = await self.connection.fetchrow(sql.are_there, org_id)
+        if erasures and sql.kind.name == "contact":
+            plain, others = split(await self._of_nobody_erased(org_id, records))
+        if tombstones and (buried := await self._buried(sql, org_id, plain)):
             if not alone:
                 raise MustBeAlone
             others += [record for record in plain if record.id in buried]
             plain = [record for record in plain if record.id not in buried]
         rows = [(org_id, r.id, r.version, *r.row) for r in plain if r.row is not None]
         if not others:
-            return len(plain) - await self._put(sql, org_id, rows)
+            return len(plain) - await self._put(sql, org_id, rows, erasures)
         folded = fold(others, await self._held(sql, org_id, {record.id for record in others}))
         rows += [(org_id, f.id, f.moved_version, *f.row) for f in folded.finals if f.row is not None]
-        stale = await self._put(sql, org_id, rows)
+        stale = await self._put(sql, org_id, rows, erasures)
         await self._end(sql, org_id, folded.finals)
         return len(plain) - stale + sum(folded.accepted)
 
+    async def _of_nobody_erased(self, org_id: str, contacts: list[Record]) -> list[Record]:
+        """Contacts but for those that name an erased lead: they are the same person, so they are stale."""
+        named = [r.row[_LEAD_OF_CONTACT] for r in contacts if r.row is not None]
+        erased = set(await self._ids("erased_leads", org_id, named))
+        return [r for r in contacts if r.row is None or r.row[_LEAD_OF_CONTACT] not in erased]
+
     async def _buried(self, sql: Statements, org_id: str, records: Sequence[Record]) -> set[str]:
-        """The ids that have a tombstone; most organisations have none at all."""
-        if not await self.connection.fetchval(sql.has_tombstones, org_id):
-            return set()
+        """The ids that have a tombstone."""
         return {row[0] for row in await self.connection.fetch(sql.buried, org_id, [record.id for record in records])}
 
     async def _held(self, sql: Statements, org_id: str, ids: set[str]) -> dict[str, Held]:
@@ -101,12 +117,16 @@ class Batch:
             id_: Held("current" if erased is None else "erased" if erased else "gone", version) for id_, version, erased in rows
         }  # fmt: skip
 
-    async def _put(self, sql: Statements, org_id: str, rows: list[tuple[object, ...]]) -> int:
-        """Write current rows, each of another id. Returns how many were stale."""
+    async def _put(self, sql: Statements, org_id: str, rows: list[tuple[object, ...]], erasures: bool) -> int:
+        """Write current rows, each of another id; where there were erasures, without content that is an erased person's. Returns how many were stale."""
         if not rows:
             return 0
         rows.sort(key=itemgetter(1))  # one order for all writers
         await self.connection.copy_records_to_table(sql.staging, schema_name="pg_temp", columns=sql.copied, records=rows)
+        if erasures and sql.kind.name in CONTENTS:
+            if sql.kind.name == "conversation":
+                await self._erase_late(org_id)
+            await self.connection.execute(sql.empty_staged, org_id)
         moved: int = await self.connection.fetchval(sql.put_versions, org_id)
         if sql.kind.name == "lead":
             await self.connection.execute(statement("note_leads"), org_id)
@@ -136,23 +156,43 @@ class Batch:
         leads = ids if kind == "lead" else []
         contacts = ids if kind == "contact" else await self._ids("contacts_of_leads", org_id, leads)
         conversations = await self._ids("conversations_of", org_id, leads, contacts)
-        visitors = await self._ids("visitors_of", org_id, conversations)
         if leads and contacts:
             await self.connection.execute(
                 STATEMENTS["contact"].add_tombstones, org_id, contacts, [None] * len(contacts), [True] * len(contacts)
             )
+        await self.connection.execute(statement("forget_changes"), org_id, leads, conversations)
         oldest = [
-            await self.connection.fetchval(sql, org_id, of)
-            for sql, of in (
-                (STATEMENTS["lead"].erase_versions, leads), (STATEMENTS["contact"].erase_versions, contacts), (statement("erase_visits"), visitors),
-                (statement("erase_conversations"), conversations), (statement("erase_messages"), conversations), (statement("erase_events"), conversations),
-            )
-            if of
+            await self.connection.fetchval(STATEMENTS[of].erase_versions, org_id, some) for of, some in (("lead", leads), ("contact", contacts)) if some
         ]  # fmt: skip
         for name in ("erase_scores", "forget_facts", "forget_leads", "erase_answers"):
             await self.connection.execute(statement(name), org_id, leads)
-        if conversations:
-            await self.connection.execute(statement("touch_conversations"), org_id, conversations)
+        await self._note(kind, org_id, [*oldest, *await self._empty(org_id, conversations)])
+
+    async def _erase_late(self, org_id: str) -> None:
+        """Staged conversations of a person who was erased before: what is there of them, and what was said, which may have come before them."""
+        late = await self.connection.fetch(statement("late_conversations"), org_id)
+        if not late:
+            return
+        if not self._erasing:
+            raise MustErase
+        conversations = [row["id"] for row in late]
+        await self.connection.execute(statement("forget_changes"), org_id, [], conversations)
+        oldest = await self._empty(org_id, conversations, [row["visitor_id"] for row in late])
+        if any(oldest):  # else nothing was there, and no export has seen anything
+            await self._note("conversation", org_id, oldest)
+
+    async def _empty(self, org_id: str, conversations: list[str], visitors: Sequence[str | None] = ()) -> list[str | None]:
+        """What was said in conversations, for good, and visits of these visitors and theirs. Returns of each the transaction that added the first of it."""
+        if not conversations:
+            return []
+        visitors = [*filter(None, visitors), *await self._ids("visitors_of", org_id, conversations)]
+        await self.connection.execute(statement("block_conversations"), org_id, conversations)
+        oldest = [await self.connection.fetchval(statement("erase_visits"), org_id, visitors)]
+        oldest += [await self.connection.fetchval(STATEMENTS[name].erase_content, org_id, conversations) for name in CONTENTS]
+        await self.connection.execute(statement("touch_conversations"), org_id, conversations)
+        return oldest
+
+    async def _note(self, kind: str, org_id: str, oldest: Sequence[str | None]) -> None:
         erasure_id = new_id("era")
         first = min((int(xid) for xid in oldest if xid is not None), default=None)
         await self.connection.execute(statement("note_erasure"), org_id, erasure_id, kind, None if first is None else str(first))

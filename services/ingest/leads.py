@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ _KEYS = {"createdAt": "l.created_at", "updatedAt": "coalesce(l.updated_at, l.cre
 _SCORED = "LEFT JOIN ingest.lead_scores_current s ON s.org_id = l.org_id AND s.id = l.id"
 SORTED_MAX = 5_000  # leads that are sorted for a page, rather than found along an index that is in order
 COUNTED_AT_ONCE_MAX = 10_000
+TOPICS_KEEP = timedelta(days=7)  # a record, or what follows from one (schemas/topics: retention_hours)
 FOUND_MAX = 1_000  # leads that a search looks at
 FOUND_LITTLE = 10  # where a search finds fewer, typing errors are forgiven
 
@@ -131,7 +132,10 @@ class Leads:
             row = await connection.fetchrow(statement("erasure"), org_id, erasure_id)
         if row is None:
             raise not_found("The erasure")
-        shown = {"id": row["id"], "kind": row["kind"], "status": "completed", "erased_at": instant(row["erased_at"])}
+        shown = {
+            "id": row["id"], "kind": row["kind"], "status": "completed", "erased_at": instant(row["erased_at"]),
+            "in_topics_until": instant(row["erased_at"] + TOPICS_KEEP),
+        }  # fmt: skip
         return to_json({**shown, "exports": json.loads(row["exports"])})
 
     async def _take_email(self, connection: Connection, org_id: str, email: str, except_id: str) -> None:

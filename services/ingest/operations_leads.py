@@ -136,7 +136,7 @@ PATCH_LEAD = operation(
     body=body(LEAD_CHANGES, {"status": "qualified", "tags": ["inbound", "startup", "hot-lead"]}),
     errors=[409, 412],
 )  # fmt: skip
-_ERASURE_EXAMPLE = {"id": "era_01HQ3VXK9BWMN4F6T2P8R5GYSC", "kind": "lead", "status": "completed", "erased_at": "2026-04-05T11:42:00.000Z",
+_ERASURE_EXAMPLE = {"id": "era_01HQ3VXK9BWMN4F6T2P8R5GYSC", "kind": "lead", "status": "completed", "erased_at": "2026-04-05T11:42:00.000Z", "in_topics_until": "2026-04-12T11:42:00.000Z",
                     "exports": [{"export_id": "exp_01KBX9ZJ5V8Q3M2N7R4T6W0Y1A", "was": "completed", "files": ["leads_exp_01KBX9ZJ5V8Q3M2N7R4T6W0Y1A.csv"],
                                  "recalled_at": "2026-04-05T11:42:01.000Z"}]}  # fmt: skip
 _RECALLED = shown({
@@ -145,7 +145,9 @@ _RECALLED = shown({
 })  # fmt: skip
 ERASURE = Component("Erasure", shown(
     {
-        "id": text(), "kind": one_of(["lead", "contact"]), "status": one_of(["completed"]), "erased_at": INSTANT,
+        "id": text(), "kind": one_of(["lead", "contact", "conversation"], description="`conversation`: one that came after the person's erasure, of which something was there."),
+        "status": one_of(["completed"]), "erased_at": INSTANT,
+        "in_topics_until": {**INSTANT, "description": "Until then Kafka may hold records of the person that were sent before."},
         "exports": listed(_RECALLED, description="Exports that may have held the person, within seconds."),
     },
     examples=[_ERASURE_EXAMPLE],

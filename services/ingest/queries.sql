@@ -1,6 +1,7 @@
 -- What ingest asks of PostgreSQL. {table}, {staging}, {columns} and {type} are filled in for each record type by statements.py from
 -- core/rows.py; to run one in psql, write the type's own (messages, staging_messages, conversation_id, created_at, …). {touched} and
 -- {touched_by_end} are note_touches and note_touches_of_ended, filled in from core/touches.py, for the types that a lead's score follows from; else nothing.
+-- {emptied} and {conversation} come from core/contents.py, for the types of its.
 
 -- name: enter_shared
 -- For the rest of the transaction: whose rows it sees, and that it may write records of a type. Writers that only add and replace share a type …
@@ -29,8 +30,10 @@ RETURNING partition, old.next_offset;
 -- COPY can't write into a table with row-level security; a temporary one has none. Emptied by every commit.
 CREATE TEMP TABLE {staging} ON COMMIT DELETE ROWS AS SELECT org_id, id, version, {columns} FROM ingest.{table} WITH NO DATA;
 
--- name: has_tombstones$
-SELECT EXISTS (SELECT FROM ingest.tombstones WHERE org_id = $1 AND type = '{type}');
+-- name: are_there^
+-- Whether the organisation has tombstones of this type, and whether anyone of it was ever erased.
+SELECT EXISTS (SELECT FROM ingest.tombstones WHERE org_id = $1 AND type = '{type}') AS tombstones,
+       EXISTS (SELECT FROM ingest.erasures WHERE org_id = $1) AS erasures;
 
 -- name: buried
 SELECT id FROM ingest.tombstones WHERE org_id = $1 AND type = '{type}' AND id = ANY ($2::text[]);
@@ -100,27 +103,36 @@ SELECT DISTINCT visitor_id FROM ingest.conversations WHERE org_id = $1 AND id = 
 WITH gone AS (DELETE FROM ingest.{table} WHERE org_id = $1 AND id = ANY ($2::text[]) RETURNING added) SELECT min(added)::text FROM gone;
 
 -- name: erase_visits
-WITH gone AS (DELETE FROM ingest.visits WHERE org_id = $1 AND visitor_id = ANY ($2::text[]) RETURNING added) SELECT min(added)::text FROM gone;
+-- The visits' ids stay blocked, as nothing else would tell that one which comes again was theirs.
+WITH gone AS (
+    DELETE FROM ingest.visits WHERE org_id = $1 AND visitor_id = ANY ($2::text[]) RETURNING id, added
+), blocked AS (
+    INSERT INTO ingest.tombstones (org_id, type, id, erased) SELECT DISTINCT $1::text, 'visit', id, true FROM gone
+    ON CONFLICT (org_id, type, id) DO UPDATE SET erased = true
+) SELECT min(added)::text FROM gone;
 
--- name: erase_conversations
--- What was said goes, in every version; that there was a conversation, and when, stays.
+-- name: erase_content
+-- What was said goes, in every version ({emptied}, core/contents.py); that there was a conversation, and when, stays.
 WITH emptied AS (
-    UPDATE ingest.conversations SET description = NULL, url = NULL, visitor_id = NULL, csat_question = NULL, csat_answer = NULL, metadata = 'null', parameters = 'null'
-    WHERE org_id = $1 AND id = ANY ($2::text[]) RETURNING added
+    UPDATE ingest.{table} SET {emptied} WHERE org_id = $1 AND {conversation} = ANY ($2::text[]) RETURNING added
 ) SELECT min(added)::text FROM emptied;
 
--- name: erase_messages
-WITH emptied AS (
-    UPDATE ingest.messages SET content = NULL, post_url = NULL, sender_id = CASE WHEN sender_kind = 'visitor' THEN NULL ELSE sender_id END,
-        sender_name = CASE WHEN sender_kind IN ('agent', 'ai', 'bot', 'system') THEN sender_name END
-    WHERE org_id = $1 AND conversation_id = ANY ($2::text[]) RETURNING added
-) SELECT min(added)::text FROM emptied;
+-- name: block_conversations!
+-- What comes of them later is emptied too.
+INSERT INTO ingest.erased_conversations (org_id, id) SELECT $1, unnest($2::text[]) ON CONFLICT DO NOTHING;
 
--- name: erase_events
-WITH emptied AS (
-    UPDATE ingest.events SET data = '{}', actor_id = CASE WHEN actor_kind = 'visitor' THEN NULL ELSE actor_id END
-    WHERE org_id = $1 AND conversation_id = ANY ($2::text[]) RETURNING added
-) SELECT min(added)::text FROM emptied;
+-- name: erased_leads
+SELECT id FROM ingest.tombstones WHERE org_id = $1 AND type = 'lead' AND id = ANY ($2::text[]) AND erased;
+
+-- name: late_conversations
+-- Staged conversations of a person who was erased before, and the visitors that they name.
+SELECT s.id, s.visitor_id FROM pg_temp.staging_conversations s
+WHERE s.org_id = $1 AND NOT EXISTS (SELECT FROM ingest.erased_conversations e WHERE e.org_id = $1 AND e.id = s.id) AND (
+    EXISTS (SELECT FROM ingest.tombstones t WHERE t.org_id = $1 AND t.type = 'lead' AND t.id = s.lead_id AND t.erased)
+    OR EXISTS (SELECT FROM ingest.tombstones t WHERE t.org_id = $1 AND t.type = 'contact' AND t.id = s.contact_id AND t.erased));
+
+-- name: empty_staged!
+UPDATE {staging} s SET {emptied} WHERE s.org_id = $1 AND EXISTS (SELECT FROM ingest.erased_conversations e WHERE e.org_id = $1 AND e.id = s.{conversation});
 
 -- name: note_erasure!
 -- No export of an instant that saw one of these can be reproduced any more: that is remembered, without saying who.
@@ -176,6 +188,12 @@ INSERT INTO ingest.lead_touches (org_id, through, ids) VALUES ($1, 'conversation
 -- name: forget_facts!
 -- With it goes what is still under way of the lead's scores.
 DELETE FROM ingest.lead_facts WHERE org_id = $1 AND id = ANY ($2::text[]);
+
+-- name: forget_changes!
+-- What was to be published of leads, or of leads that had these conversations: the latter are published again, by a note of touch_conversations.
+DELETE FROM ingest.outbox WHERE topic = 'lead-changes' AND key IN (
+    SELECT convert_to($1 || '/' || l.id, 'UTF8') FROM (
+        SELECT unnest($2::text[]) AS id UNION SELECT lead_id FROM ingest.conversations WHERE org_id = $1 AND id = ANY ($3::text[])) l);
 
 -- name: add_tombstones!
 INSERT INTO ingest.tombstones (org_id, type, id, version, erased)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import aiosql
 
+from services.ingest.core.contents import CONTENTS
 from services.ingest.core.rows import RECORD_TYPES, RecordType
 from services.ingest.core.touches import TOUCHES
 
@@ -19,7 +20,7 @@ def statement(name: str) -> str:
 
 @dataclass(frozen=True)
 class Statements:
-    """One record type's statements; `copied` are the columns of its staging table in order."""
+    """One record type's statements; `copied` are the columns of its staging table in order. Only types that hold content have the last two."""
 
     kind: RecordType
     staging: str
@@ -27,7 +28,7 @@ class Statements:
     enter_shared: str
     enter_alone: str
     create_staging: str
-    has_tombstones: str
+    are_there: str
     buried: str
     held: str
     put_versions: str
@@ -36,6 +37,8 @@ class Statements:
     is_known: str
     add_tombstones: str
     remove_tombstones: str
+    erase_content: str
+    empty_staged: str
 
 
 def _statements(kind: RecordType) -> Statements:
@@ -46,6 +49,8 @@ def _statements(kind: RecordType) -> Statements:
         "assignments": ", ".join([f"{c} = excluded.{c}" for c in quoted]), "held_columns": ", ".join([f"h.{c}" for c in quoted]),
         "new_columns": ", ".join([f"excluded.{c}" for c in quoted]), "old_columns": ", ".join([f"old.{c}" for c in quoted]),
     } | _touched(kind.name)  # fmt: skip
+    content = CONTENTS.get(kind.name)
+    filled |= {"emptied": content.emptied, "conversation": content.conversation} if content else {"emptied": "", "conversation": ""}
     names = [f.name for f in fields(Statements) if f.type is str and f.name != "staging"]
     return Statements(kind, staging, ("org_id", "id", "version", *kind.columns), **{n: statement(n).format(**filled) for n in names})
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import asyncpg
 
-from services.ingest.batch import Batch, MustBeAlone
+from services.ingest.batch import Batch, MustBeAlone, MustErase
 from services.ingest.core.positions import Stretch
 from services.ingest.core.records import Record
 from services.ingest.metrics import RECORDS, RUNS_AGAIN
@@ -53,7 +53,7 @@ class Store:
             accepted = await batch.write(records, org_id)
             return await self._noted(batch, by, Written(accepted, len(records) - accepted))
 
-        return await self._persist(work, several=False)
+        return await self._persist(work, several=False, by=by)
 
     async def _noted(self, batch: Batch, by: Principal | None, written: Written) -> Written:
         """In the audit trail, in the same transaction, where a key's records changed anything."""
@@ -72,7 +72,7 @@ class Store:
                 total += len(records)
             return await self._noted(batch, by, Written(accepted, total - accepted))
 
-        return await self._persist(work, several=True)
+        return await self._persist(work, several=True, by=by)
 
     async def write_stretches(self, topic_id: UUID, stretches: Sequence[Stretch]) -> Written:
         """Write what a consumer has read, but for what has been written before: by its own former self, or by who took a partition over."""
@@ -87,8 +87,8 @@ class Store:
 
         return await self._persist(work, several=False)
 
-    async def _persist(self, work: Callable[[Batch], Awaitable[Written]], several: bool) -> Written:
-        written = await self.run(work, several)
+    async def _persist(self, work: Callable[[Batch], Awaitable[Written]], several: bool, by: Principal | None = None) -> Written:
+        written = await self.run(work, several, by)
         self._outbox.wake()
         for outcome in ("accepted", "stale", "repeated"):
             RECORDS.labels(outcome).inc(getattr(written, outcome))
@@ -98,21 +98,21 @@ class Store:
         """In the audit trail, with the effect: that it was done, and by whom, and not of whom."""
         if batch.erasures:
             await self._outbox.add(batch.connection, [
-                entry(principal, "person.erased", id_) if principal else note(org_id, "records", "person.erased", id_) for org_id, id_ in batch.erasures
+                entry(principal, "person.erased", id_) if principal else note(org_id, "kafka:", "person.erased", id_) for org_id, id_ in batch.erasures
             ])  # fmt: skip
 
     async def run(self, work: Callable[[Batch], Awaitable[T]], several: bool = False, principal: Principal | None = None) -> T:
         """Run a transaction until no other writer is in its way; `work` is called anew each time."""
-        alone = False
+        alone = erasing = False
         for _ in range(RUNS_MAX):
             try:
                 with sorted_errors():
                     async with self._pool.acquire(timeout=5) as connection, connection.transaction():
-                        batch = Batch(connection, self._known, alone, several)
+                        batch = Batch(connection, self._known, alone, erasing, several)
                         result = await work(batch)
                         await self._note_erasures(batch, principal)
-            except MustBeAlone:
-                alone = True
+            except MustBeAlone as must:
+                alone, erasing = True, erasing or isinstance(must, MustErase)
             except Exception as error:
                 if not isinstance(error.__cause__ or error, _OTHER_WRITER):
                     raise

@@ -173,7 +173,9 @@ async def test_a_cursor_is_good_for_its_own_walk_alone(unlimited: World, ingest:
     await refused(caller, "messages", 400, "cursor", cursor=base64.urlsafe_b64encode(raw).decode())
     for wrong in ("", "x", "é", "A" * 20_000):
         await refused(caller, "messages", 400, "cursor", cursor=wrong)
-    await refused(caller, "messages", 400, "from", cursor=cursor, **{"from": "2026-03-01"})
+    await refused(caller, "messages", 422, "from", cursor=cursor, **{"from": "2026-03-01"})
+    await refused(caller, "messages", 400, "from", cursor=cursor, **{"from": "yesterday"})
+    await refused(caller, "messages", 400, "cursor", cursor="x", **{"from": "2026-03-01"})
     unlimited.clock.forward(86_400 + 60)
     await refused(caller, "messages", 410, None, cursor=cursor)
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from deploy.local.ports import resolve
 from deploy.local.program import Program
 from deploy.local.state import SERVICES, State
 from deploy.local.testing import environment_for_tests
+from services.ingest.leads import TOPICS_KEEP
 from shared.signing import KEYS_PATH
 from shared.topics import all_topics
 
@@ -38,8 +40,17 @@ def test_the_brokers_limit_holds_every_topics() -> None:
     assert all(topic.max_message_bytes <= kafka.MESSAGE_BYTES_MAX for topic in all_topics().values())
 
 
-def test_topics_get_retention_in_milliseconds() -> None:
-    assert topics.configuration_of(all_topics()["records"]) == {"retention.ms": "604800000", "max.message.bytes": "2097152"}
+def test_no_message_outlives_its_topics_time() -> None:
+    """Kafka deletes a segment once its newest message is old enough, and looks every five minutes."""
+    for topic in all_topics().values():
+        given = topics.configuration_of(topic)
+        assert int(given["retention.ms"]) + int(given["segment.ms"]) + 300_000 <= topic.retention_hours * 3_600_000
+    assert topics.configuration_of(all_topics()["records"])["max.message.bytes"] == "2097152"
+
+
+def test_an_erasure_says_how_long_topics_hold_what_was_sent() -> None:
+    of_people = [t for name, t in all_topics().items() if name.removesuffix("-dlq") in ("records", "lead-changes", "lead-scores")]
+    assert {timedelta(hours=topic.retention_hours) for topic in of_people} == {TOPICS_KEEP}
 
 
 def test_every_listener_of_the_store_is_named_or_off() -> None:
