@@ -4,15 +4,16 @@ A cell is None, a text, a whole number, a double (of a free object or a custom p
 one of the two classes here.
 """
 
-import json
 import re
 from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Decimal
 from fractions import Fraction
+from json.encoder import encode_basestring  # json.dumps's own for ensure_ascii=False
 from typing import Any
 
 from tests.oracle.times import local
 
+CONSTANTS = {None: "null", True: "true", False: "false"}
 BOM = "\ufeff"
 RISKY = re.compile("^'*[=+\\-@\t\r\n＝＋－＠]")
 
@@ -87,15 +88,17 @@ def canonical(value: Any) -> Any:
 
 def json_text(value: Any) -> str:
     """Compact, keys as they stand, nothing escaped that needs no escape."""
+    if isinstance(value, str):
+        return encode_basestring(value)
     if isinstance(value, dict):
         return "{" + ",".join(f"{json_text(key)}:{json_text(entry)}" for key, entry in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ",".join(map(json_text, value)) + "]"
+    if isinstance(value, Bare):
+        return encode_basestring(value.text)
     if isinstance(value, Figure):
         return value.text
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return number(value)
-    return json.dumps(value.text if isinstance(value, Bare) else value, ensure_ascii=False)
+    return CONSTANTS[value] if value is None or isinstance(value, bool) else number(value)
 
 
 def csv_text(value: Any, *, safe: bool) -> str:
