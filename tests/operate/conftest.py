@@ -107,6 +107,13 @@ class Own:
         finally:
             self.start(name)
 
+    def kill(self, name: str) -> None:
+        """kill -9; returns once the keeper has started another in its place."""
+        pid = pid_of(self.state, name)
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        until(lambda: (now := pid_of(self.state, name)) is not None and now != pid, START_SECONDS)
+
     @contextmanager
     def hung(self, name: str) -> Iterator[None]:
         """The process and its children take connections and say nothing."""
