@@ -8,8 +8,9 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
 from services.export_request import operations_walks as operations
+from services.export_request.ahead import Page
 from services.export_request.core.walk import CURSOR_MAX, LIMIT_MAX, Walk
-from services.export_request.walking import CONVERSATIONS, MESSAGES, Endpoint, Page, Walks
+from services.export_request.walking import CONVERSATIONS, MESSAGES, Endpoint, Walks
 from shared import cursors
 from shared.datasets.instants import resolve_instant
 from shared.errors import Detail, gone, invalid_request, unprocessable

@@ -1,11 +1,13 @@
 """The cursor API's pages: PostgreSQL finds a page's rows along an index and writes them as one JSON text, so that no row passes through Python."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import asyncpg
 
+from services.export_request.ahead import Ahead, Asked, Page
 from services.export_request.core.walk import END, Walk
 from services.export_request.queries import load
 from shared import audit
@@ -62,6 +64,12 @@ MESSAGES = Endpoint(
 ENDPOINTS = (CONVERSATIONS, MESSAGES)
 
 
+# Whether an erasure took something away that the snapshot ($1) saw, and whether it is of another database's history.
+_GONE = """EXISTS (SELECT FROM ingest.erasures e WHERE NOT pg_visible_in_snapshot(e.erased_in, $1::text::pg_snapshot)
+                       AND e.oldest < pg_snapshot_xmax($1::text::pg_snapshot)) AS erased,
+               pg_snapshot_xmax($1::text::pg_snapshot) > pg_snapshot_xmax(pg_current_snapshot()) AS from_elsewhere"""
+
+
 def _page_query(endpoint: Endpoint) -> str:
     """One row (data, found, shown, last_at, last_id, erased, from_elsewhere) of ($1 snapshot, $2 after_at, $3 after_id, $4 to, $5 rows, $6 bytes).
 
@@ -82,29 +90,18 @@ def _page_query(endpoint: Endpoint) -> str:
                 AND {seen} AND NOT pg_visible_in_snapshot(r.ended, $1::text::pg_snapshot) {in_order}
         ), page AS (
             SELECT r.*, row_number() OVER place AS place, sum({endpoint.bytes}) OVER place - ({endpoint.bytes}) AS bytes_before
-            FROM (SELECT * FROM held UNION ALL SELECT * FROM ended) r WINDOW place AS (ORDER BY r.created_at, r.id)
+            FROM (SELECT * FROM held UNION ALL SELECT * FROM ended) r WINDOW place AS (ORDER BY r.created_at, r.id ROWS UNBOUNDED PRECEDING)
         ), told AS (
-            SELECT r.created_at, r.id, CASE WHEN place <= $5::integer AND (bytes_before <= $6::bigint OR place = 1) THEN
-                row_to_json((SELECT document FROM (SELECT {endpoint.document}) document))::text END AS document
-            FROM page r ORDER BY place OFFSET 0
+            SELECT r.created_at, r.id, CASE WHEN place <= $5::integer AND (bytes_before <= $6::bigint OR place = 1) THEN row_to_json(d)::text END AS document
+            FROM page r CROSS JOIN LATERAL (SELECT {endpoint.document}) d ORDER BY r.created_at, r.id OFFSET 0
         )
         SELECT convert_to(coalesce(string_agg(document, ','), ''), 'UTF8') AS data, count(document) AS shown, count(*) AS found,
                max(created_at) FILTER (WHERE document IS NOT NULL) AS last_at, (array_agg(id) FILTER (WHERE document IS NOT NULL))[count(document)] AS last_id,
-               EXISTS (SELECT FROM ingest.erasures e WHERE NOT pg_visible_in_snapshot(e.erased_in, $1::text::pg_snapshot)
-                       AND e.oldest < pg_snapshot_xmax($1::text::pg_snapshot)) AS erased,
-               pg_snapshot_xmax($1::text::pg_snapshot) > pg_snapshot_xmax(pg_current_snapshot()) AS from_elsewhere
+               {_GONE}
         FROM told"""
 
 
 _QUERIES = {endpoint.name: _page_query(endpoint) for endpoint in ENDPOINTS}
-
-
-@dataclass(frozen=True)
-class Page:
-    """`data`: the rows' JSON objects, separated by commas. `next`: null where the walk is at its end."""
-
-    data: bytes
-    next: Walk | None
 
 
 class Walks:
@@ -112,6 +109,7 @@ class Walks:
 
     def __init__(self, pool: asyncpg.Pool, outbox: Outbox) -> None:
         self._pool, self._outbox, self._queries = pool, outbox, load()
+        self._ahead = Ahead(self._read)
 
     async def timezone(self, org_id: str) -> str:
         async with tenant(self._pool, org_id, readonly=True) as connection:
@@ -134,21 +132,41 @@ class Walks:
             snapshot = await connection.fetchval("SELECT pg_current_snapshot()::text")
             details = {"from": instant(from_), "to": instant(to)}
             await self._outbox.add(connection, [audit.entry(principal, "walk.begun", endpoint.name, details)])
-            page = await self._page(connection, endpoint, Walk.begin(snapshot, from_, to, utc_now()), limit)
+            asked = Asked(principal.org_id, endpoint.name, Walk.begin(snapshot, from_, to, utc_now()), limit)
+            page = await self._page(connection, asked)
         self._outbox.wake()
+        self._ahead.follow(asked, page)
         return page
 
     async def next(self, principal: Principal, endpoint: Endpoint, walk: Walk, limit: int) -> Page:
-        """Raises ApiError 410 where the walk's instant can't be seen any more."""
-        async with tenant(self._pool, principal.org_id, readonly=True) as connection:
-            return await self._page(connection, endpoint, walk, limit)
+        """Raises ApiError 410 where the walk's instant can't be seen any more, also where that came about after the page was made."""
+        asked = Asked(principal.org_id, endpoint.name, walk, limit)
+        page = await self._ahead.take(asked)
+        was_ready = page is not None
+        if page is None:
+            page = await self._read(asked)
+        self._ahead.follow(asked, page)
+        if was_ready:
+            async with tenant(self._pool, asked.org_id, readonly=True) as connection:
+                _require_seen(await connection.fetchrow(f"SELECT {_GONE}", walk.snapshot))
+        return page
 
-    async def _page(self, connection: Any, endpoint: Endpoint, walk: Walk, limit: int) -> Page:
-        query, to = _QUERIES[endpoint.name], walk.to or END
-        row = await connection.fetchrow(query, walk.snapshot, walk.after_at, walk.after_id, to, limit, PAGE_BYTES_MAX)
-        if row["erased"]:
-            raise gone("A person was erased since this walk began: what it saw is not there any more. Begin a new one.")
-        if row["from_elsewhere"]:
-            raise gone("The database was restored since this walk began. Begin a new one.")
+    async def _read(self, asked: Asked) -> Page:
+        async with tenant(self._pool, asked.org_id, readonly=True) as connection:
+            return await self._page(connection, asked)
+
+    async def _page(self, connection: Any, asked: Asked) -> Page:
+        walk = asked.walk
+        row = await connection.fetchrow(
+            _QUERIES[asked.endpoint], walk.snapshot, walk.after_at, walk.after_id, walk.to or END, asked.limit, PAGE_BYTES_MAX
+        )
+        _require_seen(row)
         more = row["found"] > row["shown"]
         return Page(row["data"], walk.behind(row["last_at"], row["last_id"]) if more else None)
+
+
+def _require_seen(row: Mapping[str, Any]) -> None:
+    if row["erased"]:
+        raise gone("A person was erased since this walk began: what it saw is not there any more. Begin a new one.")
+    if row["from_elsewhere"]:
+        raise gone("The database was restored since this walk began. Begin a new one.")

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-from tests.bench import audit, exports, ingest, memory, report, scale, scores, small, walk, webhooks
+from tests.bench import audit, exports, ingest, memory, report, scale, scores, search, small, walk, webhooks
 from tests.bench.context import Context
 from tests.bench.paths import HOME, OUT, PEERS_PYTHON, ROOT
 from tests.bench.stack import BenchError, Stack
@@ -20,13 +20,14 @@ MEASUREMENTS: dict[str, Callable[[Context], report.Section]] = {
     "memory": memory.memory,
     "scale": scale.scale,
     "walk": walk.walk,
+    "search": search.search,
     "webhooks": webhooks.webhooks,
     "audit": audit.append,
     "scores": scores.scores,
     "ingest": ingest.ingest,
     "flatness": ingest.flatness,
 }
-WITHOUT_PEERS = {"small", "scores", "memory", "scale", "walk", "webhooks", "audit"}
+WITHOUT_PEERS = {"small", "scores", "memory", "scale", "walk", "search", "webhooks", "audit"}
 FULL_ROWS, FULL_RECORDS = 3_000_000, 1_000_000
 
 

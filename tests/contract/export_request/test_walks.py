@@ -211,6 +211,32 @@ async def test_an_erasure_ends_walks_that_could_have_seen_the_person(unlimited: 
     assert len(await rest_of(caller, await page(caller, limit=2), 2)) == 5
 
 
+async def test_a_page_that_was_made_before_an_erasure_is_not_given_after_it(unlimited: World, ingest: Store) -> None:
+    caller = await unlimited.organisation()
+    lead = {"email": "a@b.example", "created_at": "2026-03-01T00:00:00Z"}
+    await put(ingest, caller, *[_message(n) for n in range(9)], _record("lead", "lead_1", lead))
+    first = await page(caller, limit=2)
+    cursor = (await page(caller, limit=2, cursor=first["next_cursor"]))["next_cursor"]  # the third is on its way now
+    await put(ingest, caller, _record("lead", "lead_1", None, "erase"))
+    answer = await caller.call("GET", "/v1/export/messages", params={"cursor": cursor, "limit": 2})
+    assert (answer.status_code, "erased" in answer.json()["error"]["message"]) == (410, True)
+
+
+async def test_a_walk_that_several_processes_serve_in_turn(unlimited: World, database: Database, ingest: Store) -> None:
+    caller = await unlimited.organisation()
+    await put(ingest, caller, *[_message(n) for n in range(20)])
+    async with world_of(database, cursor_requests_per_second=0) as other:
+        callers = [caller, Caller(other, caller.org_id, caller.api_key)]
+        data, following = [], ""
+        for number in range(20):
+            found = await page(callers[(number // 3) % 2], limit=1, **({"cursor": following} if following else {}))
+            data += found["data"]
+            following = found["next_cursor"]
+            await put(ingest, caller, _message(19 - number, content="new"))
+    assert [(m["id"], m["content"]) for m in data] == [(f"msg_{n:04}", None) for n in range(20)]
+    assert following is None
+
+
 async def test_a_walk_s_begin_is_audited(unlimited: World, ingest: Store) -> None:
     caller = await unlimited.organisation()
     await put(ingest, caller, *[_message(n) for n in range(3)])
