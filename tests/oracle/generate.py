@@ -99,12 +99,16 @@ class Maker:
         few = {"channel": 8, "team": 5, "bot": 7, "topic": 10, "tag": 10, "campaign": 4, "agent": max(12, conversations // 50)}
         many = {"contact": max(10, conversations * 3 // 5), "lead": max(10, conversations * 2 // 5)}
         self.ids = {kind: [self.new_id(kind) for _ in range(count)] for kind, count in {**few, **many}.items()}
+        for ids in self.ids.values():  # two whose bytes and UTF-16 units sort in opposite ways
+            ids[:2] = f"\ue000{ids[0]}"[:128], f"😀{ids[1]}"[:128]
+        self.quiet_bot = self.new_id("bot")  # sends as kind bot alone
         self.visitors = [f"visitor_{number}" for number in range(max(5, conversations // 2))]
 
     def records(self) -> list[Record]:
         for kind in ("channel", "team", "bot", "topic", "tag", "campaign", "agent", "contact", "lead"):
             for id in self.ids[kind]:
                 self.add(kind, id, getattr(self, kind)())
+        self.add("bot", self.quiet_bot, self.bot())
         for _ in range(self.conversations):
             self.conversation()
         for agent in [*self.ids["agent"], "agent_ghost"]:
@@ -197,7 +201,7 @@ class Maker:
             self._made.append((time, envelope | {key: record[key] for key in ("version", "data") if key in record}))
 
     def histories(self, data: Data, version: int) -> Iterator[list[Record]]:
-        """What may have happened to an entity; the first seven end with `data`."""
+        """What may have happened to an entity; those but the last three end with `data`."""
         other = self.altered(data)
         now, old = {"data": data, "version": version}, {"data": other, "version": version - 1}
         gone: Record = {"op": "delete"}
@@ -208,9 +212,9 @@ class Maker:
         yield [{"data": other}, now, old]
         yield [{"data": other}, gone, {"data": data}]
         yield [gone | {"version": version - 1}, old, now]
+        yield [now, {"data": data}, {"data": other, "version": version}]
         yield [now, gone | {"version": version + 1}, {"data": other, "version": version}]
         yield [gone | {"version": version}, now]
-        yield [now, {"data": other}, {"data": other, "version": version}]
         yield [{"data": data}, gone]
 
     def altered(self, data: Data) -> Data:
@@ -348,7 +352,7 @@ class Maker:
             self.tags,
             self.free_event,
         )
-        self.visitor(chat)
+        self.random.choice((self.visitor, self.visitor, self.visitor, self.by_bot, self.by_agent))(chat)
         for act in self.random.choices(doing, (6, 3, 6, 1, 2.5, 1, 2.5, 1.5, 3, 1), k=self.random.choice((0, 1, 3, 6, 10, 15, 25))):
             chat.at += self.random.choice(STEPS)
             act(chat)
@@ -432,7 +436,7 @@ class Maker:
     def actor(self, chat: Chat, kind: str | None) -> Data | None:
         if kind is None:
             return None
-        if kind in ("agent", "ai") and self.luck(0.95):
+        if kind in ("agent", "ai") and self.luck(0.92):
             return {"kind": kind, "id": self.random.choice(chat.agents if kind == "agent" else chat.bots)}
         return {"kind": kind} | self.random.choice(({}, {"id": None}))
 
@@ -444,7 +448,10 @@ class Maker:
 
     def by_others(self, chat: Chat) -> None:
         self.message(
-            chat, self.random.choice((None, {"kind": "system"}, {"kind": "bot", "id": self.random.choice(chat.bots)}, {"kind": "bot"}))
+            chat,
+            self.random.choice(
+                (None, {"kind": "system"}, {"kind": "bot", "id": self.random.choice((self.quiet_bot, *chat.bots))}, {"kind": "bot"})
+            ),
         )
 
     def by_agent(self, chat: Chat) -> None:
@@ -475,17 +482,15 @@ class Maker:
         self.event(chat, "handover", self.present({"reason": reason}) or None, self.actor(chat, "ai"))
 
     def status(self, chat: Chat) -> None:
-        chat.status = self.random.choice(("new", "pending", "resolved", "resolved"))
-        actor = self.actor(chat, self.random.choice(ACTORS))
-        trigger = self.random.choice((*TRIGGERS, None))
-        self.event(
-            chat,
-            "status_changed",
-            self.present({"to": chat.status, "reason": self.maybe(), "comment": self.maybe(), "trigger": trigger}),
-            actor,
-        )
-        if self.luck(0.3):
-            self.lock(chat, self.random.choice(chat.agents))
+        """Resolved, reopened, resolved again; at times at one instant."""
+        for _ in range(self.random.choice((1, 1, 1, 2, 4))):
+            chat.status = self.random.choice(("new", "pending", "resolved", "resolved"))
+            actor = self.actor(chat, self.random.choice(ACTORS))
+            data = {"to": chat.status, "reason": self.maybe(), "comment": self.maybe(), "trigger": self.random.choice((*TRIGGERS, None))}
+            self.event(chat, "status_changed", self.present(data), actor)
+            if self.luck(0.3):
+                self.lock(chat, self.random.choice(chat.agents))
+            chat.at += self.random.choice((0, 0, 1, MINUTE))
 
     def topics(self, chat: Chat) -> None:
         """Applied, removed, applied again; at times removed before, or all at one instant."""
