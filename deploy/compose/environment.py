@@ -39,10 +39,11 @@ def of_secrets(secrets: Mapping[str, str]) -> dict[str, str]:
 
 
 def environment(ports: Ports, secrets: Mapping[str, str], caller: Mapping[str, str]) -> dict[str, str]:
-    """All variables that compose runs with: the caller's but for another stack's doors and credentials, then ours."""
+    """All variables that compose runs with: the caller's but for another stack's doors and credentials, then ours. Webhooks may go to loopback, which
+    is delivery's container's own: the demo's receiver is there."""
     kept = {name: value for name, value in caller.items() if not name.startswith("WAYBILL_") or services.is_passed_on(name)}
     kept |= {name: caller[name] for name in ("WAYBILL_IMAGE", "WAYBILL_PYTHON_IMAGE") if name in caller}
-    return kept | of_ports(ports) | of_secrets(secrets)
+    return services.WEBHOOKS_STAY_HERE | kept | of_ports(ports) | of_secrets(secrets)
 
 
 def of_process(ports: Ports, secrets: Mapping[str, str]) -> dict[str, str]:

@@ -44,6 +44,12 @@ class Project:
         found: list[dict[str, Any]] = json.loads(self._docker("inspect", *listed)) if listed else []
         return found
 
+    def beside(self, name: str, *command: str) -> list[str]:
+        """The line that runs a command of the image, with standard input, in the network of a running container, and with none of its rights."""
+        container = next(found for found in self.containers() if name_of(found) == name)
+        confined = ["--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--memory=128m", "--no-healthcheck"]
+        return ["docker", "run", "--rm", "--interactive", f"--network=container:{container['Id']}", *confined, container["Image"], *command]
+
     def _docker(self, *arguments: str) -> str:
         done = subprocess.run(["docker", *arguments], capture_output=True, text=True, env=self._environment)
         if done.returncode:

@@ -10,7 +10,7 @@ import secrets
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,9 @@ from rich.console import Console
 from rich.table import Table
 
 from deploy import choice
+from deploy.compose import lifecycle as compose
 from deploy.local import demo_kafka, lifecycle
-from deploy.local.demo_webhook import Subscriber, subscriber
+from deploy.local.demo_webhook import MODULE, ON_THIS_MACHINE, Subscriber, subscriber
 from deploy.local.errors import StackError
 from deploy.local.ports import resolve
 from deploy.local.progress import say, step
@@ -137,9 +138,16 @@ def run_exports(client: Client, kafka: str, folder: Path) -> list[Made]:
     return made
 
 
-def run_and_hear(client: Client, kafka: str, folder: Path) -> list[Made]:
+def receiver_of(state: State) -> Sequence[str]:
+    """The command that starts a receiver of webhooks where delivery reaches it: on loopback, which in containers is delivery's container's own."""
+    if choice.kept(state.directory) == choice.DOCKER:
+        return compose.project(state).beside("delivery", "python", "-m", MODULE)
+    return ON_THIS_MACHINE
+
+
+def run_and_hear(client: Client, kafka: str, folder: Path, receiver: Sequence[str]) -> list[Made]:
     """The exports, while a subscriber listens."""
-    with subscriber() as listener:
+    with subscriber(receiver) as listener:
         endpoint = client.run("webhooks", "create", listener.url, "--event", "export.completed", "--description", "make demo")
         try:
             made = run_exports(client, kafka, folder)
@@ -189,11 +197,7 @@ def demo(state: State) -> None:
     kafka = ports.address("kafka")
     load(client, home, kafka)
     folder = home / "exports"
-    if choice.kept(state.directory) == choice.DOCKER:
-        made = run_exports(client, kafka, folder)
-        say("webhook    not shown here: from its container delivery doesn't reach a receiver on this machine's loopback")
-    else:
-        made = run_and_hear(client, kafka, folder)
+    made = run_and_hear(client, kafka, folder, receiver_of(state))
     show(made, verify(client, folder), folder, state, f"http://{ports.address('gateway')}")
 
 

@@ -1,39 +1,42 @@
-"""The demo's subscriber: a receiver on loopback that hears of an export's end, and verifies it with a library that is not ours."""
+"""The demo's subscriber: hears of an export's end on loopback, and verifies it with a library that is not ours."""
 
+import base64
 import json
 import queue
+import subprocess
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import IO, Any
 
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from deploy.local.errors import StackError
 
 Request = tuple[dict[str, str], bytes]
+MODULE = "deploy.image.receiver"
+ON_THIS_MACHINE = (sys.executable, "-m", MODULE)
+STOP_SECONDS = 15
 
 
 class Subscriber:
-    """Keeps what it is sent, and answers 204."""
+    """Keeps what its receiver, a process, is sent. Raises StackError where that does not start."""
 
-    def __init__(self) -> None:
+    def __init__(self, receiver: "subprocess.Popen[bytes]") -> None:
+        assert receiver.stdout and receiver.stderr
         self._received: queue.Queue[Request] = queue.Queue()
-        received = self._received
+        port = receiver.stdout.readline().decode().strip()
+        if not port:
+            raise StackError("the webhooks' receiver does not start", receiver.stderr.read().decode(errors="replace").strip())
+        self.url = f"http://127.0.0.1:{port}/waybill"
+        self.reader = threading.Thread(target=self._read, args=[receiver.stdout], daemon=True)
+        self.reader.start()
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers.get("content-length", 0)))
-                received.put(({name.lower(): value for name, value in self.headers.items()}, body))
-                self.send_response(204)
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                """The demo says what matters itself."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}/waybill"
+    def _read(self, lines: IO[bytes]) -> None:
+        for line in lines:
+            shown = json.loads(line)
+            self._received.put((shown["headers"], base64.b64decode(shown["body"])))
 
     def verified(self, secret: str, export_id: str, seconds: float) -> tuple[str, dict[str, Any]]:
         """(webhook-id, payload) of the first webhook about the export. Raises StackError where none comes, or one is not signed by `secret`."""
@@ -51,13 +54,15 @@ class Subscriber:
 
 
 @contextmanager
-def subscriber() -> Iterator[Subscriber]:
-    made = Subscriber()
-    thread = threading.Thread(target=made.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    try:
-        yield made
-    finally:
-        made.server.shutdown()
-        made.server.server_close()
-        thread.join()
+def subscriber(command: Sequence[str] = ON_THIS_MACHINE) -> Iterator[Subscriber]:
+    """`command` starts the receiver where delivery reaches its loopback."""
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as receiver:
+        assert receiver.stdin
+        try:
+            made = Subscriber(receiver)
+            yield made
+            receiver.stdin.close()  # which ends it
+            receiver.wait(STOP_SECONDS)
+            made.reader.join()
+        finally:
+            receiver.kill()

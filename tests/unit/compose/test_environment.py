@@ -27,12 +27,14 @@ def test_settings_are_passed_on_and_another_stacks_doors_are_not(tmp_path: Path)
         "WAYBILL_LOG_LEVEL": "DEBUG",
         "WAYBILL_API_KEY": "sk_live_x",
         "WAYBILL_S3_ENDPOINT": "x",
+        "WAYBILL_WEBHOOK_ALLOW_LOOPBACK": "false",
     }
     told = environment(resolve({"WAYBILL_PORT_BASE": "20000"}), reading.secrets(tmp_path) | {"api_key": "sk_live_y"}, caller)
     assert (told["PATH"], told["DOCKER_HOST"], told["WAYBILL_LOG_LEVEL"]) == ("/bin", "unix:///x", "DEBUG")
     assert not {"WAYBILL_API_KEY", "WAYBILL_S3_ENDPOINT"} & told.keys()
     assert (told["WAYBILL_PORT"], told["WAYBILL_KAFKA_PORT"], told["WAYBILL_FORMATTER_PORTS"]) == ("20000", "20008", "20004-20005")
     assert told["WAYBILL_PUBLIC_URL"] == "http://127.0.0.1:20000"
+    assert (told["WAYBILL_WEBHOOK_ALLOW_HTTP"], told["WAYBILL_WEBHOOK_ALLOW_LOOPBACK"]) == ("true", "false")
 
 
 def test_formatters_ports_that_are_no_range_are_refused_by_name() -> None:
