@@ -202,4 +202,6 @@ def test_a_signed_link_needs_no_key_where_the_store_has_such_links(store: Object
 
 
 def test_the_store_can_be_used(store: ObjectStore) -> None:
+    before = [each.key for each in store.list("")]
     store.check()
+    assert [each.key for each in store.list("")] == before, "asking leaves nothing in it"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.scoring.rules import DEFAULT_RULES, RULES_MAX, Given, HasWord, OneOf, model_of, model_of_text, problems
+from shared.scoring.rules import DEFAULT_RULES, RULES_MAX, Given, HasWord, OneOf, RuleError, model_of, model_of_text, problems
 
 
 @pytest.mark.parametrize(
@@ -63,11 +63,20 @@ def test_all_that_is_wrong_is_named_at_once(setting: Any, fields: list[str]) -> 
     assert [detail.field for detail in problems(setting)] == fields
 
 
+def is_refused(rule: Any) -> bool:
+    try:
+        model_of([rule])
+    except RuleError:
+        return True
+    return False
+
+
 @given(st.text(), st.text() | st.integers() | st.floats() | st.none())
 def test_no_text_breaks_the_reader(when: str, points: Any) -> None:
     rule = {"rule": "a", "when": when, "points": points}
-    if not problems({"rules": [rule]}):
-        model_of([rule])
+    found = {detail.field for detail in problems({"rules": [rule]})}
+    assert found <= {"scoring.rules.0.when", "scoring.rules.0.points"}
+    assert bool(found) == is_refused(rule), "what has no problem, and nothing else, can be read"
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,16 @@ from shared.etags import require_match
 
 @pytest.mark.parametrize("if_match", [None, "*", '"1"', '"2" , "1"', 'W/"1", "1"'])
 def test_what_is_known_may_be_changed(if_match: str | None) -> None:
-    require_match(if_match, '"1"')
+    assert refusal(if_match, '"1"') is None
+    assert refusal(if_match, '"3"') == (None if if_match in (None, "*") else 412), "and what has changed meanwhile may not"
+
+
+def refusal(if_match: str | None, etag: str) -> int | None:
+    try:
+        require_match(if_match, etag)
+    except ApiError as error:
+        return error.status
+    return None
 
 
 @pytest.mark.parametrize(
