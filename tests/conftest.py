@@ -4,6 +4,7 @@ import os
 import secrets
 import shlex
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -71,18 +72,35 @@ def stack() -> Stack:
     pytest.fail(f"No stack: {path} is missing. `make test` starts one; or set WAYBILL_ENV_FILE.")
 
 
-@pytest.fixture(scope="module")
-def database(stack: Stack) -> Iterator[Database]:
+@contextmanager
+def fresh_database(stack: Stack, template: str = "template1") -> Iterator[str]:
+    """The name of a database that is a copy of another, gone again behind the tests."""
     name = f"test_{secrets.token_hex(4)}"
     with psycopg.connect(stack.database_url, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-    url = urlunsplit(urlsplit(stack.database_url)._replace(path=f"/{name}", query=""))
+        connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template)))
     try:
-        migrate(url)
-        yield Database(url)
+        yield name
     finally:
         with psycopg.connect(stack.database_url, autocommit=True) as connection:
             connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def url_of(stack: Stack, name: str) -> str:
+    return urlunsplit(urlsplit(stack.database_url)._replace(path=f"/{name}", query=""))
+
+
+@pytest.fixture(scope="session")
+def migrated(stack: Stack) -> Iterator[str]:
+    """The name of a migrated database that nobody works in: copying it takes a tenth of the time that migrating takes."""
+    with fresh_database(stack) as name:
+        migrate(url_of(stack, name))
+        yield name
+
+
+@pytest.fixture(scope="module")
+def database(stack: Stack, migrated: str) -> Iterator[Database]:
+    with fresh_database(stack, migrated) as name:
+        yield Database(url_of(stack, name))
 
 
 def migrate(url: str) -> None:

@@ -11,7 +11,7 @@ SEED = 20_261_126
 
 
 @pytest.mark.parametrize(
-    ("phases", "cases"), [("examples,coverage", 1), ("fuzzing", 8), ("stateful", 12)], ids=["edges", "chance", "chains"]
+    ("phases", "cases"), [("examples,coverage", 1), ("fuzzing", 4), ("stateful", 6)], ids=["edges", "chance", "chains"]
 )  # fmt: skip
 def test_no_operation_answers_outside_of_the_document(stack: Stack, phases: str, cases: int) -> None:
     done = run(stack, ["--phases", phases, "--max-examples", str(cases), "--seed", str(SEED)], capture=True)

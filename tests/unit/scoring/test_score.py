@@ -19,7 +19,7 @@ def _written(rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{k: v for k, v in rule.items() if k != "meant"} for rule in rules]
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(made.rules, made.facts)
 def test_any_rules_score_as_the_contract_says(rules: list[dict[str, Any]], facts: Facts) -> None:
     written = _written(rules)
