@@ -9,26 +9,22 @@ and waits for an operator, who mends the cause and starts the process again.
 """
 
 import asyncio
-import re
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.errors import IllegalStateError, KafkaError, MessageSizeTooLargeError
-from faststream import AckPolicy
-from faststream.kafka import KafkaBroker, KafkaMessage
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from faststream.kafka import KafkaMessage
 from faststream.kafka.message import KafkaAckableMessage
 
 from shared import metrics
 from shared.dead_letter_limit import Limit, Window, count, too_many
-from shared.defects import given_up
 from shared.errors import PermanentError, TransientError
-from shared.observability import current_traceparent, span
-from shared.stopping import Stopping, pause
+from shared.observability import current_traceparent
+from shared.stopping import pause
 from shared.topics import dead_letters_of
 
 log = structlog.get_logger()
@@ -55,9 +51,6 @@ class Incoming:
     def message_id(self) -> str:
         """What the inbox claims: the sender's message id, else the message's place in Kafka."""
         return self.header("message-id") or f"{self.topic}/{self.partition}/{self.offset}"
-
-
-Handler = Callable[[Incoming], Awaitable[None]]
 
 
 def retry_delay_seconds(attempt: int) -> float:
@@ -158,98 +151,6 @@ async def persist(work: Callable[[], Awaitable[None]], **context: Any) -> None:
             await pause(retry_delay_seconds(attempt))
 
 
-Refusal = Callable[[Incoming, PermanentError], Awaitable[None]]
-_EXPORT_KEY = re.compile(rb"(exp_[0-9A-Za-z]{1,40})(/[0-9]{1,10})?")
-
-
-async def acknowledge(consumer: Any, message: Incoming) -> None:
-    """This message and no other: FastStream's own acknowledges whatever the consumer has reached."""
-    try:
-        await consumer.commit({TopicPartition(message.topic, message.partition): message.offset + 1})
-    except (IllegalStateError, KafkaError) as error:
-        log.warning("not_acknowledged", topic=message.topic, reason=type(error).__name__)  # it comes again, and has no effect then
-
-
-def subscribe(
-    broker: KafkaBroker,
-    topic: str,
-    group: str,
-    handle: Handler,
-    dead_letters: DeadLetters,
-    fail: Callable[[BaseException], None],
-    refuse: Refusal | None = None,
-    session_seconds: float = 10,
-    **options: Any,
-) -> None:
-    """Register `handle` for a topic. `fail` ends the process (Service.fail). `refuse` is told of a message that is about to become a dead letter."""
-
-    async def work(message: Incoming) -> None:
-        try:
-            await handle(message)
-            dead_letters.handled(topic)
-        except PermanentError as error:
-            await give_up(message, error)
-
-    async def give_up(message: Incoming, error: PermanentError) -> None:
-        async def keep() -> None:
-            if refuse is not None:
-                await refuse(message, error)
-            await dead_letters.keep(message, error)
-
-        await dead_letters.admit(topic)
-        log.error("dead_letter", topic=topic, partition=message.partition, offset=message.offset, code=error.code)
-        await persist(keep, topic=topic, partition=message.partition, offset=message.offset)
-
-    async def consume(message: KafkaMessage) -> None:
-        received = incoming(message.raw_message)
-        with metrics.HANDLING.labels(topic).time(), _within(received), suppress(Stopping):
-            # Where the process ends meanwhile, the message is not acknowledged: it comes again, to whoever goes on.
-            try:
-                await persist(lambda: work(received), topic=topic, partition=received.partition, offset=received.offset)
-            except Stopping:
-                raise
-            except Exception as error:
-                await defect(message, received, error)
-            await acknowledge(message.consumer, received)
-            metrics.MESSAGES.labels(topic).inc()
-
-    async def defect(message: KafkaMessage, received: Incoming, error: Exception) -> None:
-        """Returns where the message has become a dead letter; otherwise the process ends, and the message comes again."""
-        refusal: PermanentError | None = None
-        with suppress(KafkaError):
-            refusal = await given_up(message.consumer, TopicPartition(topic, received.partition), received.offset, error)
-        if refusal is None:
-            fail(error)
-            await pause(None)  # take nothing more
-            return
-        log.error("defect", topic=topic, partition=received.partition, offset=received.offset, exc_info=error)
-        await give_up(received, refusal)
-
-    async def parse(record: Any) -> KafkaMessage:
-        return raw_message(record, subscriber.consumer)
-
-    subscriber: Any = broker.subscriber(
-        topic,
-        group_id=group,
-        ack_policy=AckPolicy.MANUAL,
-        auto_offset_reset="earliest",
-        parser=parse,
-        decoder=_raw,
-        **timing(session_seconds),
-        **options,
-    )
-    subscriber(consume)
-
-
-@contextmanager
-def _within(message: Incoming) -> Iterator[None]:
-    """The message's trace, and its export's id in every log line."""
-    export = _EXPORT_KEY.fullmatch(message.key or b"")
-    ids = {"export_id": export[1].decode()} if export else {}
-    with structlog.contextvars.bound_contextvars(**ids), span(f"{message.topic} receive", {"traceparent": message.header("traceparent")}):
-        yield
-
-
 def timing(session_seconds: float) -> dict[str, Any]:
     """A consumer's options for how long Kafka waits for a sign of life; a handler that waits for a dependency is alive."""
     milliseconds = round(session_seconds * 1000)
@@ -260,8 +161,3 @@ def raw_message(record: Any, consumer: Any) -> KafkaMessage:
     """FastStream's message around a record, or a batch of them, without a look inside: its own parser decodes the headers as UTF-8, and a
     message whose headers are something else would be skipped before the handler sees it."""
     return KafkaAckableMessage(body=b"", headers={}, raw_message=record, consumer=consumer)
-
-
-async def _raw(message: Any) -> Any:
-    """No decoding by FastStream: handlers read the record itself, and a body that is not JSON must not fail before they see it."""
-    return message.body

@@ -7,6 +7,8 @@ that an older reader and an older message still work (`python -m tools.check_sch
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from shared.scoring.facts import Plain
+
 
 @dataclass(frozen=True)
 class Message:
@@ -182,7 +184,7 @@ class AuditEntry(Message):
 
 
 @dataclass(frozen=True)
-class LeadChanged(Message):
+class LeadChanged(Plain, Message):
     """ingest → lead_scoring: what is known of a lead, as of `facts_version`, and the rules to score it by.
 
     `rules` is the setting `scoring` as JSON, null for the default model. The facts are those of shared/scoring/facts.py; one that no rule asks about is
@@ -194,21 +196,7 @@ class LeadChanged(Message):
     facts_version: int
     model_version: int
     rules: str | None = None
-    email_kind: str | None = None
-    phone: str | None = None
-    company: str | None = None
-    title: str | None = None
-    source: str | None = None
-    tags: list[str] | None = None
-    status: str | None = None
-    last_intent: str | None = None
-    custom_properties: str | None = None
-    conversation_count: int | None = None
-    visitor_message_count: int | None = None
-    agent_message_count: int | None = None
     qualification_score: str | None = None
-    meeting_booked: bool | None = None
-    qualification_triggered: bool | None = None
 
     def to_record(self) -> dict[str, Any]:
         return vars(self)

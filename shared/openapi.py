@@ -169,6 +169,18 @@ LOCATION: dict[str, Any] = {"Location": {"description": "Where it is.", "schema"
 RETRY_AFTER: dict[str, Any] = {"Retry-After": {"description": "Seconds after which it is worth coming back.", "schema": whole(0)}}
 
 
+EXPORT_EXAMPLE_ID = "exp_01KBX9ZJ5V8Q3M2N7R4T6W0Y1A"  # pragma: allowlist secret
+EXPORT_ID = path("export_id", "The export's id.", EXPORT_EXAMPLE_ID)
+
+
+def etag(description: str) -> dict[str, Any]:
+    return {"ETag": {"description": description, "schema": text()}}
+
+
+def if_match(whose: str) -> dict[str, Any]:
+    return header("If-Match", text(pattern=r'^(\*|"[!#-~]*")$'), f"The {whose} ETag as you know it: 412 where it is another one now.")
+
+
 def link(operation_id: str, description: str, **parameters: str) -> dict[str, Any]:
     """What to do next with an answer: parameter → where in this answer it is (`$response.body#/id`)."""
     return {"operationId": operation_id, "parameters": parameters, "description": description}

@@ -37,35 +37,29 @@ def list_(
     limit: Limit = None,
 ) -> None:
     """Lists leads, newest first, a page at a time."""
-    from cli.api import api as connect
     from cli.leads.showing import list_leads
 
     asked = {
         "status": status, "source": source, "sortBy": sort, "sortOrder": order, "createdAfter": after, "createdBefore": before, "page": page,
         "limit": limit,
     }  # fmt: skip
-    with connect(run) as api:
-        list_leads(run.out, api.json("GET", "/v1/leads", params={name: value for name, value in asked.items() if value is not None}))
+    list_leads(run.out, _asked(run, "GET", "/v1/leads", params={name: value for name, value in asked.items() if value is not None}))
 
 
 @command(app, "get", "waybill leads get lead_01JQ…")
 def get(run: Run, lead_id: LeadId) -> None:
     """Shows one lead."""
-    from cli.api import api as connect
     from cli.leads.showing import path_of, show_lead
 
-    with connect(run) as api:
-        show_lead(run.out, api.json("GET", path_of(lead_id)))
+    show_lead(run.out, _asked(run, "GET", path_of(lead_id)))
 
 
 @command(app, "score", "waybill leads score lead_01JQ…")
 def score(run: Run, lead_id: LeadId) -> None:
     """Shows a lead's score, and what gave the points."""
-    from cli.api import api as connect
     from cli.leads.showing import path_of, show_score
 
-    with connect(run) as api:
-        show_score(run.out, api.json("GET", f"{path_of(lead_id)}/score"))
+    show_score(run.out, _asked(run, "GET", f"{path_of(lead_id)}/score"))
 
 
 @command(app, "search", "waybill leads search 'sarah acme'")
@@ -77,25 +71,21 @@ def search(
     limit: Limit = None,
 ) -> None:
     """Finds leads by name, e-mail, company and custom fields, the best first."""
-    from cli.api import api as connect
     from cli.leads.showing import list_hits
 
     asked = {"q": text, "status": status, "page": page, "limit": limit}
-    with connect(run) as api:
-        list_hits(run.out, api.json("GET", "/v1/leads/search", params={name: value for name, value in asked.items() if value is not None}))
+    list_hits(run.out, _asked(run, "GET", "/v1/leads/search", params={name: value for name, value in asked.items() if value is not None}))
 
 
 @command(app, "delete", "waybill leads delete lead_01JQ… --yes")
 def delete(run: Run, lead_id: LeadId, yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False) -> None:
     """Erases a lead and what was said in their conversations, in every version. There is no way back."""
-    from cli.api import api as connect
     from cli.errors import UsageError
     from cli.leads.showing import path_of
 
     if not yes:
         raise UsageError("An erasure can't be undone: say --yes.")
-    with connect(run) as api:
-        answer = api.json("DELETE", path_of(lead_id))
+    answer = _asked(run, "DELETE", path_of(lead_id))
     if run.out.json_mode:
         run.out.document(answer)
     else:
@@ -120,13 +110,11 @@ def create(
     ] = None,
 ) -> None:
     """Makes a lead."""
-    from cli.api import api as connect
     from cli.leads.showing import show_lead
 
     body = {"email": email, **_given(name, company, title, phone, status, source, tags, fields, assigned_to)}
     headers = {"Idempotency-Key": key} if key else {}
-    with connect(run) as api:
-        show_lead(run.out, api.json("POST", "/v1/leads", json=body, headers=headers, idempotent=bool(key)))
+    show_lead(run.out, _asked(run, "POST", "/v1/leads", json=body, headers=headers, idempotent=bool(key)))
 
 
 @command(app, "update", "waybill leads update lead_01JQ… --status qualified --tag hot-lead")
@@ -146,7 +134,6 @@ def update(
     if_match: Annotated[str | None, typer.Option("--if-match", metavar="ETAG", help="Only where this is still the lead's version.")] = None,
 ) -> None:
     """Changes what is named; an empty text empties it, tags and custom fields are replaced whole."""
-    from cli.api import api as connect
     from cli.errors import UsageError
     from cli.leads.showing import path_of, show_lead
 
@@ -156,8 +143,15 @@ def update(
     if not changes:
         raise UsageError("Say what to change: --status, --name, --tag, …")
     headers = {"If-Match": if_match} if if_match else {}
+    show_lead(run.out, _asked(run, "PATCH", path_of(lead_id), json=changes, headers=headers))
+
+
+def _asked(run: Run, method: str, path: str, **how: Any) -> Any:
+    """The API's answer."""
+    from cli.api import api as connect
+
     with connect(run) as api:
-        show_lead(run.out, api.json("PATCH", path_of(lead_id), json=changes, headers=headers))
+        return api.json(method, path, **how)
 
 
 def _given(

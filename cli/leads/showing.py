@@ -15,28 +15,20 @@ def path_of(lead_id: str) -> str:
 
 
 def list_leads(out: Output, answer: Row) -> None:
-    if out.json_mode:
-        out.document(answer)
-        return
-    names = ("id", "email", "name", "company", "status", "score", "lastActiveAt")
-    out.table(
-        ["id", "email", "name", "company", "status", "score", "last active"],
-        [[lead.get(n) for n in names] for lead in rows_of(answer)],
-        "No lead.",
-    )
-    _say_page(out, answer)
+    _list(out, answer, "lastActiveAt", "last active", "No lead.")
 
 
 def list_hits(out: Output, answer: Row) -> None:
+    _list(out, answer, "matchField", "found in", "Nothing found.")
+
+
+def _list(out: Output, answer: Row, last: str, header: str, empty: str) -> None:
+    """A page of leads; `last` is what the last column shows of each."""
     if out.json_mode:
         out.document(answer)
         return
-    names = ("id", "email", "name", "company", "status", "score", "matchField")
-    out.table(
-        ["id", "email", "name", "company", "status", "score", "found in"],
-        [[hit.get(n) for n in names] for hit in rows_of(answer)],
-        "Nothing found.",
-    )
+    names = ["id", "email", "name", "company", "status", "score"]
+    out.table([*names, header], [[lead.get(n) for n in (*names, last)] for lead in rows_of(answer)], empty)
     _say_page(out, answer)
 
 

@@ -20,13 +20,14 @@ from services.delivery.threads import Threads
 from services.delivery.webhooks.app import assemble as assemble_webhooks
 from shared.clock import utc_now
 from shared.codec import write_for
-from shared.consumer import persist, subscribe
+from shared.consumer import persist
 from shared.database import create_pool, ping
 from shared.http import Authenticator, create_api
 from shared.observability import configure
 from shared.outbox import Outbox
 from shared.runtime import Service, create_broker, create_producer, in_thread, kafka_check
 from shared.storage import open_store
+from shared.subscribing import subscribe
 from shared.topics import EXPORT_ASSEMBLIES, EXPORT_EVENTS, group_of
 
 POOL_SIZE = 20

@@ -7,12 +7,15 @@ from shared.formats import registry as formats
 from shared.openapi import (
     BOOLEAN,
     COUNT,
+    EXPORT_EXAMPLE_ID,
+    EXPORT_ID,
     INSTANT,
     NOTHING,
     PAGING,
     SHA256,
     Component,
     answer,
+    etag,
     header,
     line,
     listed,
@@ -28,9 +31,6 @@ from shared.openapi import (
 )
 from shared.signing import ALGORITHM
 
-_EXAMPLE_ID = "exp_01KBX9ZJ5V8Q3M2N7R4T6W0Y1A"
-EXPORT_ID = path("export_id", "The export's id.", _EXAMPLE_ID)
-
 # ---- files
 
 _CONDITIONS = [
@@ -41,7 +41,7 @@ _CONDITIONS = [
     Component("if_modified_since", header("If-Modified-Since", text(), "Only if it was published after this time."), "parameters"),
 ]  # fmt: skip
 _FILE_HEADERS: dict[str, Any] = {
-    "ETag": {"description": "The file's SHA-256, in quotation marks.", "schema": text()}, "Last-Modified": {"description": "When it was published.", "schema": text()},
+    **etag("The file's SHA-256, in quotation marks."), "Last-Modified": {"description": "When it was published.", "schema": text()},
     "Accept-Ranges": {"description": "bytes", "schema": text()},
 }  # fmt: skip
 _BODY_HEADERS = _FILE_HEADERS | {
@@ -64,7 +64,7 @@ GET_FILE = operation(
     "Get a file", "Exports",
     _SERVED | {307: {"description": "A link that needs no key and is good for five minutes.", "headers": {"Location": {"schema": text(format="uri"), "description": "The link."}}}},
     parameters=[
-        EXPORT_ID, path("name", "The file's name.", f"leads_{_EXAMPLE_ID}.csv"),
+        EXPORT_ID, path("name", "The file's name.", f"leads_{EXPORT_EXAMPLE_ID}.csv"),
         query("redirect", {**BOOLEAN, "default": False}, "Answer with a link in place of the file."),
         query("purpose", line(PURPOSE_MAX), "Why: the audit trail keeps it."), *_CONDITIONS,
     ],
@@ -98,7 +98,7 @@ MANIFEST = Component("Manifest", shown(
     optional=("reproduces",),
     description="What was delivered, signed: docs/manifests.md.",
     examples=[{
-        "export_id": _EXAMPLE_ID, "request": {"dataset": "leads"}, "snapshot": "742:742:", "versions": {"waybill": "0.1.0", "manifest": "2"}, "rows_planned": 0, "excluded": [], "files": [],
+        "export_id": EXPORT_EXAMPLE_ID, "request": {"dataset": "leads"}, "snapshot": "742:742:", "versions": {"waybill": "0.1.0", "manifest": "2"}, "rows_planned": 0, "excluded": [], "files": [],
         "signature": {"alg": ALGORITHM, "key_id": "UCHobUMg_Emdnr…", "value": "…"},
     }],
 ))  # fmt: skip

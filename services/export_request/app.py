@@ -29,10 +29,8 @@ from services.export_request.tenancy import Tenancy
 from services.export_request.tracking import Tracker
 from services.export_request.walking import Walks
 from services.export_request.watching import Watcher
-from shared.batches import subscribe_batches
 from shared.clock import utc_now
 from shared.codec import write_for
-from shared.consumer import subscribe
 from shared.database import create_pool, ping
 from shared.http import Authenticator, create_api
 from shared.inbox import Inbox
@@ -40,6 +38,7 @@ from shared.lag import Kafka
 from shared.observability import configure
 from shared.outbox import Outbox
 from shared.runtime import Service, create_broker, create_producer, kafka_check
+from shared.subscribing import subscribe, subscribe_batches
 from shared.topics import AUDIT_ENTRIES, EXPORT_FILES, EXPORT_PARTS, EXPORT_REQUESTS, group_of
 
 NAME = "export-request"

@@ -21,6 +21,8 @@ from shared.formats import registry as formats
 from shared.openapi import (
     BOOLEAN,
     COUNT,
+    EXPORT_EXAMPLE_ID,
+    EXPORT_ID,
     INSTANT,
     LOCATION,
     NOTHING,
@@ -42,7 +44,6 @@ from shared.openapi import (
     one_of,
     operation,
     page,
-    path,
     query,
     shown,
     taken,
@@ -50,8 +51,6 @@ from shared.openapi import (
     whole,
 )
 
-_EXAMPLE_ID = "exp_01KBX9ZJ5V8Q3M2N7R4T6W0Y1A"
-EXPORT_ID = path("export_id", "The export's id.", _EXAMPLE_ID)
 IDEMPOTENCY_KEY = Component(
     "idempotency_key",
     header(
@@ -123,14 +122,14 @@ EXPORT_FILE = Component("ExportFile", shown({
 }))  # fmt: skip
 EXCLUDED = Component("ExcludedRows", shown({"reason": text(), "rows": COUNT}))
 _EXPORT_EXAMPLE: dict[str, Any] = {
-    "id": _EXAMPLE_ID, "request_id": None, "rerun_of": None, "dataset": "leads", "formats": ["csv"], "format": "csv", "status": "completed", "request": _REQUEST,
+    "id": EXPORT_EXAMPLE_ID, "request_id": None, "rerun_of": None, "dataset": "leads", "formats": ["csv"], "format": "csv", "status": "completed", "request": _REQUEST,
     "progress": {"rows_planned": 2, "rows_written": 2, "chunks_planned": 1, "chunks_done": 1, "percent": 100, "eta_seconds": None, "queue_position": None},
     "created_at": "2026-04-01T06:00:00Z", "started_at": "2026-04-01T06:00:00Z", "completed_at": "2026-04-01T06:00:01Z", "expires_at": "2026-05-01T06:00:00Z",
     "files": [{
-        "name": f"leads_{_EXAMPLE_ID}.csv", "format": "csv", "media_type": "text/csv; charset=utf-8", "rows": 2, "bytes": 271,
-        "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "url": f"https://waybill.example/v1/exports/{_EXAMPLE_ID}/files/leads_{_EXAMPLE_ID}.csv",
+        "name": f"leads_{EXPORT_EXAMPLE_ID}.csv", "format": "csv", "media_type": "text/csv; charset=utf-8", "rows": 2, "bytes": 271,
+        "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "url": f"https://waybill.example/v1/exports/{EXPORT_EXAMPLE_ID}/files/leads_{EXPORT_EXAMPLE_ID}.csv",
     }],
-    "manifest_url": f"https://waybill.example/v1/exports/{_EXAMPLE_ID}/manifest", "excluded": [], "error": None,
+    "manifest_url": f"https://waybill.example/v1/exports/{EXPORT_EXAMPLE_ID}/manifest", "excluded": [], "error": None,
 }  # fmt: skip
 EXPORT = Component("Export", shown(
     {

@@ -16,8 +16,9 @@ from shared.openapi import (
     Component,
     answer,
     body,
+    etag,
     following,
-    header,
+    if_match,
     line,
     link,
     listed,
@@ -109,11 +110,11 @@ SETTINGS = Component("Settings", shown(_SETTINGS, examples=[_SETTINGS_EXAMPLE]))
 SETTINGS_CHANGES = Component(
     "SettingsChanges", taken({"name": _NAME, **{name: nullable(schema) for name, schema in _TAKEN.items()}, "scoring": SCORING})
 )
-_ETAG = {"ETag": {"description": "Names the settings as they are, for `If-Match`.", "schema": text()}}
+_ETAG = etag("Names the settings as they are, for `If-Match`.")
 GET_SETTINGS = operation("Look at the settings", "Organisation", {200: answer("The settings.", SETTINGS, headers=_ETAG)})
 PATCH_SETTINGS = operation(
     "Change settings", "Organisation", {200: answer("The settings as they are now.", SETTINGS, headers=_ETAG)}, body=body(SETTINGS_CHANGES, {"timezone": "Europe/Brussels"}),
-    parameters=[header("If-Match", text(pattern=r'^(\*|"[!#-~]*")$'), "The settings' ETag as you know it: 412 where it is another one now.")], errors=[412],
+    parameters=[if_match("settings'")], errors=[412],
     description="Fields that aren't given stay as they are, null brings a default back. Exports that were accepted keep the settings of then. "
     "Other rules of scoring score every lead again, in the background: `GET /v1/scoring` says how far that is.",
 )  # fmt: skip

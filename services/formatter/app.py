@@ -9,13 +9,13 @@ from services.formatter.handlers import ChunkHandler
 from services.formatter.settings import Settings
 from services.formatter.store import ExportStates
 from shared.codec import write_for
-from shared.consumer import subscribe
 from shared.database import create_pool, ping
 from shared.http import create_api
 from shared.observability import configure
 from shared.priority import step_back
 from shared.runtime import Service, create_broker, create_producer, in_thread, kafka_check
 from shared.storage import open_store
+from shared.subscribing import subscribe
 from shared.topics import EXPORT_CHUNKS, EXPORT_CHUNKS_EXPRESS, group_of
 
 LANES = {EXPORT_CHUNKS: "bulk", EXPORT_CHUNKS_EXPRESS: "express"}

@@ -16,7 +16,6 @@ from services.ingest.scores.rescoring import Rescorer
 from services.ingest.settings import Settings
 from services.ingest.store import Store, prepare
 from services.ingest.topic_id import topic_id
-from shared.batches import subscribe_batches
 from shared.clock import utc_now
 from shared.codec import write_for
 from shared.database import create_pool, ping
@@ -24,6 +23,7 @@ from shared.http import Authenticator, create_api
 from shared.observability import configure
 from shared.outbox import Outbox
 from shared.runtime import Service, create_broker, create_producer, kafka_check
+from shared.subscribing import subscribe_batches
 from shared.topics import LEAD_SCORES, RECORDS, group_of
 
 SCORES_AT_ONCE = 1000

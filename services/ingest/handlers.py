@@ -14,7 +14,6 @@ from uuid import UUID
 import structlog
 from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
-from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 
 from services.ingest import avro
@@ -24,10 +23,11 @@ from services.ingest.core.records import Record, decode
 from services.ingest.metrics import BATCH_SECONDS, RECORDS
 from services.ingest.store import Store
 from shared import metrics
-from shared.consumer import DeadLetters, incoming, persist, raw_message, timing
+from shared.consumer import DeadLetters, incoming, persist
 from shared.errors import PermanentError
 from shared.observability import span
 from shared.stopping import Stopping, is_stopping, pause
+from shared.subscribing import register
 from shared.topics import RECORDS as TOPIC
 from shared.topics import group_of
 
@@ -214,24 +214,11 @@ def subscribe_records(
                 fail(error)
                 await pause(None)  # take nothing more: the process is ending
 
-    async def parse(records: Any) -> KafkaMessage:
-        return raw_message(records, subscriber.consumer)
-
-    async def decode_nothing(message: Any) -> Any:
-        return message.body
-
-    subscriber: Any = broker.subscriber(
-        TOPIC,
-        group_id=group_of(TOPIC, "ingest"),
-        batch=True,
-        max_records=records_max,
-        batch_timeout_ms=100,
-        ack_policy=AckPolicy.MANUAL,
-        auto_offset_reset="earliest",
-        parser=parse,
-        decoder=decode_nothing,
-        listener=_SettleFirst(lane),
-        max_partition_fetch_bytes=FETCH_BYTES_MAX,
-        **timing(session_seconds),
-    )
-    subscriber(consume)
+    batch = {
+        "batch": True,
+        "max_records": records_max,
+        "batch_timeout_ms": 100,
+        "listener": _SettleFirst(lane),
+        "max_partition_fetch_bytes": FETCH_BYTES_MAX,
+    }
+    register(broker, consume, TOPIC, group_of(TOPIC, "ingest"), session_seconds, batch)

@@ -13,7 +13,9 @@ from shared.openapi import (
     Component,
     answer,
     body,
+    etag,
     header,
+    if_match,
     link,
     listed,
     nullable,
@@ -32,7 +34,7 @@ _ID = "lead_01HQ3VXK9BWMN4F6T2P8R5GYSC"
 LEAD_ID = path("lead_id", "The lead's id, percent-encoded.", _ID)
 _STATUS, _SOURCE = one_of(rules.STATUSES), one_of(rules.SOURCES)
 _LINE = {"type": "string", "pattern": rules.TEXT}
-ETAG: dict[str, Any] = {"ETag": {"description": "Names the lead's version, for `If-Match`.", "schema": text()}}
+ETAG = etag("Names the lead's version, for `If-Match`.")
 _TIME = {
     "type": "string", "anyOf": [{"format": "date"}, {"format": "date-time"}], "description": "A date is its midnight in UTC.", "examples": ["2026-04-01"],
 }  # fmt: skip
@@ -132,7 +134,7 @@ GET_LEAD = operation("Get a lead", "Leads", {200: answer("It.", WHOLE_LEAD, head
 PATCH_LEAD = operation(
     "Change a lead", "Leads", {200: answer("As it is now.", LEAD, headers=ETAG)},
     description="Changes the fields that the body names; sets `updatedAt` and `lastActiveAt`.",
-    parameters=[LEAD_ID, header("If-Match", text(pattern=r'^(\*|"[!#-~]*")$'), "The lead's ETag as you know it: 412 where it is another one now.")],
+    parameters=[LEAD_ID, if_match("lead's")],
     body=body(LEAD_CHANGES, {"status": "qualified", "tags": ["inbound", "startup", "hot-lead"]}),
     errors=[409, 412],
 )  # fmt: skip

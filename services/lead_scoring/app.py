@@ -2,10 +2,10 @@
 
 from services.lead_scoring.handlers import Scorer
 from services.lead_scoring.settings import Settings
-from shared.batches import subscribe_batches
 from shared.http import create_api
 from shared.observability import configure
 from shared.runtime import Service, create_broker, create_producer, kafka_check
+from shared.subscribing import subscribe_batches
 from shared.topics import LEAD_CHANGES, group_of
 
 NAME = "lead-scoring"

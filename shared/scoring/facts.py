@@ -12,9 +12,9 @@ Kind = Literal["text", "texts", "number", "yes or no", "object"]
 EMPTY_OBJECTS = ("", "null", "{}")
 
 
-@dataclass(frozen=True)
-class Facts:
-    """What is known of a lead. `custom_properties` is JSON text; the counts and what follows are over the conversations that name the lead."""
+@dataclass(frozen=True, kw_only=True)
+class Plain:
+    """What is known of a lead, as it travels too (LeadChanged). `custom_properties` is JSON text; the counts and what follows are over the conversations that name it."""
 
     email_kind: EmailKind | None = None
     phone: str | None = None
@@ -28,9 +28,15 @@ class Facts:
     conversation_count: int | None = None
     visitor_message_count: int | None = None
     agent_message_count: int | None = None
-    qualification_score: Decimal | None = None
     meeting_booked: bool | None = None
     qualification_triggered: bool | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts(Plain):
+    """All of it. A message has the score as text, so that it stays exact."""
+
+    qualification_score: Decimal | None = None
 
 
 KINDS: Mapping[str, Kind] = {

@@ -5,11 +5,11 @@ from decimal import Decimal, InvalidOperation
 
 from shared.errors import PermanentError
 from shared.messages import LeadChanged, LeadScored, Reason
-from shared.scoring.facts import Facts
+from shared.scoring.facts import Facts, Plain
 from shared.scoring.rules import Model, RuleError, model_of_text
 from shared.scoring.score import number, score
 
-_AS_THEY_ARE = [f.name for f in fields(Facts) if f.name != "qualification_score"]
+_AS_THEY_ARE = [f.name for f in fields(Plain)]
 
 
 def scored(changed: LeadChanged) -> LeadScored:

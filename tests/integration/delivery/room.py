@@ -215,3 +215,13 @@ class Export:
                 self.id, self.org_id, status, expires_in, deleted,
             )  # fmt: skip
             await connection.execute("RESET ROLE")
+
+
+async def progressed(assembler: object, next_number: int) -> bool:
+    """Whether the turn before part `next_number` is over: its task waits for more."""
+    held = list(assembler._held.values())  # type: ignore[attr-defined]
+    return any(not h.news.is_set() and not assembler._turns.locked() for h in held)  # type: ignore[attr-defined]
+
+
+async def idle(assembler: object) -> bool:
+    return not assembler._held  # type: ignore[attr-defined]

@@ -10,10 +10,11 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from shared import stopping
 from shared.brokers import Brokers
-from shared.consumer import DeadLetters, Halts, Incoming, subscribe
+from shared.consumer import DeadLetters, Halts, Incoming
 from shared.dead_letter_limit import Limit
 from shared.errors import PermanentError, TransientError
 from shared.runtime import create_broker
+from shared.subscribing import subscribe
 from tests.conftest import Stack
 from tests.integration.shared.conftest import read, until
 

@@ -7,13 +7,14 @@ from contextlib import asynccontextmanager, suppress
 from aiokafka import AIOKafkaProducer
 
 from shared.brokers import Brokers
-from shared.consumer import DeadLetters, Incoming, retry_delay_seconds, subscribe
+from shared.consumer import DeadLetters, Incoming, retry_delay_seconds
 from shared.database import create_pool
 from shared.defects import defects_noted
 from shared.errors import PermanentError, TransientError
 from shared.inbox import Inbox
 from shared.outbox import Outbox, Outgoing
 from shared.runtime import create_broker
+from shared.subscribing import subscribe
 from tests.conftest import Database, Stack
 from tests.integration.shared.conftest import read, until
 

@@ -24,10 +24,12 @@ marks = st.none() | st.booleans()
 scores = (
     st.none() | st.decimals(-50, 250, places=2) | st.sampled_from([Decimal("0.005"), Decimal("99.4999999999999999"), Decimal("1e+300")])
 )
+_words = st.none() | text
 facts = st.builds(
-    Facts, st.none() | st.sampled_from(["business", "free", "none"]), *[st.none() | text] * 3, st.none() | text,
-    st.none() | st.lists(text, max_size=3), st.none() | text, st.none() | text, st.sampled_from([None, "null", "{}", '{"a":1}']), counts, counts, counts,
-    scores, marks, marks,
+    Facts, email_kind=st.none() | st.sampled_from(["business", "free", "none"]), phone=_words, company=_words, title=_words, source=_words,
+    tags=st.none() | st.lists(text, max_size=3), status=_words, last_intent=_words, custom_properties=st.sampled_from([None, "null", "{}", '{"a":1}']),
+    conversation_count=counts, visitor_message_count=counts, agent_message_count=counts, qualification_score=scores, meeting_booked=marks,
+    qualification_triggered=marks,
 )  # fmt: skip
 
 

@@ -54,7 +54,7 @@ def test_words_are_runs_of_letters_and_digits(text: str) -> None:
         (Facts(title="Headteacher"), 0, []),
         (Facts(meeting_booked=False, last_intent="pricing", email_kind="free"), 10, ["buying_intent"]),
         (
-            Facts("business", "+32", "Acme", "CTO", last_intent="demo_request", visitor_message_count=12, qualification_score=Decimal(90), meeting_booked=True),
+            Facts(email_kind="business", phone="+32", company="Acme", title="CTO", last_intent="demo_request", visitor_message_count=12, qualification_score=Decimal(90), meeting_booked=True),
             100, ["qualification", "meeting_booked", "business_email", "phone_given", "company_given", "senior_title", "engagement", "buying_intent"],
         ),
     ],
