@@ -13,7 +13,7 @@ import structlog
 
 from services.export_request.assembly import Assembly, spec_of
 from services.export_request.core.life import Failed, PlanGrew
-from services.export_request.core.planning import FILES_MAX, ChunkLimits, Cursor, Planned, add, is_express, resume, rows_max
+from services.export_request.core.planning import FILES_MAX, WHOLE, ChunkLimits, Cursor, Planned, add, is_express, resume, rows_max
 from services.export_request.effects import Effects, Outcome, Row, seconds_between
 from services.export_request.metrics import PLAN_STEP_SECONDS
 from services.export_request.queries import load
@@ -145,6 +145,8 @@ class Planner:
     async def _next_chunk(self, connection: Connection, row: Row, cursor: Cursor) -> tuple[Row, bool]:
         """Where the next chunk ends, and whether it is the last. Most often as many rows as may be fit; where not, a second query finds how many do."""
         dataset, limits = datasets.get(row["dataset"]), self.limits_of(row)
+        if dataset.whole:
+            limits = WHOLE
         most, complete = rows_max(cursor, limits), False
         for bytes_max in (None, limits.bytes):
             query = dataset.plan_query(spec_of(row["spec"]), row["snapshot"], cursor.after, most, bytes_max)

@@ -18,8 +18,9 @@ import pyarrow as pa
 
 from services.formatter.core.batches import in_order, text_bytes
 from services.formatter.core.parts import ByteSink, PartResult, PartWriter
-from services.formatter.core.statements import ChunkStatements, compile_chunk, keys_of, years_of
+from services.formatter.core.statements import ChunkStatements, compile_chunk, keys_of
 from shared.datasets import registry as datasets
+from shared.datasets.base import Dataset
 from shared.datasets.plan import Key, PlanSpec
 from shared.datasets.sql import duck_literal, literal, pulled, session_sql
 from shared.errors import PermanentError, TransientError
@@ -79,7 +80,7 @@ class FormatEngine:
         """
         with self._lock:
             writers = {name: PartWriter(sink, spec.compression, formats.get(name).row_separator.encode()) for name, sink in sinks.items()}
-            connection = self._begin(org_id, (spec.timezone, years_of(spec, lower, upper)))
+            connection = self._begin(org_id, (spec.timezone, _years(spec, lower, upper)))
             try:
                 statements = self._compiled(spec, list(sinks), snapshot, lower, upper)
                 with self._sorted_errors():
@@ -107,7 +108,7 @@ class FormatEngine:
 
     def _compiled(self, spec: PlanSpec, wanted: list[str], snapshot: str, lower: Key | None, upper: Key | None) -> ChunkStatements:
         try:
-            return compile_chunk(datasets.get(spec.dataset), spec, wanted, snapshot, lower, upper, self._fold)
+            return compile_chunk(_dataset(spec), spec, wanted, snapshot, lower, upper, self._fold)
         except (KeyError, ValueError) as error:
             raise PermanentError("bad_plan", f"The plan can't be formatted: {error}") from error
 
@@ -219,12 +220,29 @@ class FormatEngine:
             raise PermanentError("format_failed", f"The rows can't be formatted ({type(error).__name__}: {_safe(text)})") from None
 
 
+def _years(spec: PlanSpec, lower: Key | None, upper: Key | None) -> tuple[int, int]:
+    """The years around a chunk's, at most a few: they shape statements, never bytes."""
+    first, last = _dataset(spec).years(spec, lower, upper)
+    return (first - 1, max(first, last) + 1) if last - first < 10 else (last - 5, last + 1)
+
+
+def _dataset(spec: PlanSpec) -> Dataset:
+    try:
+        return datasets.get(spec.dataset)
+    except KeyError as error:
+        raise PermanentError("bad_plan", f"The plan can't be formatted: {error}") from error
+
+
 def _key(batch: pa.RecordBatch, row: int) -> str:
-    at = batch.column("_at")[row].value
-    instant = datetime.fromtimestamp(at // 1_000_000, UTC).replace(microsecond=at % 1_000_000)
-    return json.dumps(
-        [instant.isoformat(timespec="microseconds"), batch.column("_id")[row].as_py()], ensure_ascii=False, separators=(",", ":")
-    )
+    names = [name for name in batch.schema.names if name.startswith("_key")]
+    return json.dumps([_key_text(batch.column(name)[row]) for name in names], ensure_ascii=False, separators=(",", ":"))
+
+
+def _key_text(value: pa.Scalar) -> str:
+    if not pa.types.is_timestamp(value.type):
+        return str(value.as_py())
+    instant = datetime.fromtimestamp(value.value // 1_000_000, UTC).replace(microsecond=value.value % 1_000_000)
+    return instant.isoformat(timespec="microseconds")
 
 
 def _one(result: Any) -> str:

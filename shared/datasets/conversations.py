@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from shared.datasets import filters
-from shared.datasets.base import Dataset, any_of
+from shared.datasets.base import any_of
+from shared.datasets.entities import Entities
 from shared.datasets.filters import Filter, Instant, TagFilter, Texts
 from shared.datasets.plan import Column, ColumnType, CustomProperty, Dimension, PlanSpec
 from shared.datasets.sql import current, duck_literal, found, instant, lookup, pulled, texts
@@ -51,7 +52,7 @@ COLUMNS = [
 ]  # fmt: skip
 
 
-class Conversations(Dataset):
+class Conversations(Entities):
     name = "conversations"
     path = "conversations"
     description = "Conversations with all their messages and events."

@@ -6,7 +6,8 @@ from typing import Annotated, ClassVar
 from pydantic import Field, StrictInt
 
 from shared.datasets import filters
-from shared.datasets.base import Dataset, any_of
+from shared.datasets.base import any_of
+from shared.datasets.entities import Entities
 from shared.datasets.filters import Filter, Instant, TagFilter, Text, Texts
 from shared.datasets.plan import Column, ColumnType, CustomProperty, Dimension, PlanSpec
 from shared.datasets.sql import current, found, instant, literal, lookup, pulled, texts
@@ -33,7 +34,7 @@ class LeadFilter(Filter):
     q: Text | None = None
 
 
-class Leads(Dataset):
+class Leads(Entities):
     name = "leads"
     path = "leads"
     description = "Leads with their score and custom properties."

@@ -1,81 +1,55 @@
 """messages: one row a message, with what its conversation, its sender and its tags say."""
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from shared.datasets.base import Dataset, any_of
-from shared.datasets.filters import Filter, Texts
+from shared.datasets import care, rules
+from shared.datasets.care import column
+from shared.datasets.entities import Entities
 from shared.datasets.plan import Column, ColumnType, CustomProperty, Dimension, PlanSpec
-from shared.datasets.sql import current, found, lookup, pulled
-
-
-class MessageFilter(Filter):
-    """The messages that a request wants: of conversations on these channels or media."""
-
-    channel: Texts | None = None
-    medium: Texts | None = None
-
-
-def care_key(header: str) -> str:
-    """The key of a care family column from its header."""
-    text = header.lower().replace("(date / time)", "").replace("(s)", " s")
-    return re.sub(r"[^a-z0-9]+", "_", text).strip("_")
-
-
-def _column(header: str, description: str, sql: str, kind: ColumnType = ColumnType.text, personal: bool = False) -> Column:
-    missing = "[]::varchar[]" if kind is ColumnType.texts else "null::varchar"
-    return Column(care_key(header), header, kind, description, sql, source=sql.partition(".")[0], missing=missing, personal=personal)
-
+from shared.datasets.sql import found, lookup, pulled
 
 COLUMNS = [
-    _column("Message ID", "The message's id", "fact.id"),
-    _column("Created at (Date / Time)", "When the message was created", "fact.created_at", ColumnType.timestamp),
-    _column("Conversation ID", "The conversation's id", "conversation.id"),
-    _column("Medium", "Medium of the channel", "conversation.medium"),
-    _column("Channel", "Name of the channel", "conversation.channel"),
-    _column("Channel Display Name", "Display name of the channel", "conversation.display_name"),
-    _column("Contact Profile ID", "The contact's id", "conversation.contact_id"),
-    _column("Contact Primary Identifier", "The contact's primary identifier", "conversation.primary_identifier", personal=True),
-    _column("Contact Secondary identifier", "The contact's secondary identifier", "conversation.secondary_identifier", personal=True),
-    _column("Message Type", "Type as given", "fact.message_type"),
-    _column("Origin", "Origin as given", "fact.origin"),
-    _column("Outbound Message Type", "Reply or Proactive", "fact.outbound_message_type"),
-    Column(
-        "direction",
-        "Direction",
-        ColumnType.text,
-        "Inbound or Outbound",
-        "case when fact.inbound then 'Inbound' else 'Outbound' end",
-        plain=True,
-    ),
-    _column("Agent ID", "The sending agent's id", "agent.id"),
-    _column("Agent Name", "The sending agent's name", "agent.name", personal=True),
-    _column("Agent Reference", "The sending agent's reference", "agent.reference"),
-    _column("Team ID", "The sending agent's team", "agent.team_id"),
-    _column("Team Name", "Name of that team", "agent.team"),
-    _column("Tag IDs", "Tags that the message holds", "held.tag_ids", ColumnType.texts),
-    _column("Tag Names", "Names of these tags, side by side", "held.tag_names", ColumnType.texts),
-    _column("Content", "The text", "fact.content", personal=True),
-    _column("Conversation URL", "Address of the conversation", "conversation.url"),
-    _column("Post URL", "Address of the post", "fact.post_url"),
-    _column("Last Updated", "When the message was last updated", "fact.updated_at", ColumnType.timestamp),
-    _column("Deleted at", "When the message was deleted", "fact.deleted_at", ColumnType.timestamp),
+    column("Message ID", "The message's id", "fact.id"),
+    column("Created at (Date / Time)", "When the message was created", "fact.created_at", ColumnType.timestamp),
+    column("Conversation ID", "The conversation's id", "conversation.id"),
+    column("Medium", "Medium of the channel", "conversation.medium"),
+    column("Channel", "Name of the channel", "conversation.channel"),
+    column("Channel Display Name", "Display name of the channel", "conversation.display_name"),
+    column("Contact Profile ID", "The contact's id", "conversation.contact_id"),
+    column("Contact Primary Identifier", "The contact's primary identifier", "conversation.primary_identifier", personal=True),
+    column("Contact Secondary identifier", "The contact's secondary identifier", "conversation.secondary_identifier", personal=True),
+    column("Message Type", "Type as given", "fact.message_type"),
+    column("Origin", "Origin as given", "fact.origin"),
+    column("Outbound Message Type", "Reply or Proactive", "fact.outbound_message_type"),
+    column("Direction", "Inbound or Outbound", "case when fact.inbound then 'Inbound' else 'Outbound' end", plain=True),
+    column("Agent ID", "The sending agent's id", "agent.id"),
+    column("Agent Name", "The sending agent's name", "agent.name", personal=True),
+    column("Agent Reference", "The sending agent's reference", "agent.reference"),
+    column("Team ID", "The sending agent's team", "agent.team_id"),
+    column("Team Name", "Name of that team", "agent.team"),
+    column("Tag IDs", "Tags that the message holds", "held.tag_ids", ColumnType.texts),
+    column("Tag Names", "Names of these tags, side by side", "held.tag_names", ColumnType.texts),
+    column("Content", "The text", "fact.content", personal=True),
+    column("Conversation URL", "Address of the conversation", "conversation.url"),
+    column("Post URL", "Address of the post", "fact.post_url"),
+    column("Last Updated", "When the message was last updated", "fact.updated_at", ColumnType.timestamp),
+    column("Deleted at", "When the message was deleted", "fact.deleted_at", ColumnType.timestamp),
 ]
 
 
-class Messages(Dataset):
+class Messages(Entities):
     name = "messages"
     path = "message"
     description = "Messages with their conversation, contact, agent and tags."
     formats = ("csv", "jsonl")
-    filter_model = MessageFilter
+    filter_model = care.ChannelFilter
     table, alias = "messages", "m"
     fields: ClassVar[Mapping[str, str]] = {
         "id": "m.id", "created_at": "m.created_at", "conversation_id": "m.conversation_id",
         "agent_id": "case when m.sender_kind = 'agent' then m.sender_id end", "message_type": "m.message_type", "origin": "m.origin",
         "outbound_message_type": "m.outbound_message_type",
-        "inbound": "m.sender_kind is not distinct from 'visitor'",
+        "inbound": rules.inbound("m"),
         "content": "m.content", "post_url": "m.post_url", "updated_at": "m.updated_at", "deleted_at": "m.deleted_at",
     }  # fmt: skip
 
@@ -83,14 +57,7 @@ class Messages(Dataset):
         return COLUMNS
 
     def conditions(self, spec: PlanSpec, snapshot: str) -> list[str]:
-        wanted = [
-            any_of(sql, spec.filter[name]) for name, sql in (("channel", "c.channel_id"), ("medium", "ch.medium")) if name in spec.filter
-        ]
-        if not wanted:
-            return []
-        channel = lookup("channels", "ch", "c.channel_id", snapshot) if "medium" in spec.filter else ""
-        conversation = f"ingest.conversations c {channel} where c.id = m.conversation_id and {current('c', snapshot)}"
-        return [f"exists (select from {conversation} and {' and '.join(wanted)})"]
+        return care.on_channels(spec, "m.conversation_id", snapshot)
 
     def size(self, spec: PlanSpec, snapshot: str) -> str:
         return "350 + coalesce(octet_length(m.content), 0) + coalesce(octet_length(m.post_url), 0)"
@@ -104,7 +71,7 @@ class Messages(Dataset):
                 lambda k: _conversations(k, snapshot),
                 dense=True,
             ),
-            Dimension("agent", "agent_id", "agent.key = coalesce(fact.agent_id, '')", lambda k: _agents(k, snapshot), dense=True),
+            care.agent("agent", "agent_id", snapshot),
             Dimension(
                 "held", "conversation_id", "held.conversation_id = fact.conversation_id and held.id = fact.id", lambda k: _held(k, snapshot)
             ),
@@ -118,14 +85,6 @@ def _conversations(keys: str, snapshot: str) -> str:
         from (select k.id, c.channel_id, c.contact_id, c.url
               from unnest({keys}) k(id) {lookup("conversations", "c", "k.id", snapshot)} order by c.contact_id offset 0) c
         {lookup("channels", "ch", "c.channel_id", snapshot)} {lookup("contacts", "ct", "c.contact_id", snapshot)}"""
-    return f"select * from {pulled(query)}"
-
-
-def _agents(keys: str, snapshot: str) -> str:
-    """The agents, and a row with the key '' (which is no id) for messages that no agent sent."""
-    query = f"""
-        select k.id as key, nullif(k.id, '') as id, a.name, a.reference, a.team_id, t.name as team
-        from unnest(array_append({keys}, '')) k(id) {lookup("agents", "a", "k.id", snapshot)} {lookup("teams", "t", "a.team_id", snapshot)}"""
     return f"select * from {pulled(query)}"
 
 

@@ -1,5 +1,6 @@
 """The values that the planner, the formatter and the datasets share: what an export is resolved to, and what a chunk is."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -8,7 +9,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-# A row's place in the order of its dataset, as texts: (time in UTC to the microsecond, id).
+_FACT_FIELD = re.compile(r"\bfact\.(\w+)")
+
+# A row's place in the order of its dataset, as texts. Of datasets with one entity a row: (time in UTC to the microsecond, id).
 Key = Sequence[str]
 
 
@@ -47,6 +50,11 @@ class Column:
     default: frozenset[str] | None = None
     asked: bool = True
     plain: bool = False
+
+    @property
+    def fact_fields(self) -> tuple[str, ...]:
+        """The fields of `fact` that the expression reads."""
+        return tuple(_FACT_FIELD.findall(self.sql))
 
 
 class CustomProperty(BaseModel):
@@ -98,10 +106,9 @@ class Dimension:
 class ChunkQuery:
     """What a chunk is made of: the PostgreSQL query for its rows in order, and the dimensions that join them by their keys.
 
-    `at` and `id` are the columns of `facts` that hold a row's place in the order.
+    `place` names the columns of `facts` that hold a row's place in the order: a `Key`.
     """
 
     facts: str
-    at: str
-    id: str
+    place: tuple[str, ...]
     dimensions: tuple[Dimension, ...] = field(default=())

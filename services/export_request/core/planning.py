@@ -14,6 +14,10 @@ class ChunkLimits:
     bytes: int
 
 
+# Of a dataset whose rows are one chunk, however many.
+WHOLE = ChunkLimits(2**53, 2**53)
+
+
 @dataclass(frozen=True)
 class Planned:
     """A chunk of the plan: the rows in (lower, upper]. `position` counts from 1 within the file, `file_number` from 1 within the export."""
@@ -71,7 +75,9 @@ def rows_max(cursor: Cursor, limits: ChunkLimits) -> int:
 
     So bytes are counted of few rows that the chunk doesn't take. What is planned depends on the rows alone, never on who plans or when.
     """
-    if cursor.last_bytes == 0:
+    if limits == WHOLE:
+        most = limits.rows
+    elif cursor.last_bytes == 0:
         most = min(limits.rows, FIRST_ROWS_MAX)
     else:
         most = min(limits.rows, max(1, limits.bytes * cursor.last_rows * 9 // (cursor.last_bytes * 10)))

@@ -39,7 +39,7 @@ def keys_of(column: str) -> str:
 class ChunkStatements:
     """What to run, in order: `facts` (where there are dimensions: the result is to be known as `fact`, so that its keys need no second scan
     in PostgreSQL), each dimension's table, then `rows`: a text column a format, then _n (0, 1, 2 …
-    in the order of the dataset), _at and _id. A hash join hands out the rows of a vector in an order of its own, so rows come a little out of order."""
+    in the order of the dataset), and _key0, _key1 … (its place in that order). A hash join hands out the rows of a vector in an order of its own, so rows come a little out of order."""
 
     facts: str | None
     dimensions: tuple[DimensionTable, ...]
@@ -79,8 +79,9 @@ def compile_chunk(
     finished = ", ".join(f'{formats.get(name).finish(f"line.{name}")} as "{name}"' for name in lines)
     facts = f"select *, row_number() over () - 1 as _n from {pulled(query.facts)}"
     source = _joined(tables) if tables else f"({facts}) fact"
-    place = f"fact._n, fact.{query.at} as _at, fact.{query.id} as _id"
-    rows = f"select {finished}, _n, _at, _id from (select {texts}, {place} from {source}) line"
+    keys = [f"_key{i}" for i in range(len(query.place))]
+    place = ", ".join(["fact._n", *(f"fact.{column} as {key}" for key, column in zip(keys, query.place, strict=True))])
+    rows = f"select {finished}, _n, {', '.join(keys)} from (select {texts}, {place} from {source}) line"
     return ChunkStatements(facts if query.dimensions else None, tables, rows)
 
 
@@ -95,13 +96,6 @@ def _joined(tables: Sequence[DimensionTable]) -> str:
         found = ", ".join(f"f{i}: {name}.f{i}" for i in range(len(table.fragments)))
         source = f"(select *, (select {{{found}}} from {name} where {table.dimension.join}) as {name} from {source}) fact"
     return " ".join([source, *(f"left join {t.dimension.name} on {t.dimension.join}" for t in tables if t not in looked_up)])
-
-
-def years_of(spec: PlanSpec, lower: Key | None, upper: Key | None) -> tuple[int, int]:
-    """The years (first, last) that most times of a chunk are in: what shapes statements, never bytes."""
-    start = int(lower[0][:4]) if lower else spec.from_.year if spec.from_ else int(upper[0][:4]) if upper else 2026
-    end = int(upper[0][:4]) if upper else start
-    return (start - 1, max(start, end) + 1) if end - start < 10 else (end - 5, end + 1)
 
 
 def _line(fmt: Format, columns: Sequence[Column], spec: PlanSpec, fragments: _Fragments, fold: Callable[[str], str]) -> str:

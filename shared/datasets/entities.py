@@ -1,0 +1,123 @@
+"""Datasets whose rows are the rows of one versioned table: what their queries are, from a few declarations."""
+
+import re
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import ClassVar
+
+from shared.datasets.base import Dataset
+from shared.datasets.plan import ChunkQuery, Dimension, Key, PlanSpec
+from shared.datasets.sql import current, instant, literal, replaced_since, texts, unreplaced
+
+_FACT_FIELD = re.compile(r"\bfact\.(\w+)")
+
+
+class Entities(Dataset):
+    """Its rows are rows of `table` (alias `alias`), in order of (`time`, `key`). `fields` names the PostgreSQL expressions that columns read as
+    `fact.<name>`; `joins` the joins that these may need.
+    """
+
+    table: ClassVar[str]
+    alias: ClassVar[str]
+    time: ClassVar[str] = "created_at"
+    key: ClassVar[str] = "id"
+    fields: ClassVar[Mapping[str, str]]
+
+    @abstractmethod
+    def conditions(self, spec: PlanSpec, snapshot: str) -> list[str]:
+        """The spec's filter as PostgreSQL conditions on the dataset's rows (without ids, range and snapshot)."""
+
+    def scope(self, snapshot: str) -> list[str]:
+        """Conditions that every row of the dataset fulfils, whatever is asked for."""
+        return []
+
+    def in_range(self, spec: PlanSpec) -> list[str]:
+        """The spec's range as conditions."""
+        time = f"{self.alias}.{self.time}"
+        bounds = ((">=", spec.from_), ("<", spec.to))
+        return [f"{time} {sign} {instant(bound.isoformat())}" for sign, bound in bounds if bound is not None]
+
+    def joins(self, snapshot: str) -> dict[str, str]:
+        """Alias → join; left out of a query that doesn't name the alias. In dependency order."""
+        return {}
+
+    def dimensions(self, spec: PlanSpec, snapshot: str) -> tuple[Dimension, ...]:
+        """Relations that many rows share."""
+        return ()
+
+    def size(self, spec: PlanSpec, snapshot: str) -> str:
+        """PostgreSQL expression of about how many bytes a row is."""
+        return "500"
+
+    def years(self, spec: PlanSpec, lower: Key | None, upper: Key | None) -> tuple[int, int]:
+        start = int(lower[0][:4]) if lower else spec.from_.year if spec.from_ else int(upper[0][:4]) if upper else 2026
+        return start, int(upper[0][:4]) if upper else start
+
+    def plan_query(self, spec: PlanSpec, snapshot: str, after: Key | None, rows_max: int, bytes_max: int | None) -> str:
+        # Along the index of the current rows, merged with the few that ended since: an index over all that ever ended would be walked to its
+        # end by every chunk. The order and limit inside let PostgreSQL merge instead of sorting everything.
+        page = f"""
+            with replaced as materialized ({self._sizes(spec, snapshot, after, "ended", replaced_since(self.alias, snapshot))})
+            select at, id, bytes from (
+                ({self._sizes(spec, snapshot, after, "current", unreplaced(self.alias, snapshot))} order by at, id limit {int(rows_max)})
+                union all select * from replaced
+            ) version order by at, id limit {int(rows_max)}"""
+        if bytes_max is not None:
+            page = f"""
+                select at, id, bytes from (
+                    select *, count(*) over in_order as n, sum(bytes) over in_order as running
+                    from ({page}) page window in_order as (order by at, id rows unbounded preceding)
+                ) counted where running <= {int(bytes_max)} or n = 1"""
+        # What max() gives is a nameless record, whose fields have names again by way of its text.
+        return f"""
+            select rows, bytes, array[to_char((last).at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"'), (last).id]::text[] as last_key
+            from (select count(*) as rows, coalesce(sum(bytes), 0)::bigint as bytes, max(row(at, id))::text::ingest.place as last
+                  from ({page}) page) chunk"""
+
+    def _sizes(self, spec: PlanSpec, snapshot: str, after: Key | None, partition: str, seen: str) -> str:
+        size, where = self.size(spec, snapshot), self._where(spec, snapshot, after, None, seen)
+        rows = self._from(size + where, snapshot, f"_{partition}")
+        return f"select {self.alias}.{self.time} as at, {self.alias}.{self.key} as id, {size} as bytes from {rows} where {where}"
+
+    def relation(self, spec: PlanSpec, snapshot: str, lower: Key | None, upper: Key | None) -> ChunkQuery:
+        columns = [c for f in spec.formats for c in self.selected(spec, f)]
+        sources = {c.source for c in columns}
+        dimensions = tuple(d for d in self.dimensions(spec, snapshot) if d.name in sources)
+        read = {name for c in columns for name in c.fact_fields} | {d.key for d in dimensions}
+        read |= {name for d in dimensions for name in _FACT_FIELD.findall(d.join)}
+        where = self._where(spec, snapshot, lower, upper)
+        time, key = f"{self.alias}.{self.time}", f"{self.alias}.{self.key}"
+        wanted = {name: sql for name, sql in self._fields(spec).items() if name in read}
+        # No value is sent twice: every column costs both sides.
+        names = {sql: name for name, sql in wanted.items()}
+        at, id_ = names.get(time, "_at"), names.get(key, "_id")
+        shown = ", ".join(f"{sql} as {name}" for name, sql in ({at: time, id_: key} | wanted).items())
+        facts = f"select {shown} from {self._from(shown + where, snapshot)} where {where} order by {time}, {key}"
+        return ChunkQuery(facts, (at, id_), dimensions)
+
+    def _fields(self, spec: PlanSpec) -> Mapping[str, str]:
+        return self.fields
+
+    def _from(self, used: str, snapshot: str, partition: str = "") -> str:
+        joins = [sql for alias, sql in self._needed_joins(used, snapshot)]
+        return " ".join([f"ingest.{self.table}{partition} {self.alias}", *joins])
+
+    def _needed_joins(self, used: str, snapshot: str) -> list[tuple[str, str]]:
+        needed: list[tuple[str, str]] = []
+        for alias, sql in reversed(self.joins(snapshot).items()):
+            if re.search(rf"\b{alias}\.", used):
+                needed.insert(0, (alias, sql))
+                used += sql
+        return needed
+
+    def _where(self, spec: PlanSpec, snapshot: str, lower: Key | None, upper: Key | None, seen: str = "") -> str:
+        time, key = f"{self.alias}.{self.time}", f"{self.alias}.{self.key}"
+        parts = [seen or current(self.alias, snapshot), *self.scope(snapshot)]
+        for sign, bound in ((">", lower), ("<=", upper)):
+            if bound is not None:
+                parts.append(f"({time}, {key}) {sign} ({instant(bound[0])}, {literal(bound[1])})")
+        if ids := spec.filter.get("ids"):
+            parts.append(f"{key} = any({texts(ids)})")
+        else:
+            parts += self.in_range(spec) + self.conditions(spec, snapshot)
+        return " and ".join(parts)

@@ -1,0 +1,119 @@
+"""The words of derivations.md as PostgreSQL: what a conversation's messages, events and locks say, at a snapshot.
+
+Each function gives a lateral join for the conversation whose id is an expression of what stands on its left, found along an index: memory stays flat
+whatever the size of an export. Things of one conversation are in order of (time, id), a message before an event.
+"""
+
+from shared.datasets.sql import current
+
+RESOLVE = "{e}.kind = 'status_changed' and {e}.to_status = 'resolved'"
+
+
+def seconds(interval: str) -> str:
+    """An interval as whole seconds, rounded half up; null stays null."""
+    return f"floor(extract(epoch from {interval}) + 0.5)::bigint"
+
+
+def is_resolve(alias: str) -> str:
+    """The condition that the event `alias` resolves its conversation."""
+    return RESOLVE.format(e=alias)
+
+
+def inbound(alias: str) -> str:
+    """The condition that the message `alias` is inbound."""
+    return f"{alias}.sender_kind is not distinct from 'visitor'"
+
+
+def _first(table: str, alias: str, conversation: str, condition: str, snapshot: str, order: str, name: str = "") -> str:
+    where = f"{alias}.conversation_id = {conversation} and {condition} and {current(alias, snapshot)}"
+    return f"left join lateral (select * from ingest.{table} {alias} where {where} order by {order} limit 1) {name or alias} on true"
+
+
+def first_inbound(alias: str, conversation: str, snapshot: str) -> str:
+    """The first inbound message."""
+    return _first("messages", alias, conversation, f"{alias}.sender_kind = 'visitor'", snapshot, f"{alias}.created_at, {alias}.id")
+
+
+def first_handover(alias: str, conversation: str, snapshot: str) -> str:
+    """The first `handover` event."""
+    return _first("events", alias, conversation, f"{alias}.kind = 'handover'", snapshot, f"{alias}.at, {alias}.id")
+
+
+def first_response(alias: str, conversation: str, handover: str, opening: str, snapshot: str) -> str:
+    """The message that ends the first response: `handover` and `opening` are the aliases of first_handover and first_inbound."""
+    after_handover = (
+        f"{handover}.id is not null and {alias}.sender_kind = 'agent' and ({alias}.created_at, {alias}.id) > ({handover}.at, {handover}.id)"
+    )
+    after_inbound = (
+        f"{handover}.id is null and not ({inbound(alias)}) and ({alias}.created_at, {alias}.id) > ({opening}.created_at, {opening}.id)"
+    )
+    # The time alone first: it is what the index can begin at.
+    condition = f"{alias}.created_at >= coalesce({handover}.at, {opening}.created_at) and ({after_handover} or {after_inbound})"
+    return _first("messages", alias, conversation, condition, snapshot, f"{alias}.created_at, {alias}.id")
+
+
+def first_resolve(alias: str, conversation: str, snapshot: str) -> str:
+    """The first `status_changed` to resolved."""
+    return _first("events", alias, conversation, is_resolve(alias), snapshot, f"{alias}.at, {alias}.id")
+
+
+def last_status_change(alias: str, conversation: str, snapshot: str) -> str:
+    """The last `status_changed` to pending or resolved."""
+    condition = f"{alias}.kind = 'status_changed' and {alias}.to_status in ('pending', 'resolved')"
+    return _first("events", alias, conversation, condition, snapshot, f"{alias}.at desc, {alias}.id desc")
+
+
+def is_first_resolve(alias: str, snapshot: str) -> str:
+    """The condition that the event `alias` is the first that resolves its conversation."""
+    earlier = f"r.conversation_id = {alias}.conversation_id and {is_resolve('r')} and (r.at, r.id) < ({alias}.at, {alias}.id)"
+    return f"{is_resolve(alias)} and not exists (select from ingest.events r where {earlier} and {current('r', snapshot)})"
+
+
+def message_counts(alias: str, conversation: str, snapshot: str) -> str:
+    """How many messages: inbound, outbound."""
+    counts = f"count(*) filter (where {inbound('mc')}) as inbound, count(*) filter (where not ({inbound('mc')})) as outbound"
+    return f"""cross join lateral (
+        select {counts} from ingest.messages mc where mc.conversation_id = {conversation} and {current("mc", snapshot)}) {alias}"""
+
+
+def lock_class(alias: str, snapshot: str) -> str:
+    """An expression: handle, no-reply or cherry-picking, for the lock `alias`, which has an end."""
+    sent = f"""exists (select from ingest.messages lm where lm.conversation_id = {alias}.conversation_id and lm.sender_kind = 'agent'
+        and lm.sender_id = {alias}.agent_id and lm.created_at between {alias}."from" and {alias}."to" and {current("lm", snapshot)})"""
+    resolved = f"""exists (select from ingest.events le where le.conversation_id = {alias}.conversation_id and {is_resolve("le")}
+        and le.actor_kind = 'agent' and le.actor_id = {alias}.agent_id and le.at between {alias}."from" and {alias}."to" and {current("le", snapshot)})"""
+    return f"case when {sent} then 'handle' when {resolved} then 'no-reply' else 'cherry-picking' end"
+
+
+def lock_sums(relation: str) -> str:
+    """Aggregates over `relation` (columns class, length): seconds by class, 0 where none."""
+    classes = (("handle", "handle_time_s"), ("no-reply", "no_reply_time_s"), ("cherry-picking", "cherry_picking_time_s"))
+    return ", ".join(
+        f"coalesce({seconds(f'''sum({relation}.length) filter (where {relation}.class = '{name}')''')}, 0) as {column}"
+        for name, column in classes
+    )
+
+
+def lock_times(alias: str, conversation: str, snapshot: str) -> str:
+    """Seconds by class over the conversation's locks that have an end."""
+    locks = f"""select {lock_class("lk", snapshot)} as class, lk."to" - lk."from" as length from ingest.locks lk
+        where lk.conversation_id = {conversation} and lk."to" is not null and {current("lk", snapshot)}"""
+    return f"cross join lateral (select {lock_sums('l')} from ({locks} offset 0) l) {alias}"
+
+
+def held_topics(alias: str, conversation: str, snapshot: str) -> str:
+    """`ids` and `names` of the topics that the conversation holds, side by side in the order of first application."""
+    events = f"""select te.topic_id, te.kind, row_number() over (order by te.at, te.id) as n from ingest.events te
+        where te.conversation_id = {conversation} and te.topic_id is not null and te.kind in ('topic_applied', 'topic_removed')
+            and {current("te", snapshot)}"""
+    topics = f"""select topic_id, min(n) filter (where kind = 'topic_applied') as first, (array_agg(kind order by n desc))[1] as last
+        from ({events}) e group by topic_id"""
+    named = f"left join lateral (select tp.name from ingest.topics tp where tp.id = h.topic_id and {current('tp', snapshot)} offset 0) tp on true"
+    return f"""cross join lateral (
+        select coalesce(array_agg(h.topic_id order by h.first), '{{}}') as ids, coalesce(array_agg(coalesce(tp.name, '') order by h.first), '{{}}') as names
+        from ({topics}) h {named} where h.last = 'topic_applied') {alias}"""
+
+
+def team_of(event: str, actor: str) -> str:
+    """The team of an event or a lock: its own, else that of the agent whose row is `actor`."""
+    return f"coalesce({event}.team_id, {actor}.team_id)"
