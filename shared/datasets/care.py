@@ -6,7 +6,7 @@ from collections.abc import Callable
 from shared.datasets.base import any_of
 from shared.datasets.filters import Filter, Texts
 from shared.datasets.plan import Column, ColumnType, Dimension, PlanSpec
-from shared.datasets.sql import current, lookup, pulled
+from shared.datasets.sql import current, instant, lookup, pulled
 
 
 class ChannelFilter(Filter):
@@ -31,6 +31,24 @@ def column(
     source = match[1] if (match := re.match(r"(\w+)\.", sql)) else "fact"
     missing = "[]::varchar[]" if kind is ColumnType.texts else "null::varchar"
     return Column(key, header, kind, description, sql, source, missing, personal, plain=plain)
+
+
+CHANNEL = [
+    column("Medium", "Medium of the channel"),
+    column("Channel", "Name of the channel"),
+    column("Channel Display Name", "Display name of the channel"),
+]
+CHANNEL_FIELDS = "ch.medium, ch.name as channel, ch.display_name as channel_display_name"
+
+
+def during(alias: str, time: str, spec: PlanSpec, snapshot: str) -> str:
+    """The condition that a row of `alias` is seen by the snapshot and its `time` is inside the spec's range."""
+    return " and ".join([current(alias, snapshot), *(f"{alias}.{time} {sign} {bound}" for sign, bound in bounds(spec))])
+
+
+def bounds(spec: PlanSpec) -> list[tuple[str, str]]:
+    """The spec's range: (">=", from) and ("<", to), as far as they are given."""
+    return [(sign, instant(bound.isoformat())) for sign, bound in ((">=", spec.from_), ("<", spec.to)) if bound is not None]
 
 
 def on_channels(spec: PlanSpec, conversation_id: str, snapshot: str) -> list[str]:

@@ -84,6 +84,8 @@ class PlanSpec(BaseModel):
     compression: Literal["none", "gzip", "zstd"] = "none"
     max_rows_per_file: int | None = None
     organisation_name: str = ""
+    granularity: Literal["day", "week", "month"] | None = None
+    qualification_threshold: int = 70
 
 
 @dataclass(frozen=True)

@@ -24,9 +24,9 @@ def inbound(alias: str) -> str:
     return f"{alias}.sender_kind is not distinct from 'visitor'"
 
 
-def _first(table: str, alias: str, conversation: str, condition: str, snapshot: str, order: str, name: str = "") -> str:
+def _first(table: str, alias: str, conversation: str, condition: str, snapshot: str, order: str) -> str:
     where = f"{alias}.conversation_id = {conversation} and {condition} and {current(alias, snapshot)}"
-    return f"left join lateral (select * from ingest.{table} {alias} where {where} order by {order} limit 1) {name or alias} on true"
+    return f"left join lateral (select * from ingest.{table} {alias} where {where} order by {order} limit 1) {alias} on true"
 
 
 def first_inbound(alias: str, conversation: str, snapshot: str) -> str:
@@ -67,6 +67,12 @@ def is_first_resolve(alias: str, snapshot: str) -> str:
     """The condition that the event `alias` is the first that resolves its conversation."""
     earlier = f"r.conversation_id = {alias}.conversation_id and {is_resolve('r')} and (r.at, r.id) < ({alias}.at, {alias}.id)"
     return f"{is_resolve(alias)} and not exists (select from ingest.events r where {earlier} and {current('r', snapshot)})"
+
+
+def outbound_before(alias: str, event: str, snapshot: str) -> str:
+    """An outbound message before the event `event`, in order."""
+    condition = f"not ({inbound(alias)}) and ({alias}.created_at, {alias}.id) <= ({event}.at, {event}.id)"
+    return _first("messages", alias, f"{event}.conversation_id", condition, snapshot, f"{alias}.created_at, {alias}.id")
 
 
 def message_counts(alias: str, conversation: str, snapshot: str) -> str:

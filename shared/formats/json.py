@@ -23,6 +23,8 @@ class Json(Format):
 
 def _value(cell: Cell, family: str) -> str:
     kind = cell.column.type
+    if kind is ColumnType.date:
+        return f"""coalesce('"' || ({cell.sql})::varchar || '"', 'null')"""
     if kind in BARE:
         return f"coalesce(({cell.sql})::varchar, 'null')"
     if kind is ColumnType.timestamp:

@@ -71,7 +71,7 @@ class Exporter:
             dataset=dataset.name, formats=wanted, columns=dataset.resolve_columns(request.get("columns"), wanted, custom),
             custom_properties=custom, timezone=timezone, filter=dataset.validate_filter(request.get("filter", {}), timezone),
             spreadsheet_safe=request.get("spreadsheet_safe", True), compression=request.get("compression", "none"),
-            organisation_name=CASES["settings"]["name"], **ends, **more,
+            organisation_name=CASES["settings"]["name"], granularity=request.get("granularity"), **ends, **more,
         )  # fmt: skip
 
     async def export(self, spec: PlanSpec, snapshot: str, rows_max: int = 50_000, bytes_max: int = 16 << 20) -> Exported:

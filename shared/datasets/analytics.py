@@ -1,0 +1,116 @@
+"""analytics: one row a day, week or month, with what the organisation's leads and conversations came to."""
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+
+from shared.datasets import care
+from shared.datasets.groups import Groups
+from shared.datasets.instants import resolve_instant, zone
+from shared.datasets.plan import Column, ColumnType, CustomProperty, PlanSpec
+from shared.datasets.sql import current, instant, literal
+
+
+def _column(key: str, kind: ColumnType, description: str, sql: str = "") -> Column:
+    return Column(key, key, kind, description, sql or f"fact.{key}")
+
+
+COLUMNS = [
+    _column("date", ColumnType.date, "The period's first day"),
+    _column("total_leads", ColumnType.int64, "Leads created in it"),
+    _column("qualified_leads", ColumnType.int64, "Of these, how many have a score at or above the organisation's threshold"),
+    _column("conversations", ColumnType.int64, "Conversations created in it"),
+    _column("conversion_rate", ColumnType.double, "Percentage of its leads that converted", "fact.conversion_rate::decimal(18, 2)"),
+    _column("avg_response_time_ms", ColumnType.int64, "Median time from a contact's message to the AI's answer, in milliseconds"),
+    _column("engagement_score", ColumnType.double, "Mean engagement score of its conversations", "fact.engagement_score::decimal(18, 1)"),
+    _column("widget_engagement_rate", ColumnType.double, "Conversations by visitor", "fact.widget_engagement_rate::decimal(18, 4)"),
+]
+
+
+class Analytics(Groups):
+    name = "analytics"
+    path = "analytics"
+    description = "Leads, conversations and how they went, by day, week or month."
+    formats = ("csv", "json")
+    family = "leads"
+    granularities = ("day", "week", "month")
+
+    def columns(self, custom_properties: Sequence[CustomProperty] = ()) -> list[Column]:
+        return COLUMNS
+
+    def groups(self, spec: PlanSpec, snapshot: str) -> str:
+        first_days, starts = _periods(spec)
+        days = f"array[{', '.join(literal(d.isoformat()) for d in first_days)}]::date[]"
+        return f"""
+            select to_char(p.day, 'YYYY-MM-DD') collate "C" as key, p.day as date, coalesce(l.total, 0) as total_leads,
+                   coalesce(l.qualified, 0) as qualified_leads, coalesce(c.total, 0) as conversations,
+                   coalesce(round(100.0 * l.converted / l.total, 2), 0) as conversion_rate, coalesce(r.median, 0) as avg_response_time_ms,
+                   coalesce(round(c.engagement, 1), 0) as engagement_score,
+                   coalesce(round(1.0 * c.total / nullif(v.visitors, 0), 4), 0) as widget_engagement_rate
+            from unnest({days}) with ordinality p(day, n)
+            left join ({_leads(spec, snapshot, starts)}) l using (n) left join ({_conversations(spec, snapshot, starts)}) c using (n)
+            left join ({_responses(spec, snapshot, starts)}) r using (n) left join ({_visitors(spec, snapshot, starts)}) v using (n)"""
+
+
+def _periods(spec: PlanSpec) -> tuple[list[date], str]:
+    """The first day of each period that the range touches, and where each begins, as a timestamptz[] for width_bucket."""
+    assert spec.from_ is not None and spec.to is not None
+    tz, granularity = zone(spec.timezone), spec.granularity or "day"
+    day, end = _first_day(spec.from_.astimezone(tz).date(), granularity), spec.to
+    days: list[date] = []
+    starts: list[datetime] = []
+    while (start := _midnight(day, spec.timezone)) < end:
+        days.append(day)
+        starts.append(max(start, spec.from_))
+        day = _next(day, granularity)
+    return days, f"array[{', '.join(instant(s.isoformat()) for s in starts)}]"
+
+
+def _first_day(day: date, granularity: str) -> date:
+    if granularity == "week":
+        return day - timedelta(days=day.weekday())
+    return day.replace(day=1) if granularity == "month" else day
+
+
+def _next(day: date, granularity: str) -> date:
+    if granularity == "month":
+        return (day.replace(day=28) + timedelta(days=4)).replace(day=1)
+    return day + timedelta(days=7 if granularity == "week" else 1)
+
+
+def _midnight(day: date, timezone: str) -> datetime:
+    return resolve_instant(day.isoformat(), timezone)
+
+
+def _leads(spec: PlanSpec, snapshot: str, starts: str) -> str:
+    score = f"""(select s.score from ingest.lead_scores s where s.id = l.id and {current("s", snapshot)})"""
+    return f"""
+        select width_bucket(l.created_at, {starts}) as n, count(*) as total, count(*) filter (where l.status = 'converted') as converted,
+               count(*) filter (where coalesce({score}, 0) >= {int(spec.qualification_threshold)}) as qualified
+        from ingest.leads l where {care.during("l", "created_at", spec, snapshot)} group by 1"""
+
+
+def _conversations(spec: PlanSpec, snapshot: str, starts: str) -> str:
+    return f"""
+        select width_bucket(c.created_at, {starts}) as n, count(*) as total, avg(c.engagement_score::numeric) as engagement
+        from ingest.conversations c where {care.during("c", "created_at", spec, snapshot)} group by 1"""
+
+
+def _responses(spec: PlanSpec, snapshot: str, starts: str) -> str:
+    """The median over AI messages whose predecessor in the conversation is inbound: the mean of the middle two, half up."""
+    before = f"""select b.created_at, b.sender_kind from ingest.messages b where b.conversation_id = m.conversation_id
+        and (b.created_at, b.id) < (m.created_at, m.id) and {current("b", snapshot)} order by b.created_at desc, b.id desc limit 1"""
+    return f"""
+        select width_bucket(m.created_at, {starts}) as n,
+               floor(percentile_cont(0.5) within group (order by (extract(epoch from m.created_at - b.created_at) * 1000)::float8) + 0.5)::bigint
+               as median
+        from ingest.messages m cross join lateral ({before}) b
+        where m.sender_kind = 'ai' and b.sender_kind = 'visitor' and {care.during("m", "created_at", spec, snapshot)} group by 1"""
+
+
+def _visitors(spec: PlanSpec, snapshot: str, starts: str) -> str:
+    return f"""
+        select width_bucket(v.at, {starts}) as n, count(distinct v.visitor_id) as visitors
+        from ingest.visits v where {care.during("v", "at", spec, snapshot)} group by 1"""
+
+
+DATASET = Analytics()

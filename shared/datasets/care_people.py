@@ -1,0 +1,89 @@
+"""What agents did inside a range, one relation each: what teams and users add up."""
+
+from shared.datasets import care, rules
+from shared.datasets.plan import PlanSpec
+from shared.datasets.sql import found, lookup
+
+
+def _on(spec: PlanSpec, conversation_id: str, snapshot: str) -> list[str]:
+    return care.on_channels(spec, conversation_id, snapshot)
+
+
+def spoke(spec: PlanSpec, snapshot: str) -> str:
+    """A row an agent and conversation with the agent's messages in range: agent_id, team_id, contact_id, first (time), messages."""
+    conditions = ["m.sender_kind = 'agent'", "m.sender_id is not null", care.during("m", "created_at", spec, snapshot)]
+    sent = f"""
+        select m.sender_id, m.conversation_id, min(m.created_at) as first, count(*) as messages from ingest.messages m
+        where {" and ".join([*conditions, *_on(spec, "m.conversation_id", snapshot)])} group by m.sender_id, m.conversation_id"""
+    return f"""
+        select s.sender_id as agent_id, a.team_id, s.conversation_id, c.contact_id, s.first, s.messages from ({sent}) s
+        {lookup("agents", "a", "s.sender_id", snapshot)} {lookup("conversations", "c", "s.conversation_id", snapshot)}"""
+
+
+def resolved(spec: PlanSpec, snapshot: str) -> str:
+    """A row a conversation whose first resolve is in range and by an agent: agent_id, team_id, replied (whether anyone had written), took (interval)."""
+    conditions = [
+        rules.is_first_resolve("e", snapshot), "e.actor_kind = 'agent'", "e.actor_id is not null", care.during("e", "at", spec, snapshot),
+        *_on(spec, "e.conversation_id", snapshot),
+    ]  # fmt: skip
+    took = "case when e.at >= fi.created_at then e.at - fi.created_at end"
+    return f"""
+        select e.actor_id as agent_id, {rules.team_of("e", "a")} as team_id, fo.id is not null as replied, {took} as took
+        from ingest.events e {lookup("agents", "a", "e.actor_id", snapshot)} {rules.first_inbound("fi", "e.conversation_id", snapshot)}
+        {rules.outbound_before("fo", "e", snapshot)} where {" and ".join(conditions)}"""
+
+
+def responded(spec: PlanSpec, snapshot: str) -> str:
+    """A row a conversation whose first response ended in range with an agent's message: team_id, took (interval)."""
+    spoken = f"select distinct s.conversation_id as id from ({spoke(spec, snapshot)}) s"
+    in_range = [f"re.created_at {sign} {bound}" for sign, bound in care.bounds(spec)]
+    return f"""
+        select a.team_id, re.created_at - coalesce(ho.at, fi.created_at) as took from ({spoken}) s
+        {rules.first_inbound("fi", "s.id", snapshot)} {rules.first_handover("ho", "s.id", snapshot)}
+        {rules.first_response("re", "s.id", "ho", "fi", snapshot)} join {found("agents", "a", "a.id = re.sender_id", snapshot)}
+        where {" and ".join(["re.sender_kind = 'agent'", *in_range])}"""
+
+
+def locked(spec: PlanSpec, snapshot: str) -> str:
+    """A row a lock that ended in range: agent_id, team_id, conversation_id, class, length (interval)."""
+    conditions = [care.during("l", '"to"', spec, snapshot), *_on(spec, "l.conversation_id", snapshot)]
+    return f"""
+        select l.agent_id, {rules.team_of("l", "a")} as team_id, l.conversation_id, {rules.lock_class("l", snapshot)} as class,
+               l."to" - l."from" as length
+        from ingest.locks l {lookup("agents", "a", "l.agent_id", snapshot)} where {" and ".join(conditions)} offset 0"""
+
+
+def tagged(spec: PlanSpec, snapshot: str) -> str:
+    """A row a tag that an agent applied in range: agent_id."""
+    conditions = ["e.kind = 'tag_applied'", "e.actor_kind = 'agent'", "e.actor_id is not null", care.during("e", "at", spec, snapshot)]
+    return (
+        f"select e.actor_id as agent_id from ingest.events e where {' and '.join([*conditions, *_on(spec, 'e.conversation_id', snapshot)])}"
+    )
+
+
+# ---- figures of a group, by `by` (team_id or agent_id)
+
+
+def talk_figures(by: str, spec: PlanSpec, snapshot: str) -> str:
+    """`by`, first (message's time), contacts (how many were helped), messages."""
+    return f"""select {by}, min(first) as first, count(distinct contact_id) as contacts, sum(messages)::bigint as messages
+        from ({spoke(spec, snapshot)}) s where {by} is not null group by {by}"""
+
+
+def resolve_figures(by: str, spec: PlanSpec, snapshot: str) -> str:
+    """`by`, replied and unreplied (resolves), resolution_s (average)."""
+    return f"""select {by}, count(*) filter (where replied) as replied, count(*) filter (where not replied) as unreplied,
+        {average("took")} as resolution_s from ({resolved(spec, snapshot)}) r where {by} is not null group by {by}"""
+
+
+def lock_figures(by: str, spec: PlanSpec, snapshot: str) -> str:
+    """`by`, seconds by class, handle_average_s over the conversations with a handle lock."""
+    handled = """sum(l.length) filter (where l.class = 'handle')"""
+    conversations = "nullif(count(distinct l.conversation_id) filter (where l.class = 'handle'), 0)"
+    return f"""select {by}, {rules.lock_sums("l")}, floor(extract(epoch from {handled}) / {conversations} + 0.5)::bigint as handle_average_s
+        from ({locked(spec, snapshot)}) l where {by} is not null group by {by}"""
+
+
+def average(interval: str) -> str:
+    """The mean of intervals as whole seconds, rounded half up once; null over nothing."""
+    return f"floor(extract(epoch from sum({interval})) / nullif(count({interval}), 0) + 0.5)::bigint"

@@ -1,0 +1,51 @@
+"""contacts: one row a contact with a message inside the range."""
+
+from collections.abc import Sequence
+
+from shared.datasets import care, rules
+from shared.datasets.care import column
+from shared.datasets.groups import Groups
+from shared.datasets.plan import Column, ColumnType, CustomProperty, PlanSpec
+from shared.datasets.sql import lookup
+
+_TIME, _WHOLE = ColumnType.timestamp, ColumnType.int64
+COLUMNS = [
+    column("Contact Profile ID", "The contact's id"),
+    column("Medium", "The contact's medium"),
+    column("Primary identifier", "The contact's primary identifier", personal=True),
+    column("Secondary identifier", "The contact's secondary identifier", personal=True),
+    column("Created At", "The contact's first message in the range", kind=_TIME),
+    column("Number of Conversations", "Conversations with a message in the range", kind=_WHOLE),
+    column("Number of Inbound Messages", "Messages of the contact in the range", kind=_WHOLE),
+    column("Number of Outbound Messages", "All other messages in the range", kind=_WHOLE),
+    column("Last Updated", "When the contact was last updated", kind=_TIME),
+]
+
+
+class Contacts(Groups):
+    name = "contacts"
+    path = "contact"
+    description = "Contacts with a message in a range, and how many."
+    filter_model = care.ChannelFilter
+
+    def columns(self, custom_properties: Sequence[CustomProperty] = ()) -> list[Column]:
+        return COLUMNS
+
+    def groups(self, spec: PlanSpec, snapshot: str) -> str:
+        by_conversation = f"""
+            select m.conversation_id, count(*) filter (where {rules.inbound("m")}) as inbound, count(*) as messages,
+                   min(m.created_at) filter (where {rules.inbound("m")}) as first
+            from ingest.messages m where {care.during("m", "created_at", spec, snapshot)} group by m.conversation_id"""
+        conditions = " and ".join(["c.contact_id is not null", *care.on_channels(spec, "m.conversation_id", snapshot)])
+        by_contact = f"""
+            select c.contact_id, count(*) as conversations, sum(m.inbound)::bigint as inbound, sum(m.messages - m.inbound)::bigint as outbound,
+                   min(m.first) as first
+            from ({by_conversation}) m {lookup("conversations", "c", "m.conversation_id", snapshot)} where {conditions} group by c.contact_id"""
+        return f"""
+            select g.contact_id as key, g.contact_id as contact_profile_id, ct.medium, ct.primary_identifier, ct.secondary_identifier,
+                   g.first as created_at, g.conversations as number_of_conversations, g.inbound as number_of_inbound_messages,
+                   g.outbound as number_of_outbound_messages, ct.updated_at as last_updated
+            from ({by_contact}) g {lookup("contacts", "ct", "g.contact_id", snapshot)}"""
+
+
+DATASET = Contacts()
