@@ -208,7 +208,15 @@ def _noted(request: Request, row: Row) -> Outgoing:
 
 def organisation_of(row: Row) -> Organisation:
     properties = tuple(CustomProperty(**each) for each in json.loads(row["custom_properties"]))
-    return Organisation(row["org_id"], row["name"], row["timezone"], properties, row["retention_days"], row["require_purpose"])
+    return Organisation(
+        row["org_id"],
+        row["name"],
+        row["timezone"],
+        properties,
+        row["retention_days"],
+        row["require_purpose"],
+        row["qualification_threshold"],
+    )
 
 
 def _without_envelope(body: Any) -> Any:

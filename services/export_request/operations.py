@@ -78,6 +78,7 @@ def _export_of(dataset: Dataset) -> Component:
         "format": one_of(dataset.formats, default=dataset.default_format),
         "formats": listed(one_of(dataset.formats), minItems=1, uniqueItems=True, description="In place of `format`: one scan, several files."),
         **ranged,
+        **({"granularity": one_of(dataset.granularities, default=dataset.granularities[0])} if dataset.granularities else {}),
         "filter": of_model(dataset.filter_model),
         "columns": listed(columns, minItems=1, maxItems=COLUMNS_MAX, uniqueItems=True, description="In this order; without them all that the format has by default."),
         "timezone": {**TIMEZONE, "description": "An IANA name; without one the organisation's."},
@@ -94,13 +95,17 @@ def _export_of(dataset: Dataset) -> Component:
     }  # fmt: skip
     required = ["dataset", *(["from", "to"] if dataset.range_rule == "required" else [])]
     schema = taken(properties, required, title=f"{dataset.name} export", description=dataset.description)
-    return Component(f"{dataset.name.capitalize()}ExportRequest", {**schema, "not": {"required": ["format", "formats"]}})
+    return Component(_component(dataset.name), {**schema, "not": {"required": ["format", "formats"]}})
+
+
+def _component(dataset: str) -> str:
+    return "".join(word.capitalize() for word in dataset.split("-")) + "ExportRequest"
 
 
 EXPORT_REQUEST = Component("ExportRequest", {
     "oneOf": [_export_of(datasets.get(name)) for name in datasets.names()],
     "discriminator": {
-        "propertyName": "dataset", "mapping": {n: f"#/components/schemas/{n.capitalize()}ExportRequest" for n in datasets.names()},
+        "propertyName": "dataset", "mapping": {n: f"#/components/schemas/{_component(n)}" for n in datasets.names()},
     },
 })  # fmt: skip
 _REQUEST: dict[str, Any] = {

@@ -6,7 +6,7 @@ SELECT * FROM tenancy.organisations;
 
 -- name: organisation_at_instant(org_id)^
 -- Its settings, and the instant of an export accepted now.
-SELECT org_id, name, timezone, custom_properties, retention_days, require_purpose, requests_per_second, exports_at_once, rows_a_day, pg_current_snapshot()::text AS snapshot
+SELECT org_id, name, timezone, custom_properties, retention_days, require_purpose, qualification_threshold, requests_per_second, exports_at_once, rows_a_day, pg_current_snapshot()::text AS snapshot
 FROM tenancy.organisations WHERE org_id = :org_id;
 
 -- name: lock_usage(org_id)!

@@ -14,6 +14,7 @@ class Dataset:
     """One dataset. A subclass in a module of its own, named `DATASET` there, is all that a new one takes.
 
     `range_rule` is required, optional or refused. `whole` says that all rows of a file are one chunk: where finding some of them costs as much as finding all.
+    `granularities`: how long the periods may be that its rows stand for; the first is the default.
     """
 
     name: ClassVar[str]
@@ -25,6 +26,7 @@ class Dataset:
     range_rule: ClassVar[str] = "required"
     filter_model: ClassVar[type[filters.Filter]] = filters.Filter
     whole: ClassVar[bool] = False
+    granularities: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def columns(self, custom_properties: Sequence[CustomProperty] = ()) -> list[Column]:

@@ -41,18 +41,21 @@ class VirtualAgents(Groups):
         events = f"""
             select e.actor_id, e.conversation_id, e.kind, e.message_id, {error}
             from ingest.events e where e.actor_kind = 'ai' and e.actor_id is not null and ({did}) and {care.during("e", "at", spec, snapshot)}"""
+        # Once for each conversation first, so that few are looked up.
         by_conversation = f"""
-            select bot, conversation_id, bool_or(what = 'message') as sent, bool_or(what = 'handover') as handed, bool_or(error) as error,
-                   bool_or(what = 'status_changed') as resolved, count(*) filter (where what = 'topic_applied') as topics,
-                   count(*) filter (where what = 'tag_applied') as tags,
-                   array_agg(message_id) filter (where what = 'tag_applied' and message_id is not null) as tagged
-            from ({messages} union all {events}) done group by bot, conversation_id"""
+            select bot, conversation_id, what, message_id, error, count(*) as times
+            from ({messages} union all {events}) done group by bot, conversation_id, what, message_id, error"""
+
+        def conversations(what: str) -> str:
+            return f"count(distinct d.conversation_id) filter (where {what})"
+
         by_channel = f"""
-            select d.bot, c.channel_id, count(*) filter (where d.sent) as sent, count(*) filter (where d.handed) as handed,
-                   count(*) filter (where d.error) as error, count(*) filter (where d.resolved) as resolved, sum(d.topics)::bigint as topics,
-                   sum(d.tags)::bigint as tags, count(distinct t.message_id) as tagged
+            select d.bot, c.channel_id, {conversations("d.what = 'message'")} as sent, {conversations("d.what = 'handover'")} as handed,
+                   {conversations("d.error")} as error, {conversations("d.what = 'status_changed'")} as resolved,
+                   coalesce(sum(d.times) filter (where d.what = 'topic_applied'), 0)::bigint as topics,
+                   coalesce(sum(d.times) filter (where d.what = 'tag_applied'), 0)::bigint as tags,
+                   count(distinct d.message_id) filter (where d.what = 'tag_applied') as tagged
             from ({by_conversation}) d {lookup("conversations", "c", "d.conversation_id", snapshot)}
-            left join lateral unnest(d.tagged) t(message_id) on true
             where {" and ".join(["true", *care.on_channels(spec, "d.conversation_id", snapshot)])} group by d.bot, c.channel_id"""
         return f"""
             select {joined("b.id", "d.channel_id")} as key, b.id as agent_id, b.name as agent_name, {care.CHANNEL_FIELDS},

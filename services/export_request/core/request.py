@@ -25,10 +25,11 @@ from shared.formats import registry as formats
 ENVELOPE = frozenset({"org_id", "request_id", "requested_by"})  # what a Kafka message has besides the body
 KNOWN = (
     "dataset", "format", "formats", "from", "to", "filter", "columns", "timezone", "compression", "spreadsheet_safe", "max_rows_per_file",
-    "expires_in_seconds", "labels", "purpose",
+    "expires_in_seconds", "labels", "purpose", "granularity",
 )  # fmt: skip
-LATER = frozenset({"since", "redaction", "password", "destinations", "granularity"})
+LATER = frozenset({"since", "redaction", "password", "destinations"})
 LATER_FORMATS = frozenset({"xlsx", "parquet", "pdf"})
+GRANULARITIES = ("day", "week", "month")
 COMPRESSIONS = ("none", "gzip", "zstd")
 RANGE_DAYS_MAX = 1_100
 LABELS_MAX, LABEL_NAME_MAX, LABEL_VALUE_MAX = 20, 63, 255
@@ -48,6 +49,7 @@ class Organisation:
     custom_properties: tuple[CustomProperty, ...] = ()
     retention_days: int = 30
     require_purpose: bool = False
+    qualification_threshold: int = 70
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ class _Resolver:
         rows = self._whole("max_rows_per_file", 1, WHOLE_MAX)
         retention = self._organisation.retention_days * 86_400
         expires_in = self._whole("expires_in_seconds", 1, retention, f" (your organisation keeps files for {retention} seconds)")
-        labels, purpose = self._labels(), self._purpose()
+        labels, purpose, granularity = self._labels(), self._purpose(), self._granularity(dataset)
         if self._wrong:
             raise invalid_request(*_bounded(self._wrong))
         if self._together or dataset is None:
@@ -112,7 +114,8 @@ class _Resolver:
         spec = PlanSpec(
             dataset=dataset.name, formats=asked, columns=columns, custom_properties=list(self._organisation.custom_properties),
             timezone=timezone, from_=start, to=end, filter=chosen, spreadsheet_safe=safe, compression=compression, max_rows_per_file=rows,
-            organisation_name=self._organisation.name,
+            organisation_name=self._organisation.name, granularity=granularity,
+            qualification_threshold=self._organisation.qualification_threshold,
         )  # fmt: skip
         return Resolved(spec, labels, timedelta(seconds=expires_in or retention), purpose)
 
@@ -249,6 +252,15 @@ class _Resolver:
             self._refuse(field, f"must be one of {', '.join(choices)}")
             return default
         return value
+
+    def _granularity(self, dataset: Dataset | None) -> Any:
+        if dataset is None or dataset.granularities:
+            known = dataset.granularities if dataset else GRANULARITIES
+            return self._choice("granularity", known, known[0])
+        if "granularity" in self._body:
+            self._choice("granularity", GRANULARITIES, GRANULARITIES[0])
+            self._together.append(Detail("granularity", f"'{dataset.name}' has no periods"))
+        return None
 
     def _whole(self, field: str, low: int, high: int, why: str = "") -> int | None:
         if field not in self._body:

@@ -59,19 +59,20 @@ class Exporter:
     database: Database
     engine: FormatEngine
     org_id: str = ORG
+    settings: dict[str, Any] = field(default_factory=lambda: CASES["settings"])
 
     def spec(self, request: dict[str, Any], **more: Any) -> PlanSpec:
         """A request body as the plan spec that export_request would make of it."""
         dataset = registry.get(request["dataset"])
         wanted = request.get("formats") or [request.get("format", dataset.default_format)]
-        custom = [CustomProperty(**p) for p in CASES["settings"]["custom_properties"]]
-        timezone = request.get("timezone", "UTC")
+        custom = [CustomProperty(**p) for p in self.settings["custom_properties"]]
+        timezone = request.get("timezone", self.settings.get("timezone", "UTC"))
         ends = {k: resolve_instant(request[n], timezone) for k, n in (("from_", "from"), ("to", "to")) if n in request}
         return PlanSpec(
             dataset=dataset.name, formats=wanted, columns=dataset.resolve_columns(request.get("columns"), wanted, custom),
             custom_properties=custom, timezone=timezone, filter=dataset.validate_filter(request.get("filter", {}), timezone),
             spreadsheet_safe=request.get("spreadsheet_safe", True), compression=request.get("compression", "none"),
-            organisation_name=CASES["settings"]["name"], granularity=request.get("granularity"), **ends, **more,
+            organisation_name=self.settings["name"], qualification_threshold=self.settings.get("qualification_threshold", 70), granularity=request.get("granularity"), **ends, **more,
         )  # fmt: skip
 
     async def export(self, spec: PlanSpec, snapshot: str, rows_max: int = 50_000, bytes_max: int = 16 << 20) -> Exported:

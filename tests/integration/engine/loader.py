@@ -67,7 +67,7 @@ def _columns(kind: str, data: dict[str, Any]) -> dict[str, Any]:
             row[name] = default
     for owner, name in JSON:
         if owner == kind:
-            row[name] = rfc8785.dumps(data.get(name)).decode()
+            row[name] = rfc8785.dumps(_doubles(data.get(name))).decode()
     for owner, name in LISTS:
         if owner == kind:
             row[name] = data.get(name)
@@ -81,6 +81,15 @@ def _columns(kind: str, data: dict[str, Any]) -> dict[str, Any]:
     if kind == "event":
         row |= _event_columns(data)
     return row
+
+
+def _doubles(value: Any) -> Any:
+    """±2^53 as doubles: the library takes whole numbers below that only."""
+    if isinstance(value, dict):
+        return {k: _doubles(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_doubles(v) for v in value]
+    return float(value) if isinstance(value, int) and abs(value) == 2**53 else value
 
 
 def _event_columns(data: dict[str, Any]) -> dict[str, Any]:
