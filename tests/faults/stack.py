@@ -92,7 +92,7 @@ class FaultStack:
             case _:
                 return answers(f"http://{self.ports.address(name)}/health/ready")
 
-    def wait_ready(self, names: tuple[str, ...], seconds: float = 60) -> str | None:
+    def wait_ready(self, names: tuple[str, ...], seconds: float = 120) -> str | None:
         """None once all are ready, else who is not after so long."""
         deadline = time.monotonic() + seconds
         for name in names:
