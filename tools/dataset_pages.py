@@ -1,0 +1,107 @@
+"""Makes docs/datasets/ from the registry: a page a dataset, with its columns as files and requests name them, and an index.
+
+`python -m tools.dataset_pages` says whether the pages are up to date; `--write` writes them.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from services.export_request.core.request import RANGE_DAYS_MAX
+from shared.datasets import registry
+from shared.datasets.base import Dataset, in_format
+from shared.datasets.plan import Column
+
+FOLDER = Path(__file__).resolve().parent.parent / "docs" / "datasets"
+MADE = "Made from the code by `python -m tools.dataset_pages --write`; `make check` fails where it is out of date."
+RANGES = {
+    "required": f"`from` and `to` are required, at most {RANGE_DAYS_MAX} days apart.",
+    "optional": f"`from` and `to` may be left out; where both are given, they are at most {RANGE_DAYS_MAX} days apart.",
+    "refused": "It has no range: it shows one instant, the export's acceptance.",
+}
+FAMILIES = {"leads": "UTC, to the second", "care": "local time of the export's timezone, to the millisecond"}
+
+
+def pages() -> dict[str, str]:
+    """File name → text."""
+    found = [registry.get(name) for name in registry.names()]
+    return {"README.md": _index(found), **{f"{dataset.name}.md": _page(dataset) for dataset in found}}
+
+
+def _index(found: list[Dataset]) -> str:
+    rows = "".join(f"| [{d.name}]({d.name}.md) | {d.description} | {', '.join(d.formats)} |\n" for d in found)
+    return f"# Datasets\n\n{MADE} How values are written in each format: [formats](../formats.md).\n\n| dataset | | formats |\n|---|---|---|\n{rows}"
+
+
+def _page(dataset: Dataset) -> str:
+    formats = ", ".join(f"{f} (default)" if f == dataset.default_format else f for f in dataset.formats)
+    first, *others = dataset.granularities or ("",)
+    periods = f" `granularity` is {first} (default), or {' or '.join(others)}."
+    filters = ", ".join(f"`{name}`" for name in dataset.filter_model.model_fields) or "none"
+    return f"""# {dataset.name}
+
+{dataset.description}
+
+- **Formats:** {formats}
+- **Range:** {RANGES[dataset.range_rule]}{periods if dataset.granularities else ""}
+- **Filters:** {filters}
+- **Times in text formats:** {FAMILIES[dataset.family]}
+
+| key | header | type | what it is | personal |{" only in |" if _restricted(dataset) else ""}
+|---|---|---|---|---|{"---|" if _restricted(dataset) else ""}
+{"".join(_row(column, dataset) for column in dataset.columns() if column.asked)}{_custom(dataset)}
+{MADE}
+"""
+
+
+def _restricted(dataset: Dataset) -> bool:
+    return any(column.formats for column in dataset.columns() if column.asked)
+
+
+def _row(column: Column, dataset: Dataset) -> str:
+    cells = [f"`{column.key}`", column.header, str(column.type), column.description, "yes" if column.personal else ""]
+    if _restricted(dataset):
+        cells.append(", ".join(f for f in dataset.formats if in_format(column, f)) if column.formats else "")
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |\n"
+
+
+def _custom(dataset: Dataset) -> str:
+    if dataset.name != "leads":
+        return ""
+    return "\nIn formats with one value a cell there is a column `custom_<name>` more for each custom property of the settings, in their order.\n"
+
+
+def problems(wanted: dict[str, str]) -> list[str]:
+    """What differs from the pages as they lie there."""
+    there = {path.name: path.read_text("utf-8") for path in FOLDER.glob("*.md")}
+    return [
+        f"docs/datasets/{name} is out of date: python -m tools.dataset_pages --write"
+        for name in sorted({*wanted, *there})
+        if wanted.get(name) != there.get(name)
+    ]
+
+
+def write(wanted: dict[str, str]) -> None:
+    FOLDER.mkdir(exist_ok=True)
+    for path in FOLDER.glob("*.md"):
+        if path.name not in wanted:
+            path.unlink()
+    for name, text in wanted.items():
+        (FOLDER / name).write_text(text, "utf-8")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--write", action="store_true", help="write docs/datasets/")
+    wanted = pages()
+    if parser.parse_args().write:
+        write(wanted)
+    wrong = problems(wanted)
+    for line in wrong:
+        print(line, file=sys.stderr)
+    print(f"{len(wanted) - 1} datasets' pages: {'ok' if not wrong else f'{len(wrong)} out of date'}")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
