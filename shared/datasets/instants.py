@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import MINYEAR, UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import TypeVar
 from zoneinfo import ZoneInfo
@@ -25,7 +25,7 @@ def zone(name: str) -> ZoneInfo:
 def resolve_instant(text: str, timezone: str) -> datetime:
     """`text` as an instant in UTC: a date is its local midnight, a time without offset is local, one with an offset is itself.
 
-    A local time that is skipped is the first instant after; one that comes twice is the first. Raises ValueError with a message for people.
+    A local time that is skipped is the first instant after; one that comes twice is the first; one beyond the years 1 to 9999 is their edge. Raises ValueError with a message for people.
     """
     if _DATE.fullmatch(text):
         local = datetime.combine(_parsed(date.fromisoformat, text), datetime.min.time())
@@ -37,8 +37,8 @@ def resolve_instant(text: str, timezone: str) -> datetime:
         if local.tzinfo is not None:
             return local.astimezone(UTC)
         return _local_to_utc(local, zone(timezone))
-    except OverflowError as error:
-        raise ValueError("is too far in the past or the future") from error
+    except OverflowError:  # at an edge of the calendar the instant lies outside of it: nothing does beyond
+        return (datetime.min if local.year == MINYEAR else datetime.max).replace(tzinfo=UTC)
 
 
 def _parsed(parse: Callable[[str], T], text: str) -> T:

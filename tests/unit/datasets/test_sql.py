@@ -58,6 +58,8 @@ def test_only_a_snapshot_is_a_snapshot(bad: str) -> None:
         ("2011-12-30", "Pacific/Apia", "2011-12-30T10:00:00+00:00"),  # the whole day is skipped
         ("2026-03-01T09:00:00.5+01:00", "UTC", "2026-03-01T08:00:00.500000+00:00"),
         ("2026-03-01T09:00Z", "Asia/Tokyo", "2026-03-01T09:00:00+00:00"),
+        ("0001-01-01", "Europe/Brussels", "0001-01-01T00:00:00+00:00"),  # would lie before the calendar
+        ("9999-12-31T23:30:00-02:00", "UTC", "9999-12-31T23:59:59.999999+00:00"),
     ],
 )
 def test_instants(text: str, timezone: str, instant: str) -> None:
