@@ -119,6 +119,12 @@ MUTANTS = (
         ),
         (1033, 1036, 1041, 1010, 1001, 1006, 1042, 1046, 1056, 1083),
     ),
+    Mutant(
+        "score-versions",
+        "the score that comes last is kept, not the one of the newest facts",
+        (Edit("services/ingest/scores/queries.sql", "WHERE s.version IS NULL OR excluded.version > s.version", "WHERE true"),),
+        (2850, 2640, 2878, 3130, 2976, 3256, 2542, 2710, 3326, 2780),
+    ),
 )
 
 

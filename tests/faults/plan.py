@@ -38,6 +38,11 @@ class Moment:
     twelfths: int = 0
     during: bool = False
 
+    @property
+    def is_certain(self) -> bool:
+        """Whether it comes in every round: all records are sent in the end."""
+        return self.export is None and not self.during
+
     def __str__(self) -> str:
         if self.during:
             return "during the first"
