@@ -14,7 +14,17 @@ import asyncpg
 from services.ingest.batch import Batch
 from services.ingest.core.free import canonical
 from services.ingest.core.lead_lists import Filter, Wanted, pagination
-from services.ingest.core.lead_search import WORDS_MAX, Search, by_beginning, forgiving, match_field, of_status, whole, wrong_forms
+from services.ingest.core.lead_search import (
+    WORDS_MAX,
+    Search,
+    by_beginning,
+    forgiving,
+    is_enough,
+    match_field,
+    of_status,
+    whole,
+    wrong_forms,
+)
 from services.ingest.core.leads import COLUMNS, changed_lead, hit_view, lead_changes, lead_view, new_lead, to_json, whole_view
 from services.ingest.core.records import Record
 from services.ingest.core.rows import Row
@@ -176,19 +186,24 @@ class Leads:
     async def search(self, org_id: str, wanted: Search) -> str:
         """The page of what was found as JSON, the best first."""
         async with tenant(self._pool, org_id, readonly=True) as connection:
-            words = (await connection.fetchval(_sql("plain_words"), wanted.text)).split(" ")[:WORDS_MAX]
-            rows: Sequence[Any] = []
-            if words != [""]:
-                rows = await self._find(connection, org_id, by_beginning(words), words, wanted)
-                if rows[0]["total"] < FOUND_LITTLE:
-                    forms = wrong_forms(words)
-                    known = {row[0] for row in await connection.fetch(_sql("known_words"), forms)}
-                    rows = await self._find(connection, org_id, forgiving(words, known), words, wanted)
+            words = (await connection.fetchval(_sql("enter_search"), wanted.text)).split(" ")[:WORDS_MAX]
+            rows = await self._search(connection, org_id, words, wanted) if words != [""] else []
         hits = [row for row in rows if row["id"] is not None]
         total = rows[0]["total"] if rows else 0
         more = wanted.page.offset + len(hits) < total and bool(hits)
         data = [hit_view(row, match_field(words, row)) for row in hits]
         return to_json({"data": data, "pagination": pagination(wanted.page, len(hits), more, total)})
+
+    async def _search(self, connection: Connection, org_id: str, words: Sequence[str], wanted: Search) -> Sequence[Any]:
+        """Whole words come first and cost least, so nothing else is looked for where they are enough."""
+        rows = await self._find(connection, org_id, whole(words), words, wanted)
+        if is_enough(wanted.text, rows[0]["total"], FOUND_MAX):
+            return rows
+        rows = await self._find(connection, org_id, by_beginning(words), words, wanted)
+        if rows[0]["total"] >= FOUND_LITTLE:
+            return rows
+        known = {row[0] for row in await connection.fetch(_sql("known_words"), wrong_forms(words))}
+        return await self._find(connection, org_id, forgiving(words, known), words, wanted)
 
     async def _find(self, connection: Connection, org_id: str, query: str, words: Sequence[str], wanted: Search) -> Sequence[Any]:
         page = wanted.page

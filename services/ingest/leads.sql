@@ -79,8 +79,9 @@ SELECT l.id, 0::smallint AS score FROM ingest.leads_current l
 LEFT JOIN LATERAL (SELECT s.score FROM ingest.lead_scores_current s WHERE s.org_id = $1 AND s.id = l.id OFFSET 0) s ON true
 WHERE l.org_id = $1 {conditions} AND coalesce(s.score, 0) = 0 ORDER BY l.org_id {order}, l.id {order}
 
--- name: plain_words
-SELECT ingest.plain($1);
+-- name: enter_search
+-- The words. Starting workers takes longer than they save.
+SELECT ingest.plain($1) FROM set_config('max_parallel_workers_per_gather', '0', true);
 
 -- name: known_words
 SELECT ingest.known_words($1);

@@ -73,6 +73,7 @@ def measure(arguments: argparse.Namespace, stack: Stack) -> int:
         "machine": report.machine(),
         "versions": report.versions(server),
         "size": f"{arguments.rows:,} rows, {arguments.records:,} records",
+        "load": load,
     }
     failed = []
     for name in arguments.names:

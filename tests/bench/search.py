@@ -17,12 +17,12 @@ TARGET = "p95 < 50 ms"
 # Texts of leads that are drawn evenly; an e-mail's and a name's are looked for as they are. One letter of the word in the middle is another one.
 KINDS = {
     "full name": "name",
-    "one word of a name": "split_part(name, ' ', 1 + n % 2)",
+    "one word of a name": "split_part(name, ' ', 1 + mod(n::int, 2))",
     "e-mail address": "email",
     "company": "company",
     "custom field": "custom_properties::json ->> 'industry'",
     "custom field and name": "custom_properties::json ->> 'industry' || ' ' || split_part(name, ' ', 2)",
-    "beginning of a word": "left(split_part(name, ' ', 2), 2 + n % 3)",
+    "beginning of a word": "left(split_part(name, ' ', 2), 2 + mod(n::int, 3))",
     "beginnings of two words": "left(split_part(name, ' ', 1), 3) || ' ' || left(split_part(name, ' ', 2), 3)",
     "typing error in a name": "overlay(split_part(name, ' ', 2) PLACING 'q' FROM 3 FOR 1)",
     "typing error, two words": "overlay(split_part(name, ' ', 2) PLACING 'q' FROM 3 FOR 1) || ' ' || split_part(company, ' ', 1)",

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from services.ingest import leads
 from tests.contract.ingest.test_leads_api import SEED_ID, call, error, seed
 from tests.integration.ingest.room import Room
 
@@ -74,6 +75,20 @@ async def test_whole_words_come_first_and_the_field_is_told(filled: Room) -> Non
 )
 async def test_beginnings_several_words_and_typing_errors(filled: Room, q: str) -> None:
     assert ("sarah.chen" in {email for email, _ in await found(filled, q)}) is True
+
+
+async def test_an_address_is_looked_for_as_it_is_and_else_by_beginnings(filled: Room) -> None:
+    longer = {"email": "acme@elsewhere.examples", "name": "Another"}
+    assert (await call(filled, "POST", "/v1/leads", longer)).status_code == 201
+    assert await found(filled, "Acme@elsewhere.example") == [("acme", "email")]
+    assert len(await found(filled, "acme@elsewhere.exam")) == 2
+    assert len(await found(filled, "acme elsewhere example")) == 2
+
+
+async def test_where_whole_words_fill_what_is_looked_at_nothing_else_is_looked_for(filled: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert len(await found(filled, "acme")) == 3
+    monkeypatch.setattr(leads, "FOUND_MAX", 2)
+    assert sorted(await found(filled, "acme")) == [("acme", "email"), ("sarah.chen", "company")]
 
 
 async def test_accents_other_alphabets_and_signs(filled: Room) -> None:
