@@ -8,6 +8,7 @@ from tests.bench.paths import HERE
 from tests.bench.postgres import psql
 
 JOIN = HERE / "peers" / "messages.sql"
+RESOLVED = HERE / "peers" / "resolved.sql"
 
 
 def one_line(path: Path, **values: str) -> str:
@@ -24,6 +25,11 @@ def snapshot(url: str) -> str:
 def messages_query(url: str, org_id: str) -> str:
     """The join over all messages of the organisation, as of now."""
     return one_line(JOIN, org_id=org_id, snapshot=snapshot(url), **{"from": FROM, "to": TO})
+
+
+def resolved_query(url: str, org_id: str) -> str:
+    """All columns of resolved-conversations, as of now."""
+    return one_line(RESOLVED, org_id=org_id, snapshot=snapshot(url), **{"from": FROM, "to": TO})
 
 
 def copy_csv(url: str, query: str, target: Path, *settings: str) -> None:
