@@ -9,6 +9,8 @@ from typing import Any
 
 from shared.scoring.facts import Plain
 
+Note = bytes  # beside a field that is called `bytes`
+
 
 @dataclass(frozen=True)
 class Message:
@@ -39,7 +41,10 @@ class FormatChunk(Message):
 
 @dataclass(frozen=True)
 class Part:
-    """One chunk's bytes in one format, as the formatter wrote them. `bytes`, `sha256` and `crc32` are of the stored (compressed) bytes."""
+    """One chunk's bytes in one format, as the formatter wrote them. `bytes`, `sha256` and `crc32` are of the stored (compressed) bytes.
+
+    `note` is what the format has to know of the part to end the file that it is in.
+    """
 
     format: str
     key: str
@@ -49,6 +54,7 @@ class Part:
     first_key: str = ""
     last_key: str = ""
     crc32: int | None = None
+    note: Note | None = None
 
 
 @dataclass(frozen=True)
@@ -86,13 +92,15 @@ class AssemblyPart:
     first_key: str = ""
     last_key: str = ""
     crc32: int | None = None
+    note: Note | None = None
 
 
 @dataclass(frozen=True)
 class AssembleFile(Message):
     """export_request → delivery: the next run of parts of a file, contiguous with the one before; `last` closes the file.
 
-    A file is head + part (separator part)* + tail, or `empty` when it has no row: these four come compressed where the file is.
+    A file is head + part (separator part)* + tail, or `empty` when it has no row: these four come compressed where the file is. Of a binary format,
+    `tail` is what the format makes the end of, with the notes of the parts.
     `files_total` and `manifest` (JSON without `files`) are set where `last` is: delivery writes the manifest when all files are whole.
     """
 

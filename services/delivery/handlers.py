@@ -69,7 +69,7 @@ class CommandHandler:
 
     def _write(self, command: AssembleFile) -> Written:
         layout = Layout(command.head, command.separator, command.tail, command.empty)
-        open_file = OpenFile(self._objects, FileToWrite(command.name, command.media_type, command.key, layout))
+        open_file = OpenFile(self._objects, FileToWrite(command.name, command.media_type, command.key, command.format, layout))
         try:
             open_file.add(command.parts)
             return open_file.complete()

@@ -20,10 +20,10 @@ VALUES (:export_id, :format, :file_number, :org_id, :name, :media_type, :key, :e
 ON CONFLICT (export_id, format, file_number) DO NOTHING;
 
 -- name: keep_parts!
-INSERT INTO delivery.assembly_parts (export_id, format, file_number, org_id, number, key, rows, bytes, sha256, first_key, last_key, crc32)
+INSERT INTO delivery.assembly_parts (export_id, format, file_number, org_id, number, key, rows, bytes, sha256, first_key, last_key, crc32, note)
 SELECT :export_id, :format, :file_number, :org_id, p.*
 FROM unnest(:numbers::integer[], :keys::text[], :rows::bigint[], :bytes::bigint[], :sha256::text[], :first_keys::text[], :last_keys::text[],
-    :crc32::bigint[]) AS p
+    :crc32::bigint[], :notes::bytea[]) AS p
 ON CONFLICT DO NOTHING;
 
 -- name: close_file!
@@ -73,7 +73,7 @@ UPDATE delivery.assemblies SET lease_by = NULL, lease_until = NULL
 WHERE export_id = :export_id AND format = :format AND file_number = :file_number AND lease_by = :worker;
 
 -- name: parts_from
-SELECT p.number, p.key, p.rows, p.bytes, p.sha256, p.first_key, p.last_key, p.crc32
+SELECT p.number, p.key, p.rows, p.bytes, p.sha256, p.first_key, p.last_key, p.crc32, p.note
 FROM delivery.assembly_parts p
 WHERE p.export_id = :export_id AND p.format = :format AND p.file_number = :file_number AND p.number >= :next_number
 ORDER BY p.number LIMIT :parts;

@@ -104,7 +104,7 @@ class DeliveryStore:
             await _queries.keep_parts(
                 connection, **place, numbers=[x.number for x in p], keys=[x.key for x in p], rows=[x.rows for x in p],
                 bytes=[x.bytes for x in p], sha256=[x.sha256 for x in p],
-                first_keys=[x.first_key for x in p], last_keys=[x.last_key for x in p], crc32=[x.crc32 for x in p],
+                first_keys=[x.first_key for x in p], last_keys=[x.last_key for x in p], crc32=[x.crc32 for x in p], notes=[x.note for x in p],
             )  # fmt: skip
         if command.last:
             await self.keep_publication(connection, command)
@@ -262,5 +262,5 @@ def _lease(r: Any) -> Lease:
     layout = Layout(r["head"], r["separator"], r["tail"], r["empty"])
     return Lease(
         FileId(r["export_id"], r["format"], r["file_number"]), r["org_id"], r["express"], r["traceparent"] or "",
-        FileToWrite(r["name"], r["media_type"], r["key"], layout),
+        FileToWrite(r["name"], r["media_type"], r["key"], r["format"], layout),
     )  # fmt: skip

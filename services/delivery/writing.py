@@ -2,13 +2,14 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from isal import isal_zlib
 
 from services.delivery.core.assembly import Append, Layout, Progress, Step, add_part, close
 from services.delivery.core.manifest import file_entry
 from shared.errors import PermanentError
+from shared.formats import registry as formats
 from shared.messages import AssemblyPart
 from shared.storage import FileWriter, NotThere, ObjectStore
 
@@ -20,6 +21,7 @@ class FileToWrite:
     name: str
     media_type: str
     key: str
+    format: str
     layout: Layout
 
 
@@ -54,15 +56,26 @@ class OpenFile:
 
     def complete(self) -> Written:
         """Write what ends the file. It is in the store, whole, on return."""
-        self._do(close(self.progress, self._file.layout))
+        layout = self._ended()
+        self._do(close(self.progress, layout))
         self._open().complete()
         sha256 = self._sha256.hexdigest()
-        entry = file_entry(self._file.name, self._file.media_type, self.progress.rows, self._bytes, sha256, self._parts, self._file.layout)
+        entry = file_entry(self._file.name, self._file.media_type, self.progress.rows, self._bytes, sha256, self._parts, layout)
         return Written(self.progress.rows, self._bytes, sha256, entry)
 
     def abort(self) -> None:
         if self._writer is not None:
             self._writer.abort()
+
+    def _ended(self) -> Layout:
+        """The layout with what ends this very file. Raises PermanentError `upgrade_unfinished` where a process of before left out a note."""
+        layout, fmt, parts = self._file.layout, formats.get(self._file.format), [part for _, part in self._parts if part.rows]
+        if not parts or not fmt.binary:
+            return layout
+        notes = [part.note for part in parts if part.note is not None]
+        if len(notes) < len(parts):
+            raise PermanentError("upgrade_unfinished", f"No {fmt.name} file can be made while processes of an older release run.")
+        return replace(layout, tail=fmt.ending(layout.tail, notes))
 
     def _open(self) -> FileWriter:
         if self._writer is None:

@@ -1,5 +1,6 @@
 """Tells delivery which parts come next in which file."""
 
+import base64
 import functools
 import importlib.metadata
 import json
@@ -41,7 +42,7 @@ class Assembly:
             return []
         unsent = await rows(self._queries.unsent(connection, export_id=row["id"], file_numbers=file_numbers))
         closing = range(1, row["files_planned"] + 1) if closes else ()
-        found = runs([Tracked(c["number"], c["file_number"], c["done"]) for c in unsent], row["planned"], closing)
+        found = runs([Tracked(c["number"], c["file_number"], c["done"], len(c["parts"] or "")) for c in unsent], row["planned"], closing)
         chunks = {c["number"]: c for c in unsent}
         numbers = [number for run in found for number in run.numbers]
         if numbers:
@@ -57,13 +58,14 @@ class Assembly:
 
 def _part(position: int, part: dict[str, Any]) -> AssemblyPart:
     p = part
-    return AssemblyPart(position, p["key"], p["rows"], p["bytes"], p["sha256"], p["first_key"], p["last_key"], p.get("crc32"))
+    note = base64.b64decode(p["note"]) if p.get("note") else None
+    return AssemblyPart(position, p["key"], p["rows"], p["bytes"], p["sha256"], p["first_key"], p["last_key"], p.get("crc32"), note)
 
 
 def _command(row: Row, spec: PlanSpec, format_name: str, run: Run, parts: list[AssemblyPart]) -> Outgoing:
     kind, frame = formats.get(format_name), _frame(row["spec"], format_name)
     split = spec.max_rows_per_file is not None and row["files_planned"] > 1
-    name = file_name(spec.dataset, row["id"], kind.extension, spec.compression, run.file_number if split else None)
+    name = file_name(spec.dataset, row["id"], kind.extension, kind.compression(spec), run.file_number if split else None)
     closing = {"files_total": row["files_planned"] * len(spec.formats), "manifest": _manifest(row)} if run.last else {}
     command = AssembleFile(
         export_id=row["id"], org_id=row["org_id"], format=format_name, file_number=run.file_number, name=name, media_type=kind.media_type,

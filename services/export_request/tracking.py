@@ -1,9 +1,11 @@
 """What comes back from formatter and delivery: parts, files, failures. Each message has its effect once, in one transaction."""
 
+import base64
 import json
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime
+from typing import Any
 
 import asyncpg
 
@@ -14,7 +16,7 @@ from services.export_request.queries import load
 from services.export_request.releasing import Releaser
 from shared.database import Connection, tenant
 from shared.inbox import Inbox
-from shared.messages import ChunkFailed, ChunkFormatted, ExportAssembled, ExportPublished, PublishedFile, PublishFailed
+from shared.messages import ChunkFailed, ChunkFormatted, ExportAssembled, ExportPublished, Part, PublishedFile, PublishFailed
 from shared.metrics import STAGE_SECONDS
 from shared.outbox import Outbox, Outgoing
 
@@ -41,7 +43,7 @@ class Tracker:
 
     async def _chunk_done(self, connection: Connection, row: Row, event: ChunkFormatted) -> list[Outgoing]:
         now = self._clock()
-        parts = json.dumps([asdict(part) for part in event.parts])
+        parts = json.dumps([_kept(part) for part in event.parts])
         chunk = await self._queries.mark_done(connection, export_id=row["id"], number=event.number, parts=parts, now=now)
         if chunk is None:
             return []
@@ -101,6 +103,11 @@ def _observe_assembling(row: Row, now: datetime) -> None:
     """From the last part until every file has its parts; where publishing was told, that was the end of it."""
     if row["status"] == Status.assembling:
         STAGE_SECONDS.labels("assemble").observe(seconds_between(row["progressed_at"], now))
+
+
+def _kept(part: Part) -> dict[str, Any]:
+    """A part as its chunk keeps it, in JSON; `assembly.py` reads it again."""
+    return asdict(part) | {"note": None if part.note is None else base64.b64encode(part.note).decode()}
 
 
 def _late(event: ChunkFormatted, row: Row | None) -> list[Outgoing]:

@@ -5,6 +5,7 @@ DuckDB runs on one thread: rows stay in the order that PostgreSQL sent them, and
 """
 
 import json
+import re
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -16,8 +17,8 @@ import duckdb
 import duckdb_extension_postgres_scanner
 import pyarrow as pa
 
-from services.formatter.core.batches import in_order, text_bytes
-from services.formatter.core.parts import ByteSink, PartResult, PartWriter
+from services.formatter.core.batches import in_order
+from services.formatter.core.parts import ByteSink, Part, PartResult, PartWriter, TypedPart
 from services.formatter.core.statements import ChunkStatements, compile_chunk, keys_of
 from shared.datasets import registry as datasets
 from shared.datasets.base import Dataset
@@ -26,10 +27,13 @@ from shared.datasets.sql import duck_literal, literal, pulled, session_sql
 from shared.errors import PermanentError, TransientError
 from shared.formats import macros
 from shared.formats import registry as formats
+from shared.formats.base import Format
 
 __all__ = ["ByteSink", "FormatEngine", "PartResult"]
 
 _EXTENSION = files(duckdb_extension_postgres_scanner) / "extensions" / f"v{duckdb.__version__}" / "postgres_scanner.duckdb_extension"
+
+_TOO_LONG = re.compile(r"cell_too_long (\[.*\])")
 
 # Rows a record batch: whole lines in memory at once, so few enough for long ones.
 _BATCH_ROWS = 2048
@@ -79,14 +83,13 @@ class FormatEngine:
         PermanentError where doing it again can't help. What a sink raises goes through.
         """
         with self._lock:
-            writers = {name: PartWriter(sink, spec.compression, formats.get(name).row_separator.encode()) for name, sink in sinks.items()}
             connection = self._begin(org_id, (spec.timezone, _years(spec, lower, upper)))
             try:
                 statements = self._compiled(spec, list(sinks), snapshot, lower, upper)
                 with self._sorted_errors():
                     self._pull(connection, statements)
                     reader = connection.execute(statements.rows).to_arrow_reader(_BATCH_ROWS)
-                results = self._stream(reader, writers)
+                results = self._stream(reader, {name: _part(formats.get(name), spec, sink) for name, sink in sinks.items()})
             except BaseException:
                 # Whatever went wrong, what is left of the transaction and the connection isn't worth knowing.
                 self._drop()
@@ -119,15 +122,15 @@ class FormatEngine:
                 self._constants[constant] = duck_literal(_one(self._open().execute(f"select {constant}")))
         return self._constants[constant]
 
-    def _stream(self, reader: pa.RecordBatchReader, writers: dict[str, PartWriter]) -> dict[str, PartResult]:
+    def _stream(self, reader: pa.RecordBatchReader, parts: dict[str, Part]) -> dict[str, PartResult]:
         rows, first, last = 0, "", ""
         for batch in in_order(self._batches(reader)):
-            for name, writer in writers.items():
-                writer.write(text_bytes(batch.column(name)))
+            for name, part in parts.items():
+                part.take(batch.column(name))
             first = first or _key(batch, 0)
             last = _key(batch, batch.num_rows - 1)
             rows += batch.num_rows
-        return {name: writer.finish(rows, first, last) for name, writer in writers.items()}
+        return {name: part.finish(rows, first, last) for name, part in parts.items()}
 
     def _batches(self, reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
         while (batch := self._next(reader)) is not None:
@@ -212,6 +215,8 @@ class FormatEngine:
         try:
             yield
         except (duckdb.Error, pa.ArrowException, OSError) as error:
+            if (too_long := _TOO_LONG.search(str(error))) is not None:
+                raise _cell_too_long(too_long[1]) from None
             text = str(error).lower()
             if isinstance(error, duckdb.OutOfMemoryException):
                 raise PermanentError("too_large", "A row of this export needs more memory than the formatter has.") from None
@@ -231,6 +236,19 @@ def _dataset(spec: PlanSpec) -> Dataset:
         return datasets.get(spec.dataset)
     except KeyError as error:
         raise PermanentError("bad_plan", f"The plan can't be formatted: {error}") from error
+
+
+def _part(fmt: Format, spec: PlanSpec, sink: ByteSink) -> Part:
+    if fmt.typed:
+        return TypedPart(sink, datasets.get(spec.dataset).selected(spec, fmt.name))
+    return PartWriter(sink, fmt.compressor(spec), fmt.row_separator.encode())
+
+
+def _cell_too_long(found: str) -> PermanentError:
+    """`found`: the column's header and the row's id (null where several rows share the text), as JSON."""
+    header, row = json.loads(found)
+    place = f"column '{header}'" + (f" of row '{row}'" if row is not None else "")
+    return PermanentError("cell_too_long", f"The text in {place} is longer than a cell takes.")
 
 
 def _key(batch: pa.RecordBatch, row: int) -> str:

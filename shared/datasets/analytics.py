@@ -30,7 +30,7 @@ class Analytics(Groups):
     name = "analytics"
     path = "analytics"
     description = "Leads, conversations and how they went, by day, week or month."
-    formats = ("csv", "json")
+    formats = ("csv", "json", "xlsx")
     family = "leads"
     granularities = ("day", "week", "month")
 

@@ -20,7 +20,7 @@ class Dataset:
     name: ClassVar[str]
     path: ClassVar[str]
     description: ClassVar[str]
-    formats: ClassVar[tuple[str, ...]] = ("csv", "jsonl")
+    formats: ClassVar[tuple[str, ...]] = ("csv", "jsonl", "xlsx", "parquet")
     default_format: ClassVar[str] = "csv"
     family: ClassVar[str] = "care"
     range_rule: ClassVar[str] = "required"

@@ -38,7 +38,7 @@ class Leads(Entities):
     name = "leads"
     path = "leads"
     description = "Leads with their score and custom properties."
-    formats = ("csv", "json", "jsonl")
+    formats = ("csv", "json", "jsonl", "xlsx", "parquet")
     family = "leads"
     range_rule = "optional"
     filter_model = LeadFilter

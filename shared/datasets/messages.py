@@ -42,7 +42,7 @@ class Messages(Entities):
     name = "messages"
     path = "message"
     description = "Messages with their conversation, contact, agent and tags."
-    formats = ("csv", "jsonl")
+    formats = ("csv", "jsonl", "xlsx", "parquet")
     filter_model = care.ChannelFilter
     table, alias = "messages", "m"
     fields: ClassVar[Mapping[str, str]] = {

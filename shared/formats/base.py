@@ -7,11 +7,15 @@ from typing import ClassVar
 
 from shared.datasets.plan import Column, ColumnType, PlanSpec
 from shared.datasets.sql import duck_literal
+from shared.formats.compression import Compressor, compressor
 
 
 @dataclass(frozen=True)
 class Frame:
-    """A file is `head + part (separator part)* + tail`, or `empty` where it has no row. Uncompressed bytes."""
+    """A file is `head + part (separator part)* + tail`, or `empty` where it has no row. Uncompressed bytes.
+
+    What ends a binary format's file depends on its parts: then `tail` is what `Format.ending` makes it of.
+    """
 
     head: bytes
     separator: bytes
@@ -38,16 +42,18 @@ Piece = Fixed | Sql
 
 @dataclass(frozen=True)
 class Cell:
-    """A column and the DuckDB expression of its value."""
+    """A column and the DuckDB expressions of its value, and of its row's id where one row has it."""
 
     column: Column
     sql: str
+    row: str = "null"
 
 
 class Format:
-    """One text format. A subclass in a module of its own, named `FORMAT` there, is all that a new one takes.
+    """One format. A subclass in a module of its own, named `FORMAT` there, is all that a new one takes.
 
-    A line is `opening + cells joined by comma + closing`; lines follow each other with `row_separator` between.
+    A line is `opening + cells joined by comma + closing`; lines follow each other with `row_separator` between. Where rows aren't text but
+    `typed` columns, `cell` gives one piece: the value.
     """
 
     name: ClassVar[str]
@@ -57,6 +63,10 @@ class Format:
     comma: ClassVar[str] = ","
     closing: ClassVar[str]
     row_separator: ClassVar[str] = ""
+    typed: ClassVar[bool] = False
+    binary: ClassVar[bool] = False  # compressed by itself; what ends a file follows from what is noted of its parts
+    rows_max_per_file: ClassVar[int | None] = None
+    cell_units_max: ClassVar[int | None] = None  # of a text, in UTF-16 code units
 
     @abstractmethod
     def cell(self, cell: Cell, spec: PlanSpec) -> list[Piece]:
@@ -79,6 +89,18 @@ class Format:
         for i, fragment in enumerate(fragments):
             pieces += [Fixed(self.comma)] * (i > 0) + list(fragment)
         return concat([*pieces, Fixed(self.closing + self.row_separator)])
+
+    def compression(self, spec: PlanSpec) -> str:
+        """How the export's files of this format are compressed: a binary format is already."""
+        return "none" if self.binary else spec.compression
+
+    def compressor(self, spec: PlanSpec) -> Compressor:
+        """What a part's text goes through."""
+        return compressor(self.compression(spec))
+
+    def ending(self, tail: bytes, notes: Sequence[bytes]) -> bytes:
+        """What ends a file that has rows: `tail` is the frame's, `notes` what is noted of each part with rows, in order."""
+        return tail
 
     def finish(self, line: str) -> str:
         """A last look at a whole line, as an expression over the column `line`."""

@@ -1,6 +1,6 @@
 """Compression whose bytes depend on nothing but the content. Members (gzip) and frames (zstd) concatenate."""
 
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 import zstandard
 from isal import isal_zlib
@@ -8,22 +8,61 @@ from isal import isal_zlib
 SUFFIXES = {"none": "", "gzip": ".gz", "zstd": ".zst"}
 _GZIP = 16 + isal_zlib.MAX_WBITS  # a gzip header, whose mtime is 0
 _GZIP_LEVEL, _ZSTD_LEVEL = 1, 3
+_PIECE_BYTES = 1 << 18
 
 
 class Compressor(Protocol):
-    """What zlib's and zstandard's objects have in common."""
+    """What a part's text goes through."""
 
-    def compress(self, data: bytes | memoryview, /) -> bytes: ...
+    def compress(self, data: bytes | memoryview, /) -> bytes | memoryview: ...
 
     def flush(self) -> bytes: ...
 
+    def note(self, rows: int) -> bytes | None:
+        """What assembly has to know of these `rows`, once they are flushed."""
+        ...
+
 
 class _Plain:
-    def compress(self, data: bytes | memoryview, /) -> bytes:
-        return data  # type: ignore[return-value]  # as it is: no copy
+    def compress(self, data: bytes | memoryview, /) -> bytes | memoryview:
+        return data  # as it is: no copy
 
     def flush(self) -> bytes:
         return b""
+
+    def note(self, rows: int) -> bytes | None:
+        return None
+
+
+class Evenly:
+    """Feeds a compressor pieces of one size, whatever the sizes that come: what isal writes depends on where its input was cut."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner, self._held = inner, bytearray()
+
+    def compress(self, data: bytes | memoryview, /) -> bytes:
+        view, out = memoryview(data), []
+        if self._held:
+            taken = view[: _PIECE_BYTES - len(self._held)]
+            self._held += taken
+            view = view[len(taken) :]
+            if len(self._held) == _PIECE_BYTES:
+                out.append(self._inner.compress(bytes(self._held)))
+                self._held.clear()
+        while len(view) >= _PIECE_BYTES:
+            out.append(self._inner.compress(view[:_PIECE_BYTES]))
+            view = view[_PIECE_BYTES:]
+        self._held += view
+        return b"".join(out)
+
+    def flush(self) -> bytes:
+        return cast(bytes, self._inner.compress(bytes(self._held)) + self.end())
+
+    def end(self) -> bytes:
+        return cast(bytes, self._inner.flush())
+
+    def note(self, rows: int) -> bytes | None:
+        return None
 
 
 def compressor(compression: str) -> Compressor:
@@ -31,9 +70,9 @@ def compressor(compression: str) -> Compressor:
     if compression == "none":
         return _Plain()
     if compression == "gzip":
-        return cast(Compressor, isal_zlib.compressobj(_GZIP_LEVEL, isal_zlib.DEFLATED, _GZIP))
+        return Evenly(isal_zlib.compressobj(_GZIP_LEVEL, isal_zlib.DEFLATED, _GZIP))
     if compression == "zstd":
-        return cast(Compressor, zstandard.ZstdCompressor(level=_ZSTD_LEVEL).compressobj())
+        return Evenly(zstandard.ZstdCompressor(level=_ZSTD_LEVEL).compressobj())
     raise KeyError(compression)
 
 
@@ -42,4 +81,4 @@ def compress(compression: str, data: bytes) -> bytes:
     if not data:
         return b""
     member = compressor(compression)
-    return member.compress(data) + member.flush()
+    return bytes(member.compress(data)) + member.flush()

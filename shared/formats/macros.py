@@ -4,12 +4,20 @@ from pathlib import Path
 
 from shared.formats import zones
 
-_MACROS = Path(__file__).with_name("macros.sql").read_text("utf-8")
+_HERE = Path(__file__).parent
+# Control characters that XML can't hold (no text has U+0000), and the carriage return, which it doesn't keep.
+_NOT_XML = (*range(1, 9), *range(0xB, 0x20))
 
 
 def encoders() -> str:
     """Statements that define the encoders; once a connection."""
-    return _MACROS
+    return (_HERE / "macros.sql").read_text("utf-8") + (_HERE / "xlsx.sql").read_text("utf-8").replace("{controls}", _controls("x"))
+
+
+def _controls(sql: str) -> str:
+    for code in _NOT_XML:
+        sql = f"replace({sql}, chr({code}), '_x{code:04X}_')"
+    return sql
 
 
 def local_time(timezone: str, years: tuple[int, int]) -> str:

@@ -2,9 +2,12 @@
 
 import gzip
 import hashlib
+import io
 import json
 from typing import Any
 
+import openpyxl
+import pandas
 import pytest
 import zstandard
 
@@ -47,6 +50,40 @@ def test_several_formats_and_a_compression_are_the_same_rows(scored: Organisatio
     for number, name in enumerate(("messages.csv", "messages.jsonl")):
         assert gzip.decompress(scored.download(export, number)) == (EXAMPLES / "files" / name).read_bytes()
     assert export["progress"]["rows_written"] == export["progress"]["rows_planned"] == export["files"][0]["rows"]
+
+
+def test_a_workbook_and_typed_columns_beside_their_csv(scored: Organisation) -> None:
+    """One scan, several kinds of files; what is compressed by itself stays as it is."""
+    body = next(c["request"] for c in HERE if c["file"] == "leads.csv")
+    request = {k: v for k, v in body.items() if k != "format"} | {"formats": ["csv", "xlsx", "parquet"], "compression": "gzip"}
+    export = scored.completed(request)
+    assert [f["name"].partition(".")[2] for f in export["files"]] == ["csv.gz", "xlsx", "parquet"]
+    assert gzip.decompress(scored.download(export, 0)) == (EXAMPLES / "files" / "leads.csv").read_bytes()
+    content = scored.download(export, 1)
+    assert hashlib.sha256(content).hexdigest() == export["files"][1]["sha256"]
+    sheet = openpyxl.load_workbook(io.BytesIO(content)).active
+    assert sheet.max_row - 1 == export["files"][1]["rows"] == export["progress"]["rows_planned"]
+    table = pandas.read_parquet(io.BytesIO(scored.download(export, 2)))
+    assert len(table) == export["progress"]["rows_planned"]
+    assert list(table["id"]) == [cell.value for cell in sheet["A"][1:]]
+    again = scored.completed(request)
+    assert [f["sha256"] for f in again["files"]] == [f["sha256"] for f in export["files"]]
+
+
+def test_several_workbooks_where_one_is_not_enough(scored: Organisation) -> None:
+    export = scored.completed({"dataset": "leads", "format": "xlsx", "max_rows_per_file": 5})
+    sheets = [openpyxl.load_workbook(io.BytesIO(scored.download(export, n))).active for n in range(len(export["files"]))]
+    assert [s.max_row - 1 for s in sheets] == [f["rows"] for f in export["files"]]
+    assert max(s.max_row - 1 for s in sheets) == 5
+
+
+def test_a_text_that_fits_no_cell_fails_the_export_by_column_and_row(scored: Organisation) -> None:
+    body = next(c["request"] for c in HERE if c["file"] == "messages.csv")
+    export = scored.ended(scored.ask(body | {"format": "xlsx"})["id"])
+    assert export["status"] == "failed"
+    assert export["error"]["code"] == "cell_too_long"
+    assert "'Content'" in export["error"]["message"]
+    assert "'msg_long_1'" in export["error"]["message"]
 
 
 def test_zstd(scored: Organisation) -> None:

@@ -20,7 +20,7 @@ class FileId:
 
 @dataclass(frozen=True)
 class Layout:
-    """The bytes around the parts, compressed where the file is."""
+    """The bytes around the parts, compressed where the file is. Of a binary format, what ends the file is made of `tail` and the parts."""
 
     head: bytes
     separator: bytes

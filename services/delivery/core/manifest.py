@@ -58,7 +58,7 @@ def _piece(data: bytes) -> dict[str, Any]:
 
 def _shown(part: AssemblyPart) -> dict[str, Any]:
     """Without what is ours alone: where it lay, and how delivery knows it again."""
-    return {name: value for name, value in asdict(part).items() if name not in ("key", "crc32")}
+    return {name: value for name, value in asdict(part).items() if name not in ("key", "crc32", "note")}
 
 
 def in_order(files: Sequence[WholeFile], base: Mapping[str, Any]) -> list[WholeFile]:

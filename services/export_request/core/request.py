@@ -101,9 +101,9 @@ class _Resolver:
         start, end = self._range(dataset, timezone)
         columns = self._columns(dataset, asked)
         chosen = self._filter(dataset, timezone)
-        compression = self._choice("compression", COMPRESSIONS, "none")
+        compression = self._compression(asked)
         safe = self._spreadsheet_safe(asked)
-        rows = self._whole("max_rows_per_file", 1, WHOLE_MAX)
+        rows = _rows_max(self._whole("max_rows_per_file", 1, WHOLE_MAX), asked)
         retention = self._organisation.retention_days * 86_400
         expires_in = self._whole("expires_in_seconds", 1, retention, f" (your organisation keeps files for {retention} seconds)")
         labels, purpose, granularity = self._labels(), self._purpose(), self._granularity(dataset)
@@ -246,6 +246,12 @@ class _Resolver:
             self._together.append(Detail("spreadsheet_safe", "guards csv files only"))
         return bool(value)
 
+    def _compression(self, asked: list[str]) -> Any:
+        value = self._choice("compression", COMPRESSIONS, "none")
+        if value != "none" and asked and all(formats.get(name).binary for name in asked):
+            self._together.append(Detail("compression", f"{' and '.join(asked)} files are compressed already"))
+        return value
+
     def _choice(self, field: str, choices: tuple[str, ...], default: str) -> Any:
         value = self._body.get(field, default)
         if value not in choices or not isinstance(value, str):
@@ -296,6 +302,12 @@ class _Resolver:
             if not isinstance(value, str) or len(value) > LABEL_VALUE_MAX or not is_seen(value):
                 self._refuse(field, f"must be text of at most {LABEL_VALUE_MAX} printable characters")
         return labels
+
+
+def _rows_max(asked: int | None, wanted: list[str]) -> int | None:
+    """How many rows a file may have: as asked, and as many as every format takes."""
+    limits = [limit for limit in (asked, *(formats.get(name).rows_max_per_file for name in wanted)) if limit is not None]
+    return min(limits, default=None)
 
 
 def _bounded(details: list[Detail]) -> list[Detail]:

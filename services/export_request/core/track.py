@@ -3,16 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-PARTS_MAX = 1_000  # in one message, which may have 2 MiB
+PARTS_MAX, PARTS_SIZE_MAX = 1_000, 1 << 20  # in one message, which may have 2 MiB
 
 
 @dataclass(frozen=True)
 class Tracked:
-    """A chunk that delivery doesn't have yet."""
+    """A chunk that delivery doesn't have yet; `size` is about what its parts take of a message, in bytes."""
 
     number: int
     file_number: int
     done: bool
+    size: int = 0
 
 
 @dataclass(frozen=True)
@@ -36,16 +37,21 @@ def runs(unsent: Sequence[Tracked], planned: bool, closing: Sequence[int] = ()) 
     found: list[Run] = []
     for file_number, chunks in sorted(by_file.items()):
         ready = next((i for i, c in enumerate(chunks) if not c.done), len(chunks))
-        numbers = tuple(c.number for c in chunks[:ready])
-        last = planned and ready == len(chunks)
-        found += _split(file_number, numbers, last)
+        found += _split(file_number, chunks[:ready], planned and ready == len(chunks))
     found += [Run(file_number, (), True) for file_number in closing if planned and file_number not in by_file]
     return found
 
 
-def _split(file_number: int, numbers: tuple[int, ...], last: bool) -> list[Run]:
-    pieces = [numbers[i : i + PARTS_MAX] for i in range(0, len(numbers), PARTS_MAX)]
-    return [Run(file_number, piece, last and i == len(pieces) - 1) for i, piece in enumerate(pieces)]
+def _split(file_number: int, chunks: Sequence[Tracked], last: bool) -> list[Run]:
+    pieces: list[list[int]] = []
+    size = 0
+    for chunk in chunks:
+        size += chunk.size
+        if not pieces or len(pieces[-1]) == PARTS_MAX or size > PARTS_SIZE_MAX:
+            pieces.append([])
+            size = chunk.size
+        pieces[-1].append(chunk.number)
+    return [Run(file_number, tuple(piece), last and i == len(pieces) - 1) for i, piece in enumerate(pieces)]
 
 
 def numbering_known(max_rows_per_file: int | None, files_planned: int, planned: bool) -> bool:

@@ -1,12 +1,18 @@
 """A part's bytes as they stream by: the last separator is held back, the rest is compressed, hashed and counted."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import pyarrow as pa
 from isal import isal_zlib
 
-from shared.formats.compression import compressor
+from services.formatter.core.batches import text_bytes
+from services.formatter.core.row_groups import RowGroups
+from shared.datasets.plan import Column
+from shared.formats.compression import Compressor
+from shared.messages import Note
 
 
 class ByteSink(Protocol):
@@ -17,7 +23,8 @@ class ByteSink(Protocol):
 
 @dataclass(frozen=True)
 class PartResult:
-    """A part as written. `bytes` and checksums are of the stored (compressed) bytes; keys are JSON arrays `["<time>","<id>"]`, empty without rows."""
+    """A part as written. `bytes` and checksums are of the stored (compressed) bytes; keys are JSON arrays `["<time>","<id>"]`, empty without rows;
+    `note` is what its format has to know of it to end the file."""
 
     rows: int
     bytes: int
@@ -25,36 +32,73 @@ class PartResult:
     crc32: int
     first_key: str = ""
     last_key: str = ""
+    note: Note | None = None
 
 
-class PartWriter:
-    """Takes the text of rows, each with `separator` behind, and writes a part without the last one."""
+class Part(Protocol):
+    """Takes a chunk's rows, batch by batch, as DuckDB gives them for one format."""
 
-    def __init__(self, sink: ByteSink, compression: str, separator: bytes) -> None:
-        self._sink, self._compressor, self._separator = sink, compressor(compression), separator
+    def take(self, column: pa.Array) -> None: ...
+
+    def finish(self, rows: int, first_key: str, last_key: str) -> PartResult: ...
+
+
+class _Output:
+    """Hashes and counts what goes into the sink."""
+
+    def __init__(self, sink: ByteSink) -> None:
+        self._sink = sink
         self._hash, self._crc32, self._bytes = hashlib.sha256(), 0, 0
-        self._held: memoryview | None = None
 
-    def write(self, text: memoryview) -> None:
-        """The next rows' text; must stay valid until the next call."""
-        if not self._separator:
-            self._put(self._compressor.compress(text))
-            return
-        if self._held is not None:
-            self._put(self._compressor.compress(self._held))
-        self._held = text
-
-    def finish(self, rows: int, first_key: str, last_key: str) -> PartResult:
-        if self._held is not None:
-            self._put(self._compressor.compress(self._held[: len(self._held) - len(self._separator)]))
-            self._held = None
-        if rows:
-            self._put(self._compressor.flush())
-        return PartResult(rows, self._bytes, self._hash.hexdigest(), self._crc32, first_key, last_key)
-
-    def _put(self, data: bytes | memoryview) -> None:
+    def put(self, data: bytes | memoryview) -> None:
         if len(data):
             self._hash.update(data)
             self._crc32 = isal_zlib.crc32(data, self._crc32)
             self._bytes += len(data)
             self._sink.write(data)
+
+    def result(self, rows: int, first_key: str, last_key: str, note: bytes | None) -> PartResult:
+        return PartResult(rows, self._bytes, self._hash.hexdigest(), self._crc32, first_key, last_key, note)
+
+
+class PartWriter:
+    """Takes the text of rows, each with `separator` behind, and writes a part without the last one."""
+
+    def __init__(self, sink: ByteSink, compressor: Compressor, separator: bytes) -> None:
+        self._output, self._compressor, self._separator = _Output(sink), compressor, separator
+        self._held: memoryview | None = None
+
+    def take(self, column: pa.Array) -> None:
+        self.write(text_bytes(column))
+
+    def write(self, text: memoryview) -> None:
+        """The next rows' text; must stay valid until the next call."""
+        if not self._separator:
+            self._output.put(self._compressor.compress(text))
+            return
+        if self._held is not None:
+            self._output.put(self._compressor.compress(self._held))
+        self._held = text
+
+    def finish(self, rows: int, first_key: str, last_key: str) -> PartResult:
+        if self._held is not None:
+            self._output.put(self._compressor.compress(self._held[: len(self._held) - len(self._separator)]))
+            self._held = None
+        if rows:
+            self._output.put(self._compressor.flush())
+        return self._output.result(rows, first_key, last_key, self._compressor.note(rows) if rows else None)
+
+
+class TypedPart:
+    """Takes rows as structs, one field a column. Nothing is written where there is none."""
+
+    def __init__(self, sink: ByteSink, columns: Sequence[Column]) -> None:
+        self._output = _Output(sink)
+        self._groups = RowGroups(columns, self._output.put)
+
+    def take(self, column: pa.Array) -> None:
+        self._groups.write(column)
+
+    def finish(self, rows: int, first_key: str, last_key: str) -> PartResult:
+        note = self._groups.finish() if rows else None
+        return self._output.result(rows, first_key, last_key, note)

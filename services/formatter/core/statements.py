@@ -13,7 +13,7 @@ from shared.datasets.base import Dataset
 from shared.datasets.plan import Column, Dimension, Key, PlanSpec
 from shared.datasets.sql import pulled
 from shared.formats import registry as formats
-from shared.formats.base import Cell, Format, Piece, Sql, concat
+from shared.formats.base import Cell, Fixed, Format, Piece, Sql, concat
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,8 @@ def compile_chunk(
     spec = spec.model_copy(update={"formats": list(wanted)})
     query = dataset.relation(spec, snapshot, lower, upper)
     fragments = _Fragments()
-    lines = {name: _line(formats.get(name), dataset.selected(spec, name), spec, fragments, fold) for name in wanted}
+    row = f"fact.{query.place[-1]}"
+    lines = {name: _line(formats.get(name), dataset.selected(spec, name), spec, fragments, fold, row) for name in wanted}
     tables = tuple(DimensionTable(d, tuple(fragments.by_dimension[d.name])) for d in query.dimensions)
     texts = ", ".join(f'{sql} as "{name}"' for name, sql in lines.items())
     finished = ", ".join(f'{formats.get(name).finish(f"line.{name}")} as "{name}"' for name in lines)
@@ -98,13 +99,33 @@ def _joined(tables: Sequence[DimensionTable]) -> str:
     return " ".join([source, *(f"left join {t.dimension.name} on {t.dimension.join}" for t in tables if t not in looked_up)])
 
 
-def _line(fmt: Format, columns: Sequence[Column], spec: PlanSpec, fragments: _Fragments, fold: Callable[[str], str]) -> str:
+def _line(fmt: Format, columns: Sequence[Column], spec: PlanSpec, fragments: _Fragments, fold: Callable[[str], str], row: str) -> str:
+    if fmt.typed:
+        return _struct(fmt, columns, spec, fragments)
     runs: list[list[Piece]] = []
     for source, run in groupby(columns, key=lambda c: c.source):
         adjacent = list(run)
-        pieces = fmt.cells([Cell(c, c.sql) for c in adjacent], spec)
+        pieces = fmt.cells([Cell(c, c.sql, row if source == "fact" else "null") for c in adjacent], spec)
         if source != "fact":
             missing = fold(concat(fmt.cells([Cell(c, c.missing) for c in adjacent], spec)))
             pieces = [Sql(f"coalesce({fragments.add(source, concat(pieces))}, {missing})")]
         runs.append(pieces)
     return fmt.line(runs)
+
+
+def _struct(fmt: Format, columns: Sequence[Column], spec: PlanSpec, fragments: _Fragments) -> str:
+    """A row as typed values, a dimension's made once for each of its rows."""
+    fields = []
+    for place, column in enumerate(columns):
+        value = _value(fmt, column, column.sql, spec)
+        if column.source != "fact":
+            value = fragments.add(column.source, value)
+            if not column.missing.startswith("null"):
+                value = f"coalesce({value}, {_value(fmt, column, column.missing, spec)})"
+        fields.append(f"c{place} := {value}")
+    return f"struct_pack({', '.join(fields)})"
+
+
+def _value(fmt: Format, column: Column, sql: str, spec: PlanSpec) -> str:
+    (piece,) = fmt.cell(Cell(column, sql), spec)
+    return piece.text if isinstance(piece, Fixed) else piece.sql

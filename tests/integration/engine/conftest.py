@@ -90,7 +90,7 @@ class Exporter:
                 parts[name].append(Part(results[name], bytes(sink.data)))
             lower = upper
         assert dataset.name == spec.dataset
-        files = {name: assemble(spec, name, [p.data for p in made]) for name, made in parts.items()}
+        files = {name: assemble(spec, name, made) for name, made in parts.items()}
         return Exported(files, parts, planned)
 
     async def plan(self, spec: PlanSpec, snapshot: str, rows_max: int, bytes_max: int) -> list[tuple[int, list[str]]]:
@@ -118,11 +118,15 @@ class Exporter:
         return str(row[0])
 
 
-def assemble(spec: PlanSpec, name: str, parts: list[bytes]) -> bytes:
+def assemble(spec: PlanSpec, name: str, parts: list[Part]) -> bytes:
     """A file as delivery makes it: frame bytes are compressed as members of their own."""
-    frame = formats.get(name).frame(spec)
-    head, separator, tail, empty = (compress(spec.compression, b) for b in (frame.head, frame.separator, frame.tail, frame.empty))
-    return head + separator.join(parts) + tail if parts else empty
+    fmt = formats.get(name)
+    frame = fmt.frame(spec)
+    pieces = (frame.head, frame.separator, frame.tail, frame.empty)
+    head, separator, tail, empty = (compress(fmt.compression(spec), piece) for piece in pieces)
+    if not parts:
+        return empty
+    return head + separator.join(p.data for p in parts) + fmt.ending(tail, [p.result.note or b"" for p in parts])
 
 
 @pytest.fixture(scope="module")

@@ -126,3 +126,10 @@ def test_names() -> None:
     assert [numbering_known(None, 1, False), numbering_known(5, 1, False), numbering_known(5, 2, False), numbering_known(5, 1, True)] == [
         True, False, True, True,
     ]  # fmt: skip
+
+
+def test_a_message_holds_what_fits_into_one() -> None:
+    chunks = [Tracked(n, 1, True, 300_000) for n in range(1, 9)]
+    assert [run.numbers for run in runs(chunks, True)] == [(1, 2, 3), (4, 5, 6), (7, 8)]
+    assert [run.last for run in runs(chunks, True)] == [False, False, True]
+    assert [run.numbers for run in runs([Tracked(1, 1, True, 5 << 20)], True)] == [(1,)]

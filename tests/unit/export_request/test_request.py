@@ -40,7 +40,7 @@ def test_custom_properties_are_columns_in_order() -> None:
     ("change", "fields"),
     [
         ({"dataset": None}, ["dataset"]), ({"dataset": "nothing"}, ["dataset"]), ({"dataset": 7}, ["dataset"]),
-        ({"format": "docx"}, ["format"]), ({"format": None}, ["format"]), ({"format": "xlsx"}, ["format"]), ({"format": ["csv"]}, ["format"]),
+        ({"format": "docx"}, ["format"]), ({"format": None}, ["format"]), ({"format": "pdf"}, ["format"]), ({"format": ["csv"]}, ["format"]),
         ({"formats": ["csv"]}, ["formats"]),
         ({"columns": ["id", "idd", "id"]}, ["columns.1", "columns.2"]), ({"columns": []}, ["columns"]), ({"columns": "id"}, ["columns"]),
         ({"columns": [1, None]}, ["columns.0", "columns.1"]), ({"columns": None}, ["columns"]), ({"columns": ["id"] * 2000}, ["columns"]),
@@ -152,3 +152,12 @@ def test_a_bodys_identity_is_its_meaning() -> None:
     base = body_sha256({"a": 1, "b": [1.0, "é"]})
     assert base == body_sha256({"b": [1, "é"], "a": 1.0, "org_id": "x", "request_id": "y", "requested_by": "z"})
     assert base != body_sha256({"a": 1, "b": ["é", 1]})
+
+
+def test_workbooks_are_split_where_a_sheet_is_full_and_never_compressed_twice() -> None:
+    for asked, limit in ((None, 1_048_575), (10, 10), (2_000_000, 1_048_575)):
+        more = {} if asked is None else {"max_rows_per_file": asked}
+        assert resolve({"dataset": "leads", "formats": ["csv", "xlsx"], **more}, ACME).spec.max_rows_per_file == limit
+    assert resolve({"dataset": "leads", "formats": ["csv", "xlsx"], "compression": "gzip"}, ACME).spec.compression == "gzip"
+    assert refused({"dataset": "leads", "format": "xlsx", "compression": "gzip"}) == (422, ["compression"])
+    assert refused({"dataset": "conversations", "format": "parquet"})[0] in (400, 422)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from services.formatter.core.batches import in_order, text_bytes
 from services.formatter.core.parts import PartWriter
 from shared.errors import PermanentError
-from shared.formats.compression import compress
+from shared.formats.compression import compress, compressor
 
 
 class Buffer(bytearray):
@@ -23,7 +23,7 @@ class Buffer(bytearray):
 
 def part(texts: list[str], compression: str, separator: str) -> tuple[bytes, str]:
     sink = Buffer()
-    writer = PartWriter(sink, compression, separator.encode())
+    writer = PartWriter(sink, compressor(compression), separator.encode())
     for text in texts:
         writer.write(memoryview((text + separator).encode()))
     result = writer.finish(len(texts), "first", "last")

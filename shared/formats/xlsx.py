@@ -1,0 +1,132 @@
+"""xlsx: a workbook with a sheet whose rows are written as XML in DuckDB and deflated by whoever formats them."""
+
+import json
+import struct
+from collections.abc import Sequence
+from typing import cast
+
+from isal import isal_zlib
+
+from shared.datasets import registry as datasets
+from shared.datasets.plan import ColumnType, PlanSpec
+from shared.datasets.sql import duck_literal
+from shared.formats import workbook
+from shared.formats.base import Cell, Fixed, Format, Frame, Piece, Sql, concat, timestamp_text
+from shared.formats.compression import Compressor, Evenly
+from shared.formats.workbook import Book, Rows
+
+_NOTE = struct.Struct("<QQLQ")
+_LEVEL = 1
+_SINCE_MS = 25_569 * 86_400_000  # from 1899-12-30, where a spreadsheet begins to count, to 1970
+_LEADS, _CARE = "yyyy\\-mm\\-dd\\ hh:mm:ss", "yyyy\\-mm\\-dd\\ hh:mm:ss.000"
+_TEXTS = (ColumnType.text, ColumnType.texts)
+
+
+class Xlsx(Format):
+    name = "xlsx"
+    extension = "xlsx"
+    media_type = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+    opening, comma, closing = "<row>", "", "</row>"
+    binary = True
+    rows_max_per_file = 1_048_575  # and the header
+    cell_units_max = 32_767
+
+    def cell(self, cell: Cell, spec: PlanSpec) -> list[Piece]:
+        return self.cells([cell], spec)
+
+    def cells(self, cells: Sequence[Cell], spec: PlanSpec) -> list[Piece]:
+        """One look at all texts together: hardly one needs its markup or control characters escaped, so hardly a row is looked at cell by cell."""
+        texts = [_looked_at(c) for c in cells if c.column.type in _TEXTS and not c.column.plain]
+        careful = f"xml_controls({concat([piece for c in cells for piece in self._cell(c, spec, plain=False)])})"
+        if not texts:
+            return [Sql(careful)]
+        together = concat([Fixed("|"), *(piece for t in texts for piece in (Sql(t), Fixed("|")))])
+        quick = [piece for c in cells for piece in self._cell(c, spec, plain=True)]
+        return [Sql(f"case when xml_plain({together}) then {concat(quick)} else {careful} end")]
+
+    def finish(self, line: str) -> str:
+        return f"xml_finished({line})"
+
+    def _cell(self, cell: Cell, spec: PlanSpec, plain: bool) -> list[Piece]:
+        """`plain`: texts are short, and nothing in them means anything to XML."""
+        kind, family = cell.column.type, datasets.get(spec.dataset).family
+        if kind in _TEXTS:
+            there = f"len({cell.sql}) > 0" if kind is ColumnType.texts else f"{cell.sql} is not null"
+            if cell.column.plain or plain:
+                return [Sql(f"xml_open({there})"), Sql(_text(cell)), Sql(f"xml_close({there})")]
+            return _careful(there, _text(cell), cell)
+        if kind is ColumnType.boolean:
+            return [Sql(f"xml_boolean({cell.sql})")]
+        if kind is ColumnType.timestamp:
+            return [Sql(f"xml_instant({cell.sql}, {_milliseconds(cell.sql, family)}, {timestamp_text(cell.sql, family)})")]
+        if kind is ColumnType.date:
+            return [Sql(f"xml_date({cell.sql})")]
+        if kind is ColumnType.property:
+            text = concat(_careful("true", f"({cell.sql}->>'$')", cell))
+            return [Sql(f"case when starts_with({cell.sql}, '\"') then {text} else xml_value({cell.sql}) end")]
+        return [Sql(f"xml_number({cell.sql})")]
+
+    def compressor(self, spec: PlanSpec) -> Compressor:
+        return Fragment()
+
+    def frame(self, spec: PlanSpec) -> Frame:
+        dataset = datasets.get(spec.dataset)
+        stamps = _LEADS if dataset.family == "leads" else _CARE
+        title = dataset.name.replace("-", " ").capitalize()
+        book, files = workbook.book([workbook.sheet(title, dataset.selected(spec, self.name), stamps)], stamps)
+        head = files + book.before(0)
+        return Frame(head, b"", json.dumps(book.as_json, ensure_ascii=False).encode(), head + book.after(0, [Rows()]))
+
+    def ending(self, tail: bytes, notes: Sequence[bytes]) -> bytes:
+        book = Book.of(json.loads(tail))
+        return book.after(0, [sum((Rows(*_NOTE.unpack(note)) for note in notes), Rows())])
+
+
+class Fragment(Evenly):
+    """A part's rows as a raw deflate stream that has no end: others may stand behind it. Its note is what `Rows` counts."""
+
+    def __init__(self) -> None:
+        super().__init__(isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, -isal_zlib.MAX_WBITS))
+        self._size = self._crc32 = self._packed = 0
+
+    def compress(self, data: bytes | memoryview, /) -> bytes:
+        self._size += len(data)
+        self._crc32 = isal_zlib.crc32(data, self._crc32)
+        out = super().compress(data)
+        self._packed += len(out)
+        return out
+
+    def flush(self) -> bytes:
+        out = super().flush()
+        self._packed += len(out)
+        return out
+
+    def end(self) -> bytes:
+        return cast(bytes, self._inner.flush(isal_zlib.Z_FULL_FLUSH))
+
+    def note(self, rows: int) -> bytes:
+        return _NOTE.pack(rows, self._size, self._crc32, self._packed)
+
+
+def _text(cell: Cell) -> str:
+    return f"joined({cell.sql})" if cell.column.type is ColumnType.texts else cell.sql
+
+
+def _looked_at(cell: Cell) -> str:
+    """All characters that `_text` has, but perhaps some commas."""
+    return f"array_to_string({cell.sql}, '|')" if cell.column.type is ColumnType.texts else cell.sql
+
+
+def _careful(there: str, x: str, cell: Cell) -> list[Piece]:
+    text = f"xml_text({x}, {duck_literal(cell.column.header)}, {cell.row})"
+    return [Sql(f"xml_open_kept({there})"), Sql(text), Sql(f"xml_close({there})")]
+
+
+def _milliseconds(sql: str, family: str) -> str:
+    """Since 1899-12-30 on the clock that the cell shows: UTC cut to the second, or local."""
+    if family == "leads":
+        return f"(epoch_us({sql}) + {_SINCE_MS * 1000}) // 1000000 * 1000"
+    return f"epoch_ms(local_time({sql})) + {_SINCE_MS}"
+
+
+FORMAT = Xlsx()
