@@ -36,11 +36,12 @@ POLL_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Found:
-    """The chunks of a step; `complete`: there are no more rows."""
+    """The chunks of a step; `complete`: there are no more rows; `failed`: what makes the export impossible."""
 
     chunks: list[Planned]
     cursor: Cursor
     complete: bool
+    failed: Failed | None = None
 
 
 class Planner:
@@ -134,6 +135,8 @@ class Planner:
             await connection.execute(session_sql(row["org_id"]))
             while True:
                 found, complete = await self._next_chunk(connection, row, cursor)
+                if found.get("long") and (failed := await self._too_long(connection, row, chunks, cursor, found)):
+                    return Found(chunks, cursor, False, failed)
                 if found["rows"]:
                     chunk, cursor = add(cursor, spec.max_rows_per_file, found["rows"], found["bytes"], list(found["last_key"]))
                     chunks.append(chunk)
@@ -156,6 +159,15 @@ class Planner:
                 break
         return found, complete
 
+    async def _too_long(self, connection: Connection, row: Row, chunks: Sequence[Planned], cursor: Cursor, found: Row) -> Failed | None:
+        """A text of the chunk that a format can't hold, by row (from 1) and column, before any work starts."""
+        query = datasets.get(row["dataset"]).too_long(spec_of(row["spec"]), row["snapshot"], cursor.after, list(found["last_key"]))
+        place = await connection.fetchrow(query, timeout=0.9 * self._settings.plan_lease_seconds)
+        if place is None:
+            return None
+        number = row["rows_planned"] + sum(c.rows for c in chunks) + place["row"]
+        return Failed("cell_too_long", f"Row {number}, column '{place['header']}': the text is longer than a cell takes.")
+
     def _large(self, row: Row, chunks: Sequence[Planned]) -> bool:
         """Whether a first step has seen enough: the export isn't express, so its first chunk may go out at once and others be planned."""
         return row["chunks_planned"] == 0 and sum(c.rows for c in chunks) > self._settings.express_rows_max
@@ -171,6 +183,9 @@ class Planner:
         if row is None or row["planned"] or row["chunks_planned"] != planned["chunks_planned"]:
             return  # it has ended, or another process was faster
         now = self._clock()
+        if found.failed is not None:
+            await self._publish(connection, await self._effects.apply(connection, row, found.failed, now))
+            return
         files = max([row["files_planned"], *(c.file_number for c in found.chunks)])
         if files * len(row["formats"]) > FILES_MAX:
             too_many = Failed("too_many_files", f"The export would have more than {FILES_MAX} files; ask for more rows a file.")

@@ -36,6 +36,7 @@ class Dataset:
     def plan_query(self, spec: PlanSpec, snapshot: str, after: Key | None, rows_max: int, bytes_max: int | None) -> str:
         """The next chunk after `after`: a query for one row (rows, bytes, last_key: text[] or null where rows is 0).
 
+        `long`, where there is one, says that a text of the chunk may be longer than a format's cells take: `too_long` finds it.
         At most `rows_max` rows and, where `bytes_max` is given, about `bytes_max` bytes, one row at least: that costs a third more, because
         bytes are added up row by row. Run it after `sql.session_sql` in the same transaction.
         """
@@ -43,6 +44,11 @@ class Dataset:
     @abstractmethod
     def relation(self, spec: PlanSpec, snapshot: str, lower: Key | None, upper: Key | None) -> ChunkQuery:
         """What makes the rows in (lower, upper]: only the fields and dimensions that the selected columns read."""
+
+    def too_long(self, spec: PlanSpec, snapshot: str, after: Key | None, upper: Key) -> str:
+        """The first row in (after, upper] with a text that some format's cells don't take, and the column: a query for one row (row, from 1, header) or
+        none. What it leaves out, because it is worked out elsewhere or costs too much to look at, the formatter refuses."""
+        return "select 1 as row, null as header limit 0"
 
     def years(self, spec: PlanSpec, lower: Key | None, upper: Key | None) -> tuple[int, int]:
         """The years (first, last) that most times of a chunk are in: what shapes statements, never bytes."""

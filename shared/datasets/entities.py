@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from shared.datasets.base import Dataset
-from shared.datasets.plan import ChunkQuery, Dimension, Key, PlanSpec
+from shared.datasets.plan import ChunkQuery, ColumnType, Dimension, Key, PlanSpec
 from shared.datasets.sql import current, instant, literal, replaced_since, texts, unreplaced
+from shared.formats import registry as formats
 
 _FACT_FIELD = re.compile(r"\bfact\.(\w+)")
 
@@ -58,26 +59,51 @@ class Entities(Dataset):
         # end by every chunk. The order and limit inside let PostgreSQL merge instead of sorting everything.
         page = f"""
             with replaced as materialized ({self._sizes(spec, snapshot, after, "ended", replaced_since(self.alias, snapshot))})
-            select at, id, bytes from (
+            select at, id, bytes, long from (
                 ({self._sizes(spec, snapshot, after, "current", unreplaced(self.alias, snapshot))} order by at, id limit {int(rows_max)})
                 union all select * from replaced
             ) version order by at, id limit {int(rows_max)}"""
         if bytes_max is not None:
             page = f"""
-                select at, id, bytes from (
+                select at, id, bytes, long from (
                     select *, count(*) over in_order as n, sum(bytes) over in_order as running
                     from ({page}) page window in_order as (order by at, id rows unbounded preceding)
                 ) counted where running <= {int(bytes_max)} or n = 1"""
         # What max() gives is a nameless record, whose fields have names again by way of its text.
         return f"""
-            select rows, bytes, array[to_char((last).at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"'), (last).id]::text[] as last_key
-            from (select count(*) as rows, coalesce(sum(bytes), 0)::bigint as bytes, max(row(at, id))::text::ingest.place as last
+            select rows, bytes, long, array[to_char((last).at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"'), (last).id]::text[] as last_key
+            from (select count(*) as rows, coalesce(sum(bytes), 0)::bigint as bytes, bool_or(long) as long, max(row(at, id))::text::ingest.place as last
                   from ({page}) page) chunk"""
 
     def _sizes(self, spec: PlanSpec, snapshot: str, after: Key | None, partition: str, seen: str) -> str:
         size, where = self.size(spec, snapshot), self._where(spec, snapshot, after, None, seen)
         rows = self._from(size + where, snapshot, f"_{partition}")
-        return f"select {self.alias}.{self.time} as at, {self.alias}.{self.key} as id, {size} as bytes from {rows} where {where}"
+        long = " or ".join(f"octet_length({sql}) > {units}" for _, sql, units in self._bounded(spec)) or "false"
+        return f"select {self.alias}.{self.time} as at, {self.alias}.{self.key} as id, {size} as bytes, {long} as long from {rows} where {where}"
+
+    def too_long(self, spec: PlanSpec, snapshot: str, after: Key | None, upper: Key) -> str:
+        def too_long(sql: str, units: int) -> str:
+            beyond = f"char_length(regexp_replace({sql}, '[^\\U00010000-\\U0010FFFF]', '', 'g'))"
+            return f"case when octet_length({sql}) > {units} then char_length({sql}) + {beyond} > {units} end"
+
+        found = " ".join(f"when {too_long(sql, units)} then {literal(header)}" for header, sql, units in self._bounded(spec))
+        where = self._where(spec, snapshot, after, upper)
+        order = f"order by {self.alias}.{self.time}, {self.alias}.{self.key}"
+        rows = f"select row_number() over ({order}) as row, case {found} end as header from {self._from(where, snapshot)} where {where}"
+        return f"select row, header from ({rows}) long where header is not null order by row limit 1"
+
+    def _bounded(self, spec: PlanSpec) -> list[tuple[str, str, int]]:
+        """The columns of the table itself whose texts a format limits: header, PostgreSQL column, how many UTF-16 code units. An expression's text is
+        looked at by the formatter."""
+        fields = self._fields(spec)
+        found: dict[str, tuple[str, str, int]] = {}
+        for name in spec.formats:
+            units = formats.get(name).cell_units_max
+            for column in self.selected(spec, name):
+                sql = fields.get(column.sql.removeprefix("fact."), "")
+                if units is not None and column.type is ColumnType.text and not column.plain and re.fullmatch(rf"{self.alias}\.\w+", sql):
+                    found[column.header] = (column.header, sql, units)
+        return list(found.values())
 
     def relation(self, spec: PlanSpec, snapshot: str, lower: Key | None, upper: Key | None) -> ChunkQuery:
         columns = [c for f in spec.formats for c in self.selected(spec, f)]

@@ -2,18 +2,22 @@
 
 import csv
 import io
+import json
 import zipfile
 from datetime import datetime, time
 from typing import Any
 
 import openpyxl
+import psycopg
 import pytest
 from python_calamine import CalamineWorkbook
 
 from shared.datasets import registry
 from shared.datasets.plan import Column, ColumnType, PlanSpec
+from shared.datasets.sql import session_sql
 from shared.errors import PermanentError
 from tests.integration.engine.conftest import CASES, EXAMPLES, Exporter
+from tests.integration.engine.loader import load
 
 HERE = [
     c for c in CASES["cases"]
@@ -90,3 +94,31 @@ def shown(value: Any, column: Column, spec: PlanSpec) -> str | None:
         assert column.type in (ColumnType.int64, ColumnType.property)
         return repr(int(value)) if value == int(value) else repr(value)
     return str(value)
+
+
+async def test_the_plan_finds_what_no_cell_takes_by_row_and_column(exporter: Exporter) -> None:
+    """In UTF-16 code units; the first of several; other formats and columns don't mind."""
+    org, contents = "org_cells", ["a" * 32_767, "😀" * 16_383, "é" * 32_767, "😀" * 16_384, "b" * 40_000]
+    lines = [
+        json.dumps(
+            {"type": "message", "id": f"m{n}", "data": {"conversation_id": "c", "created_at": f"2026-02-01T00:00:0{n}Z", "content": text}}
+        )
+        for n, text in enumerate(contents)
+    ]
+    with psycopg.connect(exporter.database.url) as connection:
+        load(connection, org, lines, {})
+    snapshot, messages = exporter.snapshot(), registry.get("messages")
+    request = {"dataset": "messages", "from": "2026-01-01", "to": "2026-07-01"}
+    for more, expected in (
+        ({"formats": ["csv", "xlsx"]}, (True, (4, "Content"))),
+        ({"formats": ["csv", "jsonl"]}, (False, None)),
+        ({"format": "xlsx", "columns": ["message_id"]}, (False, None)),
+    ):
+        spec = exporter.spec(request | more)
+        with psycopg.connect(f"{exporter.database.url}?options=-c%20role%3Dwaybill_export_request") as connection:
+            connection.execute(session_sql(org).encode())
+            for bytes_max in (None, 1 << 30):
+                found = connection.execute(messages.plan_query(spec, snapshot, None, 100, bytes_max).encode()).fetchone()
+                assert found and (found[0], found[2]) == (5, expected[0])
+            if expected[0]:
+                assert connection.execute(messages.too_long(spec, snapshot, None, found[3]).encode()).fetchone() == expected[1]
