@@ -1,9 +1,13 @@
 """Workbooks: every text comes back as it was, whatever it is; the archive is whole; the XML is what ECMA-376 demands."""
 
+import csv
 import io
 import re
+import shutil
+import subprocess
 import zipfile
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
@@ -153,6 +157,20 @@ def test_the_elements_of_a_sheet_are_in_the_order_of_the_standard() -> None:
     assert shown["xl/worksheets/sheet1.xml"] == ["sheetViews", "sheetFormatPr", "cols", "sheetData", "autoFilter"]
     assert shown["xl/styles.xml"] == ["numFmts", "fonts", "fills", "borders", "cellStyleXfs", "cellXfs", "cellStyles"]
     assert shown["xl/workbook.xml"] == ["workbookPr", "bookViews", "sheets", "definedNames"]
+
+
+def test_a_spreadsheet_program_shows_formulas_as_text_and_keeps_white_space(encode: Encode, tmp_path: Path) -> None:
+    program = shutil.which("soffice") or shutil.which("localc")
+    assert program, "LibreOffice is missing: `make test` says how to install it"
+    texts = ["=1+1", "+4912345", "-2", "@SUM(1)", '=HYPERLINK("http://x","y")', " kept ", "a<b>&c", "00123", "'=1", "1e5", "a\nb"]
+    (tmp_path / "made.xlsx").write_bytes(workbook(spec("id", "name"), [encode(row(ColumnType.text, 2), texts)]))
+    subprocess.run(
+        [program, "--headless", "--convert-to", "csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,true,false", "--outdir", str(tmp_path / "out"),
+         str(tmp_path / "made.xlsx")],
+        check=True, capture_output=True, timeout=120, env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"},
+    )  # fmt: skip
+    shown = next((tmp_path / "out").glob("*.csv")).read_text("utf-8-sig")
+    assert list(csv.reader(io.StringIO(shown, newline=""))) == [["id", "name"], *([t, t] for t in texts)]
 
 
 def test_fragments_add_up() -> None:
