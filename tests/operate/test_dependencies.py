@@ -18,7 +18,8 @@ from aiokafka import AIOKafkaProducer
 from deploy.local.topics import ready as kafka_ready
 from shared.brokers import Brokers
 from tests.e2e.conftest import ENDED, Organisation
-from tests.operate.conftest import LARGE, SERVICES, WITH_DATABASE, Own, until
+from tests.operate.conftest import LARGE, SERVICES, START_SECONDS, WITH_DATABASE, Own, until
+from tests.operate.doctor import wrong
 
 LEADS = {"dataset": "leads", "format": "csv"}
 MESSAGES = {"dataset": "messages", "format": "jsonl", "from": "2026-01-01", "to": "2027-01-01"}
@@ -66,11 +67,12 @@ def published(organisation: Organisation) -> dict[str, Any]:
 def test_kafka_is_away(own: Own, organisation: Organisation) -> None:
     with own.away("kafka"):
         says(own, SERVICES, "kafka")
+        assert {"kafka", "ingest", "lead_scoring", "export_request", "formatter", "delivery"} <= wrong(own).keys()
         answer = heard(lambda: organisation.http.post("/v1/exports", json=LEADS), 202)
         heard(lambda: organisation.http.get("/v1/exports"), 200)
         until(lambda: 'waybill_outbox_messages{schema="exports"} 0.0' not in own.metrics("export_request"))
         assert 'waybill_dependency_up{dependency="kafka"} 0.0' in own.metrics("export_request")
-    until(lambda: kafka_ready(Brokers(own.stack.kafka)) is None)
+    until(lambda: kafka_ready(Brokers(own.stack.kafka)) is None, START_SECONDS)
     began = time.monotonic()
     export = organisation.ended(answer.json()["id"])
     assert export["status"] == "completed"
@@ -91,6 +93,7 @@ async def test_postgresql_is_away(own: Own, organisation: Organisation) -> None:
         for ask in asks:
             heard(ask, 503)
         says(own, WITH_DATABASE, "postgresql")
+        assert {"postgresql", "ingest", "export_request", "formatter", "delivery", "gateway"} <= wrong(own).keys()
         request = LEADS | {"org_id": organisation.org_id, "request_id": mark, "formats": ["csv"], "labels": {"way": mark}}
         del request["format"]
         team = {"type": "team", "id": "t_away", "org_id": organisation.org_id, "data": {"name": "Away"}}
@@ -131,6 +134,7 @@ def test_the_store_is_away(own: Own, organisation: Organisation) -> None:
         heard(lambda: organisation.http.get(export["files"][0]["url"]), 503)
         heard(lambda: organisation.http.get(f"/v1/exports/{export['id']}"), 200)
         says(own, ON_STORE, "store")
+        assert {"store", "delivery", "formatter", "formatter_2"} <= wrong(own).keys()
         waits = heard(lambda: organisation.http.post("/v1/exports", json=LEADS), 202).json()
         until(lambda: 'dependency="store"' in own.metrics("formatter-1") + own.metrics("formatter-2"))
         assert organisation.http.get(f"/v1/exports/{waits['id']}").json()["status"] in ("planning", "formatting")
@@ -143,10 +147,12 @@ def test_the_store_is_away(own: Own, organisation: Organisation) -> None:
 
 def test_the_store_hangs(own: Own, organisation: Organisation) -> None:
     export = published(organisation)
+    content = organisation.download(export)
     with own.hung("s3"):
         heard(lambda: organisation.http.get(export["files"][0]["url"]), 503)
         says(own, ON_STORE, "store")
     until(lambda: organisation.http.get(export["files"][0]["url"]).status_code == 200, RESUMED_SECONDS)
+    assert organisation.download(export) == content
 
 
 def nothing_left(own: Own, organisation: Organisation, export_id: str) -> bool:
@@ -217,7 +223,7 @@ def test_a_store_that_cannot_be_used_is_named(own: Own, organisation: Organisati
     with own.instead("delivery", WAYBILL_S3_SECRET_KEY="another"):
         says(own, ("delivery",), "store")
         failed_with(organisation, own, "store_refused")
-    published(organisation)
+    assert published(organisation)["error"] is None
 
 
 @contextmanager
@@ -246,4 +252,5 @@ def test_the_disk_is_full(own: Own, organisation: Organisation, tmp_path: Path) 
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_every_process_is_well_in_the_end(own: Own, name: str) -> None:
-    until(lambda: own.ready(name) == (200, {}))
+    until(lambda: own.ready(name)[0] == 200)
+    assert own.ready(name) == (200, {})

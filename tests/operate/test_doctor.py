@@ -1,10 +1,6 @@
 """`waybill doctor` on a stack that is well, and on one with something broken: it names what, and what to do."""
 
-import json
-import os
 import secrets
-import subprocess
-import sys
 from typing import Any
 
 import psycopg
@@ -14,26 +10,9 @@ from shared.messages import AuditEntry
 from tests.conftest import ROOT
 from tests.e2e.conftest import Organisation
 from tests.operate.conftest import Own, until
+from tests.operate.doctor import waybill, wrong
 
 Connection = psycopg.Connection[tuple[Any, ...]]
-
-
-def waybill(own: Own, *arguments: str, **changed: str) -> tuple[int, Any]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("WAYBILL_")} | own.env | changed
-    done = subprocess.run(
-        [sys.executable, "-m", "cli.main", *arguments, "--json", "--env-file", "/dev/null"],
-        cwd=ROOT, env=environment, capture_output=True, text=True,
-    )  # fmt: skip
-    return done.returncode, json.loads(done.stdout) if done.stdout else done.stderr
-
-
-def wrong(own: Own, **changed: str) -> dict[str, str]:
-    """What the doctor finds wrong: name → what it says. Each has advice."""
-    code, told = waybill(own, "doctor", **changed)
-    found = {check["name"]: check["says"] for check in told["checks"] if check["verdict"] == "wrong"}
-    assert code == (1 if found else 0)
-    assert all(check["advice"] for check in told["checks"] if check["verdict"] == "wrong"), told
-    return found
 
 
 def test_all_is_well(own: Own, organisation: Organisation) -> None:
@@ -80,21 +59,19 @@ def test_a_database_of_another_version_is_named(own: Own, database: Connection) 
 
 
 def test_what_is_down_is_named(own: Own) -> None:
+    """Dependencies that are away are in test_dependencies.py, which has them away already."""
     own.stop("formatter-2")
     try:
         assert wrong(own).keys() == {"formatter_2"}
     finally:
         own.start("formatter-2")
-    with own.away("s3"):
-        assert {"store", "delivery", "formatter", "formatter_2"} <= wrong(own).keys()
-    until(lambda: own.ready("delivery")[0] == 200)
+
+
+def test_what_does_not_let_us_in_is_named(own: Own) -> None:
     refused = wrong(own, WAYBILL_S3_SECRET_KEY="another")
     assert refused.keys() == {"store"}
     assert wrong(own, WAYBILL_STORE="file:///nowhere/at/all").keys() == {"store"}
     assert wrong(own, WAYBILL_API_KEY="sk_live_0000000000000000_0000000000000000000000000000000000000000").keys() == {"api key"}
-    with own.away("postgres"):
-        assert {"postgresql", "ingest", "export_request", "formatter", "delivery", "gateway"} <= wrong(own).keys()
-    until(lambda: own.ready("export_request")[0] == 200)
 
 
 async def test_a_halted_consumer_is_named_and_goes_on_once_it_is_started_anew(own: Own) -> None:
