@@ -1,12 +1,11 @@
 """analytics: one row a day, week or month, with what the organisation's leads and conversations came to."""
 
-from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 
 from shared.datasets import care
 from shared.datasets.groups import Groups
 from shared.datasets.instants import resolve_instant, zone
-from shared.datasets.plan import Column, ColumnType, CustomProperty, PlanSpec
+from shared.datasets.plan import Column, ColumnType, PlanSpec
 from shared.datasets.sql import current, instant, literal
 
 
@@ -30,12 +29,10 @@ class Analytics(Groups):
     name = "analytics"
     path = "analytics"
     description = "Leads, conversations and how they went, by day, week or month."
+    fixed_columns = COLUMNS
     formats = ("csv", "json", "xlsx")
     family = "leads"
     granularities = ("day", "week", "month")
-
-    def columns(self, custom_properties: Sequence[CustomProperty] = ()) -> list[Column]:
-        return COLUMNS
 
     def groups(self, spec: PlanSpec, snapshot: str) -> str:
         first_days, starts = _periods(spec)

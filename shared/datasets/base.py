@@ -25,12 +25,13 @@ class Dataset:
     family: ClassVar[str] = "care"
     range_rule: ClassVar[str] = "required"
     filter_model: ClassVar[type[filters.Filter]] = filters.Filter
+    fixed_columns: ClassVar[Sequence[Column]] = ()
     whole: ClassVar[bool] = False
     granularities: ClassVar[tuple[str, ...]] = ()
 
-    @abstractmethod
     def columns(self, custom_properties: Sequence[CustomProperty] = ()) -> list[Column]:
-        """Every column of the dataset, in order."""
+        """Every column of the dataset, in order; those of an organisation with these properties."""
+        return list(self.fixed_columns)
 
     @abstractmethod
     def plan_query(self, spec: PlanSpec, snapshot: str, after: Key | None, rows_max: int, bytes_max: int | None) -> str:

@@ -1,11 +1,9 @@
 """contact-attributes: one row an attribute of a contact who sent a message inside the range."""
 
-from collections.abc import Sequence
-
 from shared.datasets import care
 from shared.datasets.care import column
 from shared.datasets.groups import Groups
-from shared.datasets.plan import Column, CustomProperty, PlanSpec
+from shared.datasets.plan import PlanSpec
 from shared.datasets.sql import found, lookup
 
 COLUMNS = [
@@ -23,10 +21,8 @@ class ContactAttributes(Groups):
     name = "contact-attributes"
     path = "contact-attributes"
     description = "Attributes of contacts who sent a message in a range."
+    fixed_columns = COLUMNS
     filter_model = care.ChannelFilter
-
-    def columns(self, custom_properties: Sequence[CustomProperty] = ()) -> list[Column]:
-        return COLUMNS
 
     def groups(self, spec: PlanSpec, snapshot: str) -> str:
         sent = " and ".join(["m.sender_kind = 'visitor'", care.during("m", "created_at", spec, snapshot)])

@@ -1,11 +1,9 @@
 """contacts: one row a contact with a message inside the range."""
 
-from collections.abc import Sequence
-
 from shared.datasets import care, rules
 from shared.datasets.care import column
 from shared.datasets.groups import Groups
-from shared.datasets.plan import Column, ColumnType, CustomProperty, PlanSpec
+from shared.datasets.plan import ColumnType, PlanSpec
 from shared.datasets.sql import lookup
 
 _TIME, _WHOLE = ColumnType.timestamp, ColumnType.int64
@@ -26,10 +24,8 @@ class Contacts(Groups):
     name = "contacts"
     path = "contact"
     description = "Contacts with a message in a range, and how many."
+    fixed_columns = COLUMNS
     filter_model = care.ChannelFilter
-
-    def columns(self, custom_properties: Sequence[CustomProperty] = ()) -> list[Column]:
-        return COLUMNS
 
     def groups(self, spec: PlanSpec, snapshot: str) -> str:
         by_conversation = f"""

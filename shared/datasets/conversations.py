@@ -1,13 +1,13 @@
 """conversations: one row a conversation, with all its messages and events; as a transcript in txt."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import ClassVar
 
 from shared.datasets import filters
 from shared.datasets.base import any_of
 from shared.datasets.entities import Entities
 from shared.datasets.filters import Filter, Instant, TagFilter, Texts
-from shared.datasets.plan import Column, ColumnType, CustomProperty, Dimension, PlanSpec
+from shared.datasets.plan import Column, ColumnType, Dimension, PlanSpec
 from shared.datasets.sql import current, duck_literal, found, instant, lookup, pulled, texts
 
 Status = filters.one_of("new", "pending", "resolved")
@@ -56,6 +56,7 @@ class Conversations(Entities):
     name = "conversations"
     path = "conversations"
     description = "Conversations with all their messages and events."
+    fixed_columns = COLUMNS
     formats = ("json", "jsonl", "txt")
     default_format = "json"
     family = "leads"
@@ -66,9 +67,6 @@ class Conversations(Entities):
         "conversation_id": "c.id", "lead_id": "c.lead_id", "lead_email": "ld.email", "started_at": "c.created_at", "ended_at": "c.ended_at",
         "qualification_triggered": "c.qualification_triggered", "meeting_booked": "c.meeting_booked",
     }  # fmt: skip
-
-    def columns(self, custom_properties: Sequence[CustomProperty] = ()) -> list[Column]:
-        return COLUMNS
 
     def joins(self, snapshot: str) -> dict[str, str]:
         return {"ld": lookup("leads", "ld", "c.lead_id", snapshot)}

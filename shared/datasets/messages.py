@@ -1,12 +1,12 @@
 """messages: one row a message, with what its conversation, its sender and its tags say."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import ClassVar
 
 from shared.datasets import care, rules
 from shared.datasets.care import column
 from shared.datasets.entities import Entities
-from shared.datasets.plan import Column, ColumnType, CustomProperty, Dimension, PlanSpec
+from shared.datasets.plan import ColumnType, Dimension, PlanSpec
 from shared.datasets.sql import found, lookup, pulled
 
 COLUMNS = [
@@ -42,6 +42,7 @@ class Messages(Entities):
     name = "messages"
     path = "message"
     description = "Messages with their conversation, contact, agent and tags."
+    fixed_columns = COLUMNS
     formats = ("csv", "jsonl", "xlsx", "parquet")
     filter_model = care.ChannelFilter
     table, alias = "messages", "m"
@@ -52,9 +53,6 @@ class Messages(Entities):
         "inbound": rules.inbound("m"),
         "content": "m.content", "post_url": "m.post_url", "updated_at": "m.updated_at", "deleted_at": "m.deleted_at",
     }  # fmt: skip
-
-    def columns(self, custom_properties: Sequence[CustomProperty] = ()) -> list[Column]:
-        return COLUMNS
 
     def conditions(self, spec: PlanSpec, snapshot: str) -> list[str]:
         return care.on_channels(spec, "m.conversation_id", snapshot)

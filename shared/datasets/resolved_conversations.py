@@ -1,12 +1,12 @@
 """resolved-conversations: one row a conversation that was resolved for the first time inside the range."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import ClassVar
 
 from shared.datasets import rules
 from shared.datasets.care import column
 from shared.datasets.care_conversations import FIGURES, IDENTITY, RESOLVED_AT, CareConversations, resolver
-from shared.datasets.plan import Column, ColumnType, CustomProperty
+from shared.datasets.plan import ColumnType
 from shared.datasets.sql import found
 
 COLUMNS = [
@@ -30,6 +30,7 @@ class ResolvedConversations(CareConversations):
     name = "resolved-conversations"
     path = "resolved-conversation"
     description = "Conversations that were resolved for the first time in a range, with their figures."
+    fixed_columns = COLUMNS
     table, alias, time, key = "events", "fr", "at", "conversation_id"
     conversation = "fr.conversation_id"
     fields: ClassVar[Mapping[str, str]] = {
@@ -39,9 +40,6 @@ class ResolvedConversations(CareConversations):
         "csat_score": "c.csat_score", "csat_completed_status": "c.csat_completed_status",
         "csat_follow_up_question": "c.csat_question", "csat_follow_up_answer": "c.csat_answer",
     }  # fmt: skip
-
-    def columns(self, custom_properties: Sequence[CustomProperty] = ()) -> list[Column]:
-        return COLUMNS
 
     def scope(self, snapshot: str) -> list[str]:
         # A conversation that isn't known has no row here. The alias makes the join part of every query, planning too.

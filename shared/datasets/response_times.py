@@ -1,12 +1,12 @@
 """response-times: one row a response of an agent, by the message that it ends with."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import ClassVar
 
 from shared.datasets import care, rules
 from shared.datasets.care import column
 from shared.datasets.entities import Entities
-from shared.datasets.plan import Column, ColumnType, CustomProperty, Dimension, PlanSpec
+from shared.datasets.plan import ColumnType, Dimension, PlanSpec
 from shared.datasets.sql import current, lookup
 
 COLUMNS = [
@@ -35,6 +35,7 @@ class ResponseTimes(Entities):
     name = "response-times"
     path = "response-times"
     description = "How long contacts waited for agents' messages."
+    fixed_columns = COLUMNS
     filter_model = care.ChannelFilter
     table, alias = "messages", "m"
     fields: ClassVar[Mapping[str, str]] = {
@@ -43,9 +44,6 @@ class ResponseTimes(Entities):
         "since": "q.at", "until": "m.created_at", "agent_response_time_s": rules.seconds("m.created_at - q.at"), "agent_id": "m.sender_id",
         "inbound_message_id": "coalesce(q.message_id, im.id)", "conversation_url": "c.url",
     }  # fmt: skip
-
-    def columns(self, custom_properties: Sequence[CustomProperty] = ()) -> list[Column]:
-        return COLUMNS
 
     def scope(self, snapshot: str) -> list[str]:
         return ["m.sender_kind = 'agent'", "q.id is not null"]

@@ -1,11 +1,9 @@
 """teams: one row a team whose agents wrote inside the range."""
 
-from collections.abc import Sequence
-
 from shared.datasets import care, care_people
 from shared.datasets.care import column
 from shared.datasets.groups import Groups
-from shared.datasets.plan import Column, ColumnType, CustomProperty, PlanSpec
+from shared.datasets.plan import ColumnType, PlanSpec
 from shared.datasets.sql import lookup
 
 _WHOLE = ColumnType.int64
@@ -29,10 +27,8 @@ class Teams(Groups):
     name = "teams"
     path = "team"
     description = "What teams did in a range."
+    fixed_columns = COLUMNS
     filter_model = care.ChannelFilter
-
-    def columns(self, custom_properties: Sequence[CustomProperty] = ()) -> list[Column]:
-        return COLUMNS
 
     def groups(self, spec: PlanSpec, snapshot: str) -> str:
         answers = f"""select team_id, {care_people.average("took")} as response_s from ({care_people.responded(spec, snapshot)}) r

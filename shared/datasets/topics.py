@@ -1,11 +1,9 @@
 """topics: one row a topic and channel where it was applied inside the range."""
 
-from collections.abc import Sequence
-
 from shared.datasets import care
 from shared.datasets.care import column
 from shared.datasets.groups import Groups, joined
-from shared.datasets.plan import Column, ColumnType, CustomProperty, PlanSpec
+from shared.datasets.plan import ColumnType, PlanSpec
 from shared.datasets.sql import current, lookup
 
 COLUMNS = [
@@ -21,10 +19,8 @@ class Topics(Groups):
     name = "topics"
     path = "topic"
     description = "How often topics were applied to conversations, by channel."
+    fixed_columns = COLUMNS
     filter_model = care.ChannelFilter
-
-    def columns(self, custom_properties: Sequence[CustomProperty] = ()) -> list[Column]:
-        return COLUMNS
 
     def groups(self, spec: PlanSpec, snapshot: str) -> str:
         conditions = " and ".join([care.during("e", "at", spec, snapshot), *care.on_channels(spec, "e.conversation_id", snapshot)])

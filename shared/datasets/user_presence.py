@@ -1,12 +1,12 @@
 """user-presence: one row a presence interval that overlaps the range, whole."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import ClassVar
 
 from shared.datasets import care, rules
 from shared.datasets.care import column
 from shared.datasets.entities import Entities
-from shared.datasets.plan import Column, ColumnType, CustomProperty, Dimension, PlanSpec
+from shared.datasets.plan import ColumnType, Dimension, PlanSpec
 from shared.datasets.sql import instant
 
 COLUMNS = [
@@ -25,14 +25,12 @@ class UserPresence(Entities):
     name = "user-presence"
     path = "user-presence"
     description = "When agents were available or away."
+    fixed_columns = COLUMNS
     table, alias, time = "presences", "p", '"from"'
     fields: ClassVar[Mapping[str, str]] = {
         "agent_id": "p.agent_id", "type": "p.type", "away_state": "p.away_state", "since": 'p."from"', "until": 'p."to"',
         "duration_s": rules.seconds('p."to" - p."from"'),
     }  # fmt: skip
-
-    def columns(self, custom_properties: Sequence[CustomProperty] = ()) -> list[Column]:
-        return COLUMNS
 
     def in_range(self, spec: PlanSpec) -> list[str]:
         parts = [f'p."from" < {instant(spec.to.isoformat())}'] if spec.to else []

@@ -1,11 +1,9 @@
 """users: one row an agent who was active inside the range."""
 
-from collections.abc import Sequence
-
 from shared.datasets import care, care_people, rules
 from shared.datasets.care import column
 from shared.datasets.groups import Groups
-from shared.datasets.plan import Column, ColumnType, CustomProperty, PlanSpec
+from shared.datasets.plan import ColumnType, PlanSpec
 from shared.datasets.sql import current, lookup
 
 _WHOLE = ColumnType.int64
@@ -33,10 +31,8 @@ class Users(Groups):
     name = "users"
     path = "user"
     description = "What agents did in a range."
+    fixed_columns = COLUMNS
     filter_model = care.ChannelFilter
-
-    def columns(self, custom_properties: Sequence[CustomProperty] = ()) -> list[Column]:
-        return COLUMNS
 
     def groups(self, spec: PlanSpec, snapshot: str) -> str:
         tags = f"select agent_id, count(*) as tags from ({care_people.tagged(spec, snapshot)}) t group by agent_id"

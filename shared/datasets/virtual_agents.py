@@ -1,11 +1,9 @@
 """virtual-agents: one row a virtual agent and channel, with what it did inside the range."""
 
-from collections.abc import Sequence
-
 from shared.datasets import care, rules
 from shared.datasets.care import column
 from shared.datasets.groups import Groups, joined
-from shared.datasets.plan import Column, ColumnType, CustomProperty, PlanSpec
+from shared.datasets.plan import ColumnType, PlanSpec
 from shared.datasets.sql import found, lookup
 
 _WHOLE = ColumnType.int64
@@ -27,10 +25,8 @@ class VirtualAgents(Groups):
     name = "virtual-agents"
     path = "virtual-agent"
     description = "What virtual agents did, by channel."
+    fixed_columns = COLUMNS
     filter_model = care.ChannelFilter
-
-    def columns(self, custom_properties: Sequence[CustomProperty] = ()) -> list[Column]:
-        return COLUMNS
 
     def groups(self, spec: PlanSpec, snapshot: str) -> str:
         error = "e.kind = 'handover' and e.data::json ->> 'reason' = 'VA_ENCOUNTERED_ERROR'"

@@ -47,7 +47,7 @@ def test_custom_properties_are_columns_in_order() -> None:
         ({"timezone": "Mars/Olympus"}, ["timezone"]), ({"timezone": None}, ["timezone"]), ({"timezone": "../../etc/passwd"}, ["timezone"]),
         ({"timezone": "europe/brussels"}, ["timezone"]), ({"timezone": ""}, ["timezone"]), ({"timezone": "localtime"}, ["timezone"]),
         ({"from": "yesterday"}, ["from"]), ({"from": 20260301}, ["from"]), ({"to": "2026-02-30"}, ["to"]), ({"to": None}, ["to"]),
-        ({"from": "2026-03-01T25:00:00"}, ["from"]), ({"from": "2026-W10-1"}, ["from"]), ({"from": "0001-01-01", "timezone": "Asia/Tokyo"}, ["from"]),
+        ({"from": "2026-03-01T25:00:00"}, ["from"]), ({"from": "2026-W10-1"}, ["from"]),
         ({"filter": []}, ["filter"]), ({"filter": {"colour": "red"}}, ["filter.colour"]), ({"filter": None}, ["filter"]),
         ({"filter": {"status": ["'; DROP TABLE leads"]}}, ["filter.status.0"]),
         ({"compression": "brotli"}, ["compression"]), ({"compression": None}, ["compression"]), ({"compression": ["gzip"]}, ["compression"]),
