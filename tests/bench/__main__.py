@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-from tests.bench import audit, datasets, exports, ingest, memory, report, scale, scores, search, small, walk, webhooks
+from tests.bench import audit, binary, datasets, exports, ingest, memory, report, scale, scores, search, small, walk, webhooks
 from tests.bench.context import Context
 from tests.bench.paths import HOME, OUT, PEERS_PYTHON, ROOT
 from tests.bench.stack import BenchError, Stack
@@ -16,6 +16,9 @@ MEASUREMENTS: dict[str, Callable[[Context], report.Section]] = {
     "csv": exports.csv,
     "gzip-s3": exports.gzip_s3,
     "jsonl": exports.jsonl,
+    "xlsx": binary.xlsx,
+    "parquet": binary.parquet,
+    "together": binary.together,
     "resolved": datasets.resolved,
     "care": datasets.care,
     "small": small.small,
@@ -29,7 +32,7 @@ MEASUREMENTS: dict[str, Callable[[Context], report.Section]] = {
     "ingest": ingest.ingest,
     "flatness": ingest.flatness,
 }
-WITHOUT_PEERS = {"small", "resolved", "care", "scores", "memory", "scale", "walk", "search", "webhooks", "audit"}
+WITHOUT_PEERS = {"parquet", "together", "small", "resolved", "care", "scores", "memory", "scale", "walk", "search", "webhooks", "audit"}
 FULL_ROWS, FULL_RECORDS = 3_000_000, 1_000_000
 
 

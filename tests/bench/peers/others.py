@@ -12,7 +12,7 @@ from tests.bench.stack import BenchError
 SECONDS_MAX = 600
 
 
-def _run(command: list[str], environment: dict[str, str]) -> float | None:
+def run(command: list[str], environment: dict[str, str]) -> float | None:
     """Seconds that it took; None where it had not ended after SECONDS_MAX. Raises BenchError where it fails."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("WAYBILL_", "DLT_", "SLING_"))}
     started = time.perf_counter()
@@ -31,7 +31,7 @@ def sling(url: str, query: str, target: Path) -> float | None:
     if program is None:
         raise BenchError("sling is not installed for this platform")
     command = [str(program), "run", "--src-conn", "BENCH_PG", "--src-stream", query, "--tgt-object", f"file://{target}"]
-    return _run(command, {"BENCH_PG": f"{url}?sslmode=disable", "SLING_DISABLE_TELEMETRY": "true", "SLING_HOME_DIR": str(OUT / "sling")})
+    return run(command, {"BENCH_PG": f"{url}?sslmode=disable", "SLING_DISABLE_TELEMETRY": "true", "SLING_HOME_DIR": str(OUT / "sling")})
 
 
 def dlt(url: str, query: str, target: Path) -> float | None:
@@ -40,4 +40,4 @@ def dlt(url: str, query: str, target: Path) -> float | None:
     home = OUT / "dlt"
     shutil.rmtree(home, ignore_errors=True)
     environment = {"DLT_DATA_DIR": str(home), "RUNTIME__DLTHUB_TELEMETRY": "false", "NORMALIZE__DATA_WRITER__DISABLE_COMPRESSION": "true"}
-    return _run([str(PEERS_PYTHON), str(HERE / "peers" / "dlt_pipeline.py"), url, query, str(target)], environment)
+    return run([str(PEERS_PYTHON), str(HERE / "peers" / "dlt_pipeline.py"), url, query, str(target)], environment)
