@@ -5,12 +5,14 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from services.export_request.core.request import RANGE_DAYS_MAX
 from shared.datasets import registry
 from shared.datasets.base import Dataset, in_format
 from shared.datasets.plan import Column
+from shared.datasets.workbooks import Workbook
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "datasets"
 MADE = "Made from the code by `python -m tools.dataset_pages --write`; `make check` fails where it is out of date."
@@ -46,12 +48,33 @@ def _page(dataset: Dataset) -> str:
 - **Range:** {RANGES[dataset.range_rule]}{periods if dataset.granularities else ""}
 - **Filters:** {filters}
 - **Times in text formats:** {FAMILIES[dataset.family]}
-
-| key | header | type | what it is | personal |{" only in |" if _restricted(dataset) else ""}
-|---|---|---|---|---|{"---|" if _restricted(dataset) else ""}
-{"".join(_row(column, dataset) for column in dataset.columns() if column.asked)}{_custom(dataset)}
+{_limits(dataset)}
+{_tables(dataset)}{_custom(dataset)}
 {MADE}
 """
+
+
+def _tables(dataset: Dataset) -> str:
+    if isinstance(dataset, Workbook):
+        return "\n".join(f"## {name}\n\n{_table(columns, dataset)}" for name, columns in dataset.sheet_columns().items())
+    return _table([column for column in dataset.columns() if column.asked], dataset)
+
+
+def _table(columns: Sequence[Column], dataset: Dataset) -> str:
+    more = _restricted(dataset)
+    head = f"| key | header | type | what it is | personal |{' only in |' if more else ''}\n|---|---|---|---|---|{'---|' if more else ''}\n"
+    return head + "".join(_row(column, dataset) for column in columns)
+
+
+def _limits(dataset: Dataset) -> str:
+    limits = ""
+    if dataset.protected:
+        limits += "- **A request must bring** a `password` ([passwords](../passwords.md)) and a `purpose`, with a key that has `exports:download`.\n"
+    if dataset.rows_max_per_file:
+        limits += f"- **At most** {dataset.rows_max_per_file:,} rows a file; more are split over numbered files.\n"
+    if dataset.found_rows_max:
+        limits += f"- **By a search** (`q`) at most {dataset.found_rows_max} rows, else it fails with `too_many_found`.\n"
+    return limits
 
 
 def _restricted(dataset: Dataset) -> bool:
@@ -66,6 +89,8 @@ def _row(column: Column, dataset: Dataset) -> str:
 
 
 def _custom(dataset: Dataset) -> str:
+    if isinstance(dataset, Workbook):
+        return "\nThe sheet User data has a column `profile.<key>` more, before `createdAt`, for each key that occurs in the file's users, by name.\n"
     if dataset.name != "leads":
         return ""
     return "\nIn formats with one value a cell there is a column `custom_<name>` more for each custom property of the settings, in their order.\n"

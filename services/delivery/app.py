@@ -13,6 +13,7 @@ from services.delivery.checkpoints import Checkpoints
 from services.delivery.handlers import CommandHandler
 from services.delivery.janitor import Janitor
 from services.delivery.keyring import Keyring
+from services.delivery.passwords import Passwords
 from services.delivery.publisher import Publisher
 from services.delivery.settings import Settings
 from services.delivery.store import DeliveryStore
@@ -26,6 +27,7 @@ from shared.http import Authenticator, create_api
 from shared.observability import configure
 from shared.outbox import Outbox
 from shared.runtime import Service, create_broker, create_producer, in_thread, kafka_check
+from shared.sealing import FILE_PASSWORDS, Seal
 from shared.storage import open_store
 from shared.subscribing import subscribe
 from shared.topics import EXPORT_ASSEMBLIES, EXPORT_EVENTS, group_of
@@ -65,9 +67,12 @@ async def build() -> Service:
     keyring = Keyring(pool, settings.signing_secret or settings.secret_key, outbox)
     publisher = Publisher(store, objects, outbox, at_once, keyring, janitor.discard_asked)
     lease = settings.delivery_lease_seconds
-    bulk = Assembler(store, objects, publisher, Lane("bulk", False, settings.delivery_assemblers, settings.delivery_files_open), lease)
-    express = Assembler(store, objects, publisher, Lane("express", True, 1, 16), lease)
-    handler = CommandHandler(store, objects, publisher, at_once, {False: bulk, True: express}, janitor.discard_asked)
+    passwords = Passwords(store, Seal(settings.secret_keys, FILE_PASSWORDS))
+    bulk = Assembler(
+        store, objects, publisher, passwords, Lane("bulk", False, settings.delivery_assemblers, settings.delivery_files_open), lease
+    )
+    express = Assembler(store, objects, publisher, passwords, Lane("express", True, 1, 16), lease)
+    handler = CommandHandler(store, objects, publisher, passwords, at_once, {False: bulk, True: express}, janitor.discard_asked)
     auth = Authenticator(keys, settings.organisation_requests_per_second)
     webhooks = assemble_webhooks(settings, pool, outbox, auth)
     downloads = Downloads(store, objects, serving, settings.secret_key, settings.public_url, outbox)

@@ -8,13 +8,14 @@ import asyncio
 import contextlib
 import secrets
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import structlog
 
 from services.delivery.core.assembly import FileId, is_last, next_turn
 from services.delivery.metrics import BYTES_APPENDED, FILES_BEGUN_AGAIN, FILES_OPEN, FILES_WHOLE, TURN_SECONDS
+from services.delivery.passwords import Passwords
 from services.delivery.publisher import Publisher
 from services.delivery.store import DeliveryStore, Lease
 from services.delivery.threads import Threads
@@ -57,8 +58,11 @@ async def _set_within(event: asyncio.Event, seconds: float) -> None:
 class Assembler:
     """One lane of files. `run` goes on for ever; several processes may run."""
 
-    def __init__(self, store: DeliveryStore, objects: ObjectStore, publisher: Publisher, lane: Lane, lease_seconds: float):
+    def __init__(
+        self, store: DeliveryStore, objects: ObjectStore, publisher: Publisher, passwords: Passwords, lane: Lane, lease_seconds: float
+    ):
         self._store, self._objects, self._publisher, self._lane, self._lease_seconds = store, objects, publisher, lane, lease_seconds
+        self._passwords = passwords
         self._worker = f"{lane.name}-{secrets.token_hex(6)}"
         self._threads = Threads(lane.turns + 1, f"assemble-{lane.name}", bulk=not lane.express)
         self._turns = asyncio.Semaphore(lane.turns)
@@ -134,7 +138,9 @@ class Assembler:
 
     async def _attempt(self, held: _Held) -> None:
         """Write the file from its first part on, unless it has to be let go. Nothing is left open in the store unless the file is whole."""
-        open_file = OpenFile(self._objects, held.lease.file)
+        async with self._store.transaction(held.lease.org_id) as connection:
+            password = await self._passwords.of(connection, held.lease.id.export_id)
+        open_file = OpenFile(self._objects, replace(held.lease.file, password=password))
         written: Written | None = None
         try:
             if await self._append_all(held, open_file):
@@ -193,8 +199,10 @@ class Assembler:
             self._publisher.told(export_id)
         if ours:
             FILES_WHOLE.labels(self._lane.name).inc()
-        elif gone:  # discarded meanwhile: what was just completed must not stay
-            await self._threads.run(self._objects.delete, [lease.file.key])
+        elif (
+            gone or written.key != lease.file.key
+        ):  # discarded meanwhile, or an encrypted file beside the one that counts: it must not stay
+            await self._threads.run(self._objects.delete, [written.key])
 
     async def _abort(self, open_file: OpenFile) -> None:
         """An upload that can't be aborted now is found by the sweeper."""

@@ -6,6 +6,7 @@ from services.delivery.assembler import Assembler
 from services.delivery.core.assembly import Layout
 from services.delivery.core.commands import check, check_discard, fits_handler
 from services.delivery.metrics import FILES_WHOLE
+from services.delivery.passwords import Passwords
 from services.delivery.publisher import Publisher
 from services.delivery.store import DeliveryStore, file_id
 from services.delivery.threads import Threads
@@ -23,11 +24,11 @@ class CommandHandler:
     """Each command takes effect once: it is claimed in the transaction of its effect."""
 
     def __init__(
-        self, store: DeliveryStore, objects: ObjectStore, publisher: Publisher, threads: Threads,
+        self, store: DeliveryStore, objects: ObjectStore, publisher: Publisher, passwords: Passwords, threads: Threads,
         lanes: Mapping[bool, Assembler], discard_asked: Callable[[], None],
     ) -> None:  # fmt: skip
         self._store, self._objects, self._publisher, self._threads = store, objects, publisher, threads
-        self._lanes, self._discard_asked = lanes, discard_asked
+        self._lanes, self._discard_asked, self._passwords = lanes, discard_asked, passwords
 
     async def handle(self, message: Incoming) -> None:
         """Raises TransientError (try again) and PermanentError (dead letter). A file that can't be made is none: its export fails."""
@@ -60,16 +61,17 @@ class CommandHandler:
             publication = await self._store.lock_publication(connection, command.export_id)
             if publication is None or publication.over:
                 return
-            written = await self._threads.run(self._write, command)
+            password = await self._passwords.of(connection, command.export_id)
+            written = await self._threads.run(self._write, command, password)
             await self._store.keep_whole_file(connection, command, written)
             published = await self._publisher.publish_if_whole(connection, command.export_id, command.org_id, publication)
         FILES_WHOLE.labels("express").inc()
         if published:
             self._publisher.told(command.export_id)
 
-    def _write(self, command: AssembleFile) -> Written:
+    def _write(self, command: AssembleFile, password: str | None) -> Written:
         layout = Layout(command.head, command.separator, command.tail, command.empty)
-        open_file = OpenFile(self._objects, FileToWrite(command.name, command.media_type, command.key, command.format, layout))
+        open_file = OpenFile(self._objects, FileToWrite(command.name, command.media_type, command.key, command.format, layout, password))
         try:
             open_file.add(command.parts)
             return open_file.complete()

@@ -14,6 +14,10 @@ FROM delivery.publications WHERE export_id = :export_id FOR UPDATE;
 -- Whether an export has failed or is being discarded: late commands are dropped.
 SELECT EXISTS (SELECT FROM delivery.publications WHERE export_id = :export_id AND discard = 'files');
 
+-- name: protection^
+-- Whether the export's files are encrypted, and its password, sealed: null once it has ended.
+SELECT e.protected, p.sealed FROM exports.exports e LEFT JOIN exports.passwords p ON p.export_id = e.id WHERE e.id = :export_id;
+
 -- name: keep_file!
 INSERT INTO delivery.assemblies (export_id, format, file_number, org_id, name, media_type, key, express, head, separator, tail, empty, traceparent)
 VALUES (:export_id, :format, :file_number, :org_id, :name, :media_type, :key, :express, :head, :separator, :tail, :empty, :traceparent)
@@ -39,7 +43,7 @@ INSERT INTO delivery.assemblies (export_id, format, file_number, org_id, name, m
 VALUES (:export_id, :format, :file_number, :org_id, :name, :media_type, :key, :express, '', '', '', '', :parts_total, 'assembled', :rows, :bytes,
     :sha256, :entry)
 ON CONFLICT (export_id, format, file_number) DO UPDATE
-SET state = 'assembled', parts_total = excluded.parts_total, rows = excluded.rows, bytes = excluded.bytes, sha256 = excluded.sha256,
+SET state = 'assembled', key = excluded.key, parts_total = excluded.parts_total, rows = excluded.rows, bytes = excluded.bytes, sha256 = excluded.sha256,
     entry = excluded.entry, lease_by = NULL, lease_until = NULL;
 
 -- name: lease_files
@@ -93,7 +97,7 @@ SELECT EXISTS (SELECT FROM closes) AND 1 + count(*) = :files_total FROM delivery
 WHERE export_id = :export_id AND (format, file_number) <> (:format, :file_number) AND (closing OR state = 'assembled');
 
 -- name: file_is_whole$
-UPDATE delivery.assemblies SET state = 'assembled', rows = :rows, bytes = :bytes, sha256 = :sha256, entry = :entry, lease_by = NULL, lease_until = NULL
+UPDATE delivery.assemblies SET state = 'assembled', key = :key, rows = :rows, bytes = :bytes, sha256 = :sha256, entry = :entry, lease_by = NULL, lease_until = NULL
 WHERE export_id = :export_id AND format = :format AND file_number = :file_number AND lease_by = :worker AND state = 'open'
 RETURNING true;
 

@@ -92,6 +92,11 @@ class DeliveryStore:
     async def is_over(self, connection: Connection, export_id: str) -> bool:
         return bool(await _queries.is_over(connection, export_id=export_id))
 
+    async def protection(self, connection: Connection, export_id: str) -> tuple[bool, bytes | None]:
+        """Whether the export's files are encrypted, and the sealed password while it is kept."""
+        row = await _queries.protection(connection, export_id=export_id)
+        return (False, None) if row is None else (row["protected"], row["sealed"])
+
     async def keep_command(self, connection: Connection, command: AssembleFile, traceparent: str) -> None:
         """Record a file, its next parts and, with the last, what publishing needs."""
         place = {**_place(file_id(command)), "org_id": command.org_id}
@@ -121,7 +126,7 @@ class DeliveryStore:
     async def keep_whole_file(self, connection: Connection, command: AssembleFile, written: Written) -> None:
         await _queries.keep_whole_file(
             connection, **_place(file_id(command)), org_id=command.org_id, name=command.name, media_type=command.media_type,
-            key=command.key, express=command.express, parts_total=len(command.parts), rows=written.rows, bytes=written.bytes,
+            key=written.key, express=command.express, parts_total=len(command.parts), rows=written.rows, bytes=written.bytes,
             sha256=written.sha256, entry=written.entry,
         )  # fmt: skip
 
@@ -155,6 +160,7 @@ class DeliveryStore:
                 connection,
                 **_place(file),
                 worker=worker,
+                key=written.key,
                 rows=written.rows,
                 bytes=written.bytes,
                 sha256=written.sha256,

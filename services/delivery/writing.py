@@ -1,15 +1,18 @@
 """One file on its way into the store: feeds each part once through the checksums and appends it. All calls block."""
 
 import hashlib
+import secrets
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from isal import isal_zlib
 
 from services.delivery.core.assembly import Append, Layout, Progress, Step, add_part, close
-from services.delivery.core.manifest import file_entry
+from services.delivery.core.manifest import encrypted_entry, file_entry
+from services.delivery.protecting import ZipWriter
 from shared.errors import PermanentError
 from shared.formats import registry as formats
+from shared.formats.protection import member
 from shared.messages import AssemblyPart
 from shared.storage import FileWriter, NotThere, ObjectStore
 
@@ -23,6 +26,7 @@ class FileToWrite:
     key: str
     format: str
     layout: Layout
+    password: str | None = field(default=None, repr=False)  # encrypts it
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,7 @@ class Written:
     bytes: int
     sha256: str
     entry: str
+    key: str  # where it lies: an encrypted file in a place of its own, for no two attempts give the same
 
 
 class OpenFile:
@@ -41,6 +46,8 @@ class OpenFile:
     def __init__(self, store: ObjectStore, file: FileToWrite) -> None:
         self._store, self._file = store, file
         self._writer: FileWriter | None = None
+        self._zip: ZipWriter | None = None
+        self.key = file.key if file.password is None else _own_place(file.key)
         self._sha256 = hashlib.sha256()
         self._bytes = 0
         self._parts: list[tuple[int, AssemblyPart]] = []  # with the offset where each begins
@@ -59,9 +66,14 @@ class OpenFile:
         layout = self._ended()
         self._do(close(self.progress, layout))
         self._open().complete()
+        rows, name, media_type = self.progress.rows, self._file.name, self._file.media_type
+        if self._zip is not None:
+            size, sha256 = self._zip.size, self._zip.sha256
+            entry = encrypted_entry(name, media_type, rows, size, sha256, [part for _, part in self._parts])
+            return Written(rows, size, sha256, entry, self.key)
         sha256 = self._sha256.hexdigest()
-        entry = file_entry(self._file.name, self._file.media_type, self.progress.rows, self._bytes, sha256, self._parts, layout)
-        return Written(self.progress.rows, self._bytes, sha256, entry)
+        entry = file_entry(name, media_type, rows, self._bytes, sha256, self._parts, layout)
+        return Written(rows, self._bytes, sha256, entry, self.key)
 
     def abort(self) -> None:
         if self._writer is not None:
@@ -79,7 +91,9 @@ class OpenFile:
 
     def _open(self) -> FileWriter:
         if self._writer is None:
-            self._writer = self._store.assemble(self._file.key, self._file.media_type)
+            self._writer = self._store.assemble(self.key, self._file.media_type)
+            if self._file.password is not None:
+                self._writer = self._zip = ZipWriter(self._writer, member(self._file.name), self._file.password)
         return self._writer
 
     def _do(self, steps: Sequence[Step]) -> None:
@@ -114,3 +128,8 @@ class OpenFile:
         same = own.hexdigest() == part.sha256 if part.crc32 is None else crc32 == part.crc32
         if size != part.bytes or not same:
             raise PermanentError("part_corrupt", f"Part {part.number} of '{self._file.name}' is not what the formatter wrote.")
+
+
+def _own_place(key: str) -> str:
+    folder, _, name = key.rpartition("/")
+    return f"{folder}/{secrets.token_hex(8)}/{name}"

@@ -14,6 +14,7 @@ from services.export_request.queries import load, rows
 from shared.clock import instant
 from shared.database import Connection
 from shared.datasets.plan import PlanSpec
+from shared.formats import protection
 from shared.formats import registry as formats
 from shared.formats.base import Frame
 from shared.messages import AssembleFile, AssemblyPart
@@ -66,9 +67,10 @@ def _command(row: Row, spec: PlanSpec, format_name: str, run: Run, parts: list[A
     kind, frame = formats.get(format_name), _frame(row["spec"], format_name)
     split = spec.max_rows_per_file is not None and row["files_planned"] > 1
     name = file_name(spec.dataset, row["id"], kind.extension, kind.compression(spec), run.file_number if split else None)
+    name, media_type = protection.published(kind, name) if row["protected"] else (name, kind.media_type)
     closing = {"files_total": row["files_planned"] * len(spec.formats), "manifest": _manifest(row)} if run.last else {}
     command = AssembleFile(
-        export_id=row["id"], org_id=row["org_id"], format=format_name, file_number=run.file_number, name=name, media_type=kind.media_type,
+        export_id=row["id"], org_id=row["org_id"], format=format_name, file_number=run.file_number, name=name, media_type=media_type,
         key=file_key(row["org_id"], row["id"], name), head=frame.head, separator=frame.separator, tail=frame.tail, empty=frame.empty,
         parts=parts, last=run.last, express=row["express"],
         manifest_key=file_key(row["org_id"], row["id"], manifest_name(spec.dataset, row["id"])),

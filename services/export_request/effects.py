@@ -76,6 +76,8 @@ class Effects:
             if taken.life.status is Status.completed:
                 STAGE_SECONDS.labels("whole").observe(seconds_between(row["created_at"], now))
             await self._queries.drop_chunks(connection, export_id=row["id"])
+            if row["protected"]:
+                await self._queries.forget_password(connection, export_id=row["id"])
             messages += _noted(saved)
         return Outcome(saved, messages)
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -21,6 +21,7 @@ from services.export_request.planning import Planner
 from services.export_request.queries import load
 from shared import audit
 from shared.database import Connection, tenant
+from shared.datasets import registry as datasets
 from shared.datasets.plan import CustomProperty
 from shared.errors import ApiError, Detail, PermanentError, conflict, gone, invalid_request, not_found, too_large
 from shared.http import BODY_BYTES_MAX, Principal
@@ -29,6 +30,7 @@ from shared.inbox import Inbox
 from shared.metrics import STAGE_SECONDS
 from shared.observability import current_traceparent
 from shared.outbox import Outbox, Outgoing
+from shared.sealing import FILE_PASSWORDS, Seal
 
 REQUESTED_BY_MAX = 255
 
@@ -51,10 +53,10 @@ class Intake:
 
     def __init__(
         self, pool: asyncpg.Pool, inbox: Inbox, outbox: Outbox, effects: Effects, planner: Planner, limits: Limits,
-        clock: Callable[[], datetime],
+        clock: Callable[[], datetime], secret_key: str,
     ) -> None:  # fmt: skip
-        """`limits`: those of an organisation that has none of its own."""
-        self._limits = limits
+        """`limits`: those of an organisation that has none of its own. `secret_key` seals passwords."""
+        self._limits, self._secret, self._seal = limits, secret_key.encode(), Seal([secret_key], FILE_PASSWORDS)
         self._pool, self._inbox, self._outbox, self._effects, self._planner = pool, inbox, outbox, effects, planner
         self._clock, self._queries = clock, load()
 
@@ -105,11 +107,16 @@ class Intake:
 
     async def _accept(self, connection: Connection, request: Request) -> tuple[Row, bool]:
         """The export and whether it is new."""
-        identity = body_sha256(request.body) if request.rerun_of is None else hashlib.sha256(f"rerun {request.rerun_of}".encode()).digest()
+        identity = (
+            body_sha256(request.body, self._secret)
+            if request.rerun_of is None
+            else hashlib.sha256(f"rerun {request.rerun_of}".encode()).digest()
+        )
         if request.request_id is not None and (known := await self._known(connection, request, identity)):
             return known, False
         await self._require_room(connection, request.org_id)
         new = await (self._asked(connection, request) if request.rerun_of is None else self._again(connection, request.rerun_of))
+        _check_rights(request, new)
         export_id = new_id("exp")
         if request.request_id is not None:
             mine = await self._queries.remember_key(
@@ -120,6 +127,9 @@ class Intake:
                 assert known is not None
                 return known, False
         row = await self._add(connection, export_id, request, new)
+        if new.password is not None:
+            sealed = self._seal.seal(new.password.encode(), export_id)
+            await self._queries.add_password(connection, export_id=export_id, org_id=request.org_id, sealed=sealed)
         await self._outbox.add(connection, [self._effects.event(Told.accepted, row, row["created_at"]), _noted(request, row)])
         return row, True
 
@@ -150,10 +160,12 @@ class Intake:
         settings = await self._queries.organisation_at_instant(connection, org_id=request.org_id)
         body = _without_envelope(request.body)
         resolved = resolve(body, organisation_of(settings))
+        shown = {name: value for name, value in body.items() if name != "password"}
         spec = resolved.spec
         return New(
-            json.dumps(body, ensure_ascii=False), spec.dataset, spec.formats, json.dumps(resolved.labels), settings["snapshot"],
+            json.dumps(shown, ensure_ascii=False), spec.dataset, spec.formats, json.dumps(resolved.labels), settings["snapshot"],
             spec.model_dump_json(), resolved.expires_in, self._planner.limits, resolved.purpose,
+            password=resolved.password,
         )  # fmt: skip
 
     async def _again(self, connection: Connection, export_id: str) -> "New":
@@ -174,6 +186,7 @@ class Intake:
             requested_by=request.requested_by, dataset=new.dataset, formats=new.formats, labels=new.labels, snapshot=new.snapshot, spec=new.spec,
             traceparent=current_traceparent(), lease_until=self._planner.lease(now), now=now, expires_at=now + new.expires_in,
             chunk_rows_max=new.limits.rows, chunk_bytes_max=new.limits.bytes, rerun_of=new.rerun_of, reproduces_sha256=new.reproduces_sha256, purpose=new.purpose,
+            protected=new.password is not None,
         )  # fmt: skip
         return row
 
@@ -193,6 +206,13 @@ class New:
     purpose: str | None = None
     rerun_of: str | None = None
     reproduces_sha256: str | None = None
+    password: str | None = field(default=None, repr=False)
+
+
+def _check_rights(request: Request, new: "New") -> None:
+    """Raises ApiError 403: what its dataset protects may only be asked for by who may download it."""
+    if request.by is not None and datasets.get(new.dataset).protected:
+        request.by.require("exports:download")
 
 
 def _noted(request: Request, row: Row) -> Outgoing:
@@ -216,6 +236,8 @@ def organisation_of(row: Row) -> Organisation:
         row["retention_days"],
         row["require_purpose"],
         row["qualification_threshold"],
+        row["require_password"],
+        json.loads(row["operating_hours"]) if row["operating_hours"] is not None else None,
     )
 
 

@@ -10,6 +10,7 @@ from services.export_request.core.request import (
     LABEL_NAME_MAX,
     LABEL_VALUE_MAX,
     LABELS_MAX,
+    PASSWORD,
     WHOLE_MAX,
 )
 from shared.audit import PURPOSE_MAX
@@ -17,6 +18,7 @@ from shared.checks import SEEN
 from shared.datasets import registry as datasets
 from shared.datasets.base import Dataset
 from shared.datasets.plan import ColumnType
+from shared.datasets.workbooks import Workbook
 from shared.formats import registry as formats
 from shared.openapi import (
     BOOLEAN,
@@ -80,7 +82,7 @@ def _export_of(dataset: Dataset) -> Component:
         **ranged,
         **({"granularity": one_of(dataset.granularities, default=dataset.granularities[0])} if dataset.granularities else {}),
         "filter": of_model(dataset.filter_model),
-        "columns": listed(columns, minItems=1, maxItems=COLUMNS_MAX, uniqueItems=True, description="In this order; without them all that the format has by default."),
+        **({} if isinstance(dataset, Workbook) else {"columns": listed(columns, minItems=1, maxItems=COLUMNS_MAX, uniqueItems=True, description="In this order; without them all that the format has by default.")}),
         "timezone": {**TIMEZONE, "description": "An IANA name; without one the organisation's."},
         "compression": one_of(COMPRESSIONS, default="none"),
         "spreadsheet_safe": {**BOOLEAN, "default": True, "description": "Formulas can't run (csv only); lossless."},
@@ -91,9 +93,17 @@ def _export_of(dataset: Dataset) -> Component:
             "propertyNames": {"pattern": f"^{SEEN}+$", "minLength": 1, "maxLength": LABEL_NAME_MAX},
             "additionalProperties": text(maxLength=LABEL_VALUE_MAX, pattern=f"^{SEEN}*$"),
         },
+        "password": text(
+            "Encrypts the files; letters and digits. For datasets and organisations that require one, and no others. It is kept, encrypted, until the export has ended.",
+            pattern=f"^{PASSWORD.pattern}$", writeOnly=True,
+        ),
         "purpose": line(PURPOSE_MAX, description="Why: the audit trail keeps it. Organisations may require it."),
     }  # fmt: skip
-    required = ["dataset", *(["from", "to"] if dataset.range_rule == "required" else [])]
+    required = [
+        "dataset",
+        *(["from", "to"] if dataset.range_rule == "required" else []),
+        *(["password", "purpose"] if dataset.protected else []),
+    ]
     schema = taken(properties, required, title=f"{dataset.name} export", description=dataset.description)
     return Component(_component(dataset.name), {**schema, "not": {"required": ["format", "formats"]}})
 
@@ -154,19 +164,24 @@ _NEXT = {
     "RunAgain": link("rerun_export", "At its own instant.", **_THIS),
 }  # fmt: skip
 _COLUMN = shown({
-    "key": text(), "header": text(), "type": one_of(ColumnType), "description": text(), "personal": BOOLEAN, "formats": listed(text(), description="The formats that can have it."),
+    "sheet": nullable(text("Of a workbook, the sheet that it is on.")), "key": text(), "header": text(), "type": one_of(ColumnType), "description": text(), "personal": BOOLEAN, "formats": listed(text(), description="The formats that can have it."),
 })  # fmt: skip
 DATASET = Component("Dataset", shown(
     {
         "name": text(), "description": text(), "formats": listed(text()), "default_format": text(), "columns": listed(_COLUMN),
         "filters": listed(shown({"name": text(), "description": text()})), "range": one_of(("required", "optional", "refused")),
-        "limits": shown({"range_days_max": nullable(whole(1))}), "compression": listed(one_of(COMPRESSIONS)),
+        "limits": shown({
+            "range_days_max": nullable(whole(1)), "rows_per_file_max": nullable(whole(1, description="More are split over numbered files.")),
+            "rows_found_max": nullable(whole(1, description="Of an export by a search (`q`).")),
+        }),
+        "requires": listed(text(), description="What a request must bring, and the scope that its key must have."), "compression": listed(one_of(COMPRESSIONS)),
     }
 ))  # fmt: skip
 _DATASETS_EXAMPLE: dict[str, Any] = {"data": [{
     "name": "leads", "description": "Leads with their score and custom properties.", "formats": ["csv", "json"], "default_format": "csv",
-    "columns": [{"key": "email", "header": "email", "type": "text", "description": "E-mail address", "personal": True, "formats": ["csv", "json"]}],
-    "filters": [{"name": "status", "description": ""}], "range": "optional", "limits": {"range_days_max": 1100}, "compression": ["none", "gzip", "zstd"],
+    "columns": [{"sheet": None, "key": "email", "header": "email", "type": "text", "description": "E-mail address", "personal": True, "formats": ["csv", "json"]}],
+    "filters": [{"name": "status", "description": ""}], "range": "optional",
+    "limits": {"range_days_max": 1100, "rows_per_file_max": None, "rows_found_max": None}, "requires": [], "compression": ["none", "gzip", "zstd"],
 }]}  # fmt: skip
 
 
@@ -188,7 +203,7 @@ POST_EXPORT = operation(
 )  # fmt: skip
 RERUN_EXPORT = operation(
     "Run an export again at its own instant", "Exports", {202: _as_export("Accepted. Its files will be byte for byte the same, or it fails.", LOCATION | RETRY_AFTER)},
-    parameters=[EXPORT_ID, IDEMPOTENCY_KEY], body=NOTHING, errors=[409, 410],
+    parameters=[EXPORT_ID, IDEMPOTENCY_KEY], body=NOTHING, errors=[409, 410, 422],
 )  # fmt: skip
 LIST_EXPORTS = operation(
     "List exports, newest first", "Exports", {200: answer("A page of them.", page(EXPORT), links=following("list_exports"))},

@@ -92,12 +92,13 @@ _HOURS = taken(
 _TAKEN: dict[str, Any] = {
     "timezone": TIMEZONE, "branding": _BRANDING, "retention_days": whole(1, settings.RETENTION_DAYS_MAX, description="How long files are kept, and exports may ask for."),
     "redaction_profiles": listed(_PROFILE, maxItems=settings.PROFILES_MAX), "require_purpose": {**BOOLEAN, "description": "Exports must say why."},
+    "require_password": {**BOOLEAN, "description": "Exports must bring a password, which encrypts their files."},
     "alert_channels": listed(_CHANNEL, maxItems=settings.CHANNELS_MAX, description="Who is told when something keeps failing."),
     "custom_properties": _PROPERTIES_TAKEN, "qualification_threshold": whole(0, 100, description="The score from which a lead counts as qualified."), "operating_hours": _HOURS,
 }  # fmt: skip
 _SETTINGS_EXAMPLE = {
     "name": "Synaptiq", "timezone": "Europe/Brussels", "branding": {"logo": None, "colours": {"primary": "#1a73e8"}}, "retention_days": 30,
-    "redaction_profiles": [{"name": "support", "default": False, "columns": {"phone": "remove"}, "detect": ["email"], "patterns": []}], "require_purpose": False,
+    "redaction_profiles": [{"name": "support", "default": False, "columns": {"phone": "remove"}, "detect": ["email"], "patterns": []}], "require_purpose": False, "require_password": False,
     "alert_channels": [{"type": "email", "to": ["ops@synaptiq.example"]}], "custom_properties": [{"name": "budget", "type": "number"}], "qualification_threshold": 70,
     "operating_hours": {"timezone": "Europe/Brussels", "mon": [["09:00", "12:30"], ["13:30", "17:30"]]},
     "scoring": {"rules": [{"rule": "engagement", "points": "min(visitor_message_count, 10)"}, {"rule": "lost", "when": "status == lost", "points": -40}]},

@@ -192,6 +192,12 @@ class Planner:
             await self._publish(connection, await self._effects.apply(connection, row, too_many, now))
             return
         rows = sum(c.rows for c in found.chunks)
+        if (most := found_rows_max(row)) is not None and row["rows_planned"] + rows > most:
+            too_many = Failed(
+                "too_many_found", f"The search finds more than {most} rows: narrow it, or ask by a range and filters without q."
+            )
+            await self._publish(connection, await self._effects.apply(connection, row, too_many, now))
+            return
         if rows and not await self._queries.count_rows(
             connection, org_id=row["org_id"], rows=rows, rows_a_day=self._settings.organisation_rows_a_day
         ):
@@ -253,3 +259,8 @@ class Planner:
                 raise
             log.warning("plan_waits", export_id=planned["id"], reason=type(error).__name__)
         self._outbox.wake()
+
+
+def found_rows_max(row: Row) -> int | None:
+    """How many rows an export may have that is the result of a search; None for others."""
+    return datasets.get(row["dataset"]).found_rows_max if "q" in spec_of(row["spec"]).filter else None

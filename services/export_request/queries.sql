@@ -6,7 +6,7 @@ SELECT * FROM tenancy.organisations;
 
 -- name: organisation_at_instant(org_id)^
 -- Its settings, and the instant of an export accepted now.
-SELECT org_id, name, timezone, custom_properties, retention_days, require_purpose, qualification_threshold, requests_per_second, exports_at_once, rows_a_day, pg_current_snapshot()::text AS snapshot
+SELECT org_id, name, timezone, custom_properties, retention_days, require_purpose, require_password, qualification_threshold, operating_hours, requests_per_second, exports_at_once, rows_a_day, pg_current_snapshot()::text AS snapshot
 FROM tenancy.organisations WHERE org_id = :org_id;
 
 -- name: lock_usage(org_id)!
@@ -48,12 +48,18 @@ SELECT e.*, o.retention_days,
     pg_snapshot_xmax(e.snapshot::pg_snapshot) > pg_snapshot_xmax(pg_current_snapshot()) AS from_elsewhere
 FROM exports.exports e JOIN tenancy.organisations o ON o.org_id = e.org_id WHERE e.id = :id AND e.deleted_at IS NULL;
 
--- name: add_export(id, org_id, request_id, request, requested_by, dataset, formats, labels, snapshot, spec, traceparent, lease_until, now, expires_at, chunk_rows_max, chunk_bytes_max, rerun_of, reproduces_sha256, purpose)^
+-- name: add_export(id, org_id, request_id, request, requested_by, dataset, formats, labels, snapshot, spec, traceparent, lease_until, now, expires_at, chunk_rows_max, chunk_bytes_max, rerun_of, reproduces_sha256, purpose, protected)^
 INSERT INTO exports.exports (id, org_id, request_id, request, requested_by, dataset, formats, labels, status, snapshot, spec, traceparent,
-    lease_until, created_at, progressed_at, expires_at, chunk_rows_max, chunk_bytes_max, rerun_of, reproduces_sha256, purpose)
+    lease_until, created_at, progressed_at, expires_at, chunk_rows_max, chunk_bytes_max, rerun_of, reproduces_sha256, purpose, protected)
 VALUES (:id, :org_id, :request_id, :request, :requested_by, :dataset, :formats, :labels, 'accepted', :snapshot, :spec, :traceparent,
-    :lease_until, :now, :now, :expires_at, :chunk_rows_max, :chunk_bytes_max, :rerun_of, :reproduces_sha256, :purpose)
+    :lease_until, :now, :now, :expires_at, :chunk_rows_max, :chunk_bytes_max, :rerun_of, :reproduces_sha256, :purpose, :protected)
 RETURNING *;
+
+-- name: add_password(export_id, org_id, sealed)!
+INSERT INTO exports.passwords (export_id, org_id, sealed) VALUES (:export_id, :org_id, :sealed);
+
+-- name: forget_password(export_id)!
+DELETE FROM exports.passwords WHERE export_id = :export_id;
 
 -- name: export(id)^
 SELECT * FROM exports.exports WHERE id = :id AND deleted_at IS NULL;
@@ -241,9 +247,9 @@ INSERT INTO tenancy.organisations (org_id, name, timezone) VALUES (:org_id, :nam
 -- Across tenants.
 SELECT * FROM tenancy.organisations WHERE :after::text IS NULL OR org_id > :after ORDER BY org_id LIMIT :count;
 
--- name: save_settings(org_id, name, timezone, branding, retention_days, redaction_profiles, require_purpose, alert_channels, custom_properties, qualification_threshold, operating_hours, scoring, model_version)^
+-- name: save_settings(org_id, name, timezone, branding, retention_days, redaction_profiles, require_purpose, require_password, alert_channels, custom_properties, qualification_threshold, operating_hours, scoring, model_version)^
 UPDATE tenancy.organisations SET name = :name, timezone = :timezone, branding = :branding, retention_days = :retention_days,
-    redaction_profiles = :redaction_profiles, require_purpose = :require_purpose, alert_channels = :alert_channels,
+    redaction_profiles = :redaction_profiles, require_purpose = :require_purpose, require_password = :require_password, alert_channels = :alert_channels,
     custom_properties = :custom_properties, qualification_threshold = :qualification_threshold, operating_hours = :operating_hours,
     scoring = :scoring, model_version = :model_version, updated_at = now()
 WHERE org_id = :org_id RETURNING *;

@@ -7,11 +7,12 @@ DuckDB runs on one thread: rows stay in the order that PostgreSQL sent them, and
 import json
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
 from importlib.resources import files
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import duckdb
 import duckdb_extension_postgres_scanner
@@ -19,21 +20,25 @@ import pyarrow as pa
 
 from services.formatter.core.batches import in_order
 from services.formatter.core.parts import ByteSink, Part, PartResult, PartWriter, TypedPart
-from services.formatter.core.statements import ChunkStatements, compile_chunk, keys_of
+from services.formatter.core.statements import ChunkStatements, compile_chunk, compile_sheet, keys_of
 from shared.datasets import registry as datasets
 from shared.datasets.base import Dataset
-from shared.datasets.plan import Key, PlanSpec
+from shared.datasets.plan import Key, PlanSpec, Sheet
 from shared.datasets.sql import duck_literal, literal, pulled, session_sql
+from shared.datasets.workbooks import Workbook
 from shared.errors import PermanentError, TransientError
 from shared.formats import macros
 from shared.formats import registry as formats
-from shared.formats.base import Format
+from shared.formats.base import Format, Frame
 
 __all__ = ["ByteSink", "FormatEngine", "PartResult"]
 
 _EXTENSION = files(duckdb_extension_postgres_scanner) / "extensions" / f"v{duckdb.__version__}" / "postgres_scanner.duckdb_extension"
 
 _TOO_LONG = re.compile(r"cell_too_long (\[.*\])")
+
+# Columns that the rows of a sheet may bring: a line has them all, whether or not its row does.
+NAMES_MAX = 5_000
 
 # Rows a record batch: whole lines in memory at once, so few enough for long ones.
 _BATCH_ROWS = 2048
@@ -45,6 +50,17 @@ _PASSING = (
     "remaining connection slots", "canceling statement due to", "could not resize shared memory", "deadlock detected", "out of shared memory",
     "broken pipe", "connection timed out", "timeout expired", "ssl syscall", "could not receive data", "could not send data", "no space left", "disk full",
 )  # fmt: skip
+
+
+T = TypeVar("T")
+
+
+class Extent(NamedTuple):
+    """How many rows were written, and the first and last of their keys."""
+
+    rows: int
+    first: str
+    last: str
 
 
 class FormatEngine:
@@ -85,11 +101,12 @@ class FormatEngine:
         with self._lock:
             connection = self._begin(org_id, (spec.timezone, _years(spec, lower, upper)))
             try:
-                statements = self._compiled(spec, list(sinks), snapshot, lower, upper)
-                with self._sorted_errors():
-                    self._pull(connection, statements)
-                    reader = connection.execute(statements.rows).to_arrow_reader(_BATCH_ROWS)
-                results = self._stream(reader, {name: _part(formats.get(name), spec, sink) for name, sink in sinks.items()})
+                dataset, parts = _dataset(spec), {name: _part(formats.get(name), spec, sink) for name, sink in sinks.items()}
+                if isinstance(dataset, Workbook):
+                    results = self._sheets(connection, dataset, spec, snapshot, lower, upper, parts)
+                else:
+                    statements = self._compiled(lambda: compile_chunk(dataset, spec, list(sinks), snapshot, lower, upper, self._fold))
+                    results = _finished(parts, self._stream(connection, statements, parts))
             except BaseException:
                 # Whatever went wrong, what is left of the transaction and the connection isn't worth knowing.
                 self._drop()
@@ -109,9 +126,38 @@ class FormatEngine:
                 keys[column] = f"{literal(_one(connection.execute(keys_of(column))))}::text[]"
             connection.execute(table.create(keys[column]))
 
-    def _compiled(self, spec: PlanSpec, wanted: list[str], snapshot: str, lower: Key | None, upper: Key | None) -> ChunkStatements:
+    def _sheets(
+        self, connection: duckdb.DuckDBPyConnection, dataset: Workbook, spec: PlanSpec, snapshot: str, lower: Key | None, upper: Key | None,
+        parts: Mapping[str, Part],
+    ) -> dict[str, PartResult]:  # fmt: skip
+        """A workbook's chunk: one sheet behind the other. Rows and keys are those of the first."""
+        members = self._compiled(lambda: dataset.members(spec, snapshot, lower, upper))
+        with self._sorted_errors():
+            rows = f"{literal(_one(connection.execute(f'from {pulled(members)}')))}::text[]"
+        extents: list[Extent] = []
+        for sheet in self._compiled(lambda: dataset.sheets(spec, snapshot, rows)):
+            names = self._names(connection, sheet)
+            statements = self._compiled(partial(compile_sheet, sheet, names, spec, list(parts), self._fold))
+            around = {name: formats.get(name).sheet(sheet.name, not extents) for name in parts}
+            extents.append(self._stream(connection, statements, parts, around))
+        return _finished(parts, extents[0])
+
+    def _names(self, connection: duckdb.DuckDBPyConnection, sheet: Sheet) -> list[str]:
+        """The columns that the rows of a sheet bring."""
+        if sheet.names is None:
+            return []
+        with self._sorted_errors():
+            names = [row[0] for row in connection.execute(f"from {pulled(sheet.names)}").fetchall()]
+        if len(names) > NAMES_MAX:
+            raise PermanentError(
+                "too_many_columns",
+                f"The sheet '{sheet.name}' of a file would have {len(names)} columns besides its own, above {NAMES_MAX}: ask for fewer rows a file.",
+            )
+        return names
+
+    def _compiled(self, compile_: Callable[[], T]) -> T:
         try:
-            return compile_chunk(_dataset(spec), spec, wanted, snapshot, lower, upper, self._fold)
+            return compile_()
         except (KeyError, ValueError) as error:
             raise PermanentError("bad_plan", f"The plan can't be formatted: {error}") from error
 
@@ -122,15 +168,26 @@ class FormatEngine:
                 self._constants[constant] = duck_literal(_one(self._open().execute(f"select {constant}")))
         return self._constants[constant]
 
-    def _stream(self, reader: pa.RecordBatchReader, parts: dict[str, Part]) -> dict[str, PartResult]:
+    def _stream(
+        self, connection: duckdb.DuckDBPyConnection, statements: ChunkStatements, parts: Mapping[str, Part],
+        around: Mapping[str, Frame] | None = None,
+    ) -> Extent:  # fmt: skip
+        """Write the rows of statements; `around`: what stands around them, for each format."""
+        with self._sorted_errors():
+            self._pull(connection, statements)
+            reader = connection.execute(statements.rows).to_arrow_reader(_BATCH_ROWS)
         rows, first, last = 0, "", ""
         for batch in in_order(self._batches(reader)):
             for name, part in parts.items():
+                if around is not None and not rows:
+                    part.fixed(around[name].head)
                 part.take(batch.column(name))
             first = first or _key(batch, 0)
             last = _key(batch, batch.num_rows - 1)
             rows += batch.num_rows
-        return {name: part.finish(rows, first, last) for name, part in parts.items()}
+        for name, frame in (around or {}).items():
+            parts[name].fixed(frame.tail if rows else frame.empty)
+        return Extent(rows, first, last)
 
     def _batches(self, reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
         while (batch := self._next(reader)) is not None:
@@ -223,6 +280,10 @@ class FormatEngine:
             if any(words in text for words in _PASSING):
                 raise TransientError("PostgreSQL is not reachable.", "PostgreSQL") from None
             raise PermanentError("format_failed", f"The rows can't be formatted ({type(error).__name__}: {_safe(text)})") from None
+
+
+def _finished(parts: Mapping[str, Part], extent: Extent) -> dict[str, PartResult]:
+    return {name: part.finish(extent.rows, extent.first, extent.last) for name, part in parts.items()}
 
 
 def _years(spec: PlanSpec, lower: Key | None, upper: Key | None) -> tuple[int, int]:

@@ -23,7 +23,7 @@ from shared.topics import EXPORT_PARTS
 
 log = structlog.get_logger()
 # What the plan and the code can't help: the export fails with the reason, and the chunk is no dead letter.
-NOT_THE_MESSAGES = ("store_full", "store_refused", "too_large", "cell_too_long")
+NOT_THE_MESSAGES = ("store_full", "store_refused", "too_large", "cell_too_long", "too_many_columns")
 
 
 class ChunkHandler:

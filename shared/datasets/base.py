@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from shared.datasets import filters
 from shared.datasets.plan import ChunkQuery, Column, CustomProperty, Key, PlanSpec
-from shared.datasets.sql import texts
+from shared.datasets.sql import literal, texts
 from shared.errors import Detail, invalid_request, unprocessable
 
 
@@ -15,6 +15,7 @@ class Dataset:
 
     `range_rule` is required, optional or refused. `whole` says that all rows of a file are one chunk: where finding some of them costs as much as finding all.
     `granularities`: how long the periods may be that its rows stand for; the first is the default.
+    `protected`: its files are encrypted with a password, asked for with a purpose by who may download.
     """
 
     name: ClassVar[str]
@@ -28,6 +29,9 @@ class Dataset:
     fixed_columns: ClassVar[Sequence[Column]] = ()
     whole: ClassVar[bool] = False
     granularities: ClassVar[tuple[str, ...]] = ()
+    rows_max_per_file: ClassVar[int | None] = None
+    found_rows_max: ClassVar[int | None] = None  # of an export by a search, the filter `q`
+    protected: ClassVar[bool] = False
 
     def columns(self, custom_properties: Sequence[CustomProperty] = ()) -> list[Column]:
         """Every column of the dataset, in order; those of an organisation with these properties."""
@@ -91,6 +95,15 @@ def in_format(column: Column, fmt: str) -> bool:
 def any_of(sql: str, values: list[str]) -> str:
     """The condition that a text is one of `values`."""
     return f"{sql} = any({texts(values)})"
+
+
+def holds_part(sql: str, part: str) -> str:
+    """The condition that a text holds `part`, in any case (Unicode, the same in every database)."""
+
+    def lower(text: str) -> str:
+        return f'lower({text} collate "pg_c_utf8")'
+
+    return f"strpos({lower(sql)}, {lower(literal(part))}) > 0"
 
 
 def _column_fault(key: Any, before: Sequence[Any], known: set[str]) -> str:

@@ -3,28 +3,21 @@
 from collections.abc import Mapping
 from typing import ClassVar
 
-from shared.datasets import filters
+from shared.datasets import talk_filters
 from shared.datasets.base import any_of
 from shared.datasets.entities import Entities
-from shared.datasets.filters import Filter, Instant, TagFilter, Texts
+from shared.datasets.filters import Instant, Texts
 from shared.datasets.plan import Column, ColumnType, Dimension, PlanSpec
-from shared.datasets.sql import current, duck_literal, found, instant, lookup, pulled, texts
+from shared.datasets.sql import current, duck_literal, found, instant, lookup, pulled
+from shared.datasets.talk_filters import TalkFilter
 
-Status = filters.one_of("new", "pending", "resolved")
 NESTED = frozenset({"json", "jsonl"})
 
 
-class ConversationFilter(Filter):
+class ConversationFilter(TalkFilter):
     """The conversations that a request wants; `ids` beat the rest."""
 
-    ids: Texts | None = None
     lead_id: Texts | None = None
-    status: filters.list_of(Status) | None = None  # type: ignore[valid-type]
-    channel: Texts | None = None
-    medium: Texts | None = None
-    agent_id: Texts | None = None
-    team_id: Texts | None = None
-    tags: TagFilter | None = None
     started_after: Instant | None = None
     started_before: Instant | None = None
 
@@ -72,21 +65,9 @@ class Conversations(Entities):
         return {"ld": lookup("leads", "ld", "c.lead_id", snapshot)}
 
     def conditions(self, spec: PlanSpec, snapshot: str) -> list[str]:
-        f, parts = spec.filter, []
-        for name, sql in (("lead_id", "c.lead_id"), ("status", "c.status"), ("channel", "c.channel_id")):
-            if name in f:
-                parts.append(any_of(sql, f[name]))
-        if "medium" in f:
-            medium = any_of("ch.medium", f["medium"])
-            parts.append(f"exists (select from ingest.channels ch where ch.id = c.channel_id and {current('ch', snapshot)} and {medium})")
-        if "agent_id" in f:
-            sent = _sent(snapshot, any_of("m.sender_id", f["agent_id"]))
-            parts.append(f"({any_of('c.assignee_id', f['agent_id'])} or {sent})")
-        if "team_id" in f:
-            parts.append(_of_team(snapshot, f["team_id"]))
-        if tags := f.get("tags"):
-            groups = [tags["any"]] if "any" in tags else [[tag] for tag in tags["all"]]
-            parts += [_holds_tag(snapshot, group) for group in groups]
+        f = spec.filter
+        parts = [any_of("c.lead_id", f["lead_id"])] if "lead_id" in f else []
+        parts += talk_filters.conditions(f, snapshot)
         for name, sign in (("started_after", ">"), ("started_before", "<")):
             if name in f:
                 parts.append(f"c.created_at {sign} {instant(f[name])}")
@@ -106,28 +87,6 @@ class Conversations(Entities):
             Dimension("talk", key, "talk.id = fact.conversation_id", lambda k: _talk(k, spec, snapshot), dense=True),
             Dimension("happened", key, "happened.id = fact.conversation_id", lambda k: _happened(k, snapshot)),
         )
-
-
-def _sent(snapshot: str, condition: str) -> str:
-    message = f"m.conversation_id = c.id and m.sender_kind = 'agent' and {current('m', snapshot)}"
-    return f"exists (select from ingest.messages m where {message} and {condition})"
-
-
-def _of_team(snapshot: str, teams: list[str]) -> str:
-    def in_team(agent: str) -> str:
-        return f"exists (select from ingest.agents a where a.id = {agent} and {current('a', snapshot)} and {any_of('a.team_id', teams)})"
-
-    return f"({in_team('c.assignee_id')} or {_sent(snapshot, in_team('m.sender_id'))})"
-
-
-def _holds_tag(snapshot: str, tags: list[str]) -> str:
-    """The conversation itself (not one of its messages) holds one of `tags`, each an id or a name."""
-    named = f"exists (select from ingest.tags t where t.id = e.tag_id and {current('t', snapshot)} and {any_of('t.name', tags)})"
-    return f"""'tag_applied' in (
-        select (array_agg(e.kind order by e.at desc, e.id desc))[1] from ingest.events e
-        where e.conversation_id = c.id and e.tag_id is not null and e.message_id is null
-            and e.kind in ('tag_applied', 'tag_removed') and {current("e", snapshot)} and (e.tag_id = any({texts(tags)}) or {named})
-        group by e.tag_id)"""
 
 
 def _talk(keys: str, spec: PlanSpec, snapshot: str) -> str:

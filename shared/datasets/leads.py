@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field, StrictInt
 
 from shared.datasets import filters
-from shared.datasets.base import any_of
+from shared.datasets.base import any_of, holds_part
 from shared.datasets.entities import Entities
 from shared.datasets.filters import Filter, Instant, TagFilter, Text, Texts
 from shared.datasets.plan import Column, ColumnType, CustomProperty, Dimension, PlanSpec
@@ -132,15 +132,9 @@ def _custom(place: int, custom: CustomProperty) -> Column:
 def _search(q: str) -> str:
     """Part of name, email, company or a text property, any case (Unicode, the same in every database)."""
 
-    def lower(sql: str) -> str:
-        return f'lower({sql} collate "pg_c_utf8")'
-
-    def holds(sql: str) -> str:
-        return f"strpos({lower(sql)}, {lower(literal(q))}) > 0"
-
     properties = f"""exists (select from json_each(case when l.custom_properties = 'null' then '{{}}' else l.custom_properties end::json) p(k, v)
-        where json_typeof(p.v) = 'string' and {holds("(p.v #>> '{}')")})"""
-    return f"({' or '.join(holds(f'l.{c}') for c in ('name', 'email', 'company'))} or {properties})"
+        where json_typeof(p.v) = 'string' and {holds_part("(p.v #>> '{}')", q)})"""
+    return f"({' or '.join(holds_part(f'l.{c}', q) for c in ('name', 'email', 'company'))} or {properties})"
 
 
 DATASET = Leads()

@@ -86,6 +86,7 @@ class PlanSpec(BaseModel):
     organisation_name: str = ""
     granularity: Literal["day", "week", "month"] | None = None
     qualification_threshold: int = 70
+    operating_hours: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -114,3 +115,17 @@ class ChunkQuery:
     facts: str
     place: tuple[str, ...]
     dimensions: tuple[Dimension, ...] = field(default=())
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One of the tables that a workbook's chunk holds, one behind the other.
+
+    `columns` and `query` take the names of the columns that the rows themselves bring, in order: what `names`, a PostgreSQL query for one
+    column of text, finds; where it is null there are none.
+    """
+
+    name: str
+    columns: Callable[[Sequence[str]], list[Column]]
+    query: Callable[[Sequence[str]], ChunkQuery]
+    names: str | None = None

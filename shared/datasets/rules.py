@@ -24,19 +24,20 @@ def inbound(alias: str) -> str:
     return f"{alias}.sender_kind is not distinct from 'visitor'"
 
 
-def _first(table: str, alias: str, conversation: str, condition: str, snapshot: str, order: str) -> str:
+def first_of(table: str, alias: str, conversation: str, condition: str, snapshot: str, order: str) -> str:
+    """The first row of `table` in the conversation, by `order`, that fulfils `condition`."""
     where = f"{alias}.conversation_id = {conversation} and {condition} and {current(alias, snapshot)}"
     return f"left join lateral (select * from ingest.{table} {alias} where {where} order by {order} limit 1) {alias} on true"
 
 
 def first_inbound(alias: str, conversation: str, snapshot: str) -> str:
     """The first inbound message."""
-    return _first("messages", alias, conversation, f"{alias}.sender_kind = 'visitor'", snapshot, f"{alias}.created_at, {alias}.id")
+    return first_of("messages", alias, conversation, f"{alias}.sender_kind = 'visitor'", snapshot, f"{alias}.created_at, {alias}.id")
 
 
 def first_handover(alias: str, conversation: str, snapshot: str) -> str:
     """The first `handover` event."""
-    return _first("events", alias, conversation, f"{alias}.kind = 'handover'", snapshot, f"{alias}.at, {alias}.id")
+    return first_of("events", alias, conversation, f"{alias}.kind = 'handover'", snapshot, f"{alias}.at, {alias}.id")
 
 
 def first_response(alias: str, conversation: str, handover: str, opening: str, snapshot: str) -> str:
@@ -49,18 +50,18 @@ def first_response(alias: str, conversation: str, handover: str, opening: str, s
     )
     # The time alone first: it is what the index can begin at.
     condition = f"{alias}.created_at >= coalesce({handover}.at, {opening}.created_at) and ({after_handover} or {after_inbound})"
-    return _first("messages", alias, conversation, condition, snapshot, f"{alias}.created_at, {alias}.id")
+    return first_of("messages", alias, conversation, condition, snapshot, f"{alias}.created_at, {alias}.id")
 
 
 def first_resolve(alias: str, conversation: str, snapshot: str) -> str:
     """The first `status_changed` to resolved."""
-    return _first("events", alias, conversation, is_resolve(alias), snapshot, f"{alias}.at, {alias}.id")
+    return first_of("events", alias, conversation, is_resolve(alias), snapshot, f"{alias}.at, {alias}.id")
 
 
 def last_status_change(alias: str, conversation: str, snapshot: str) -> str:
     """The last `status_changed` to pending or resolved."""
     condition = f"{alias}.kind = 'status_changed' and {alias}.to_status in ('pending', 'resolved')"
-    return _first("events", alias, conversation, condition, snapshot, f"{alias}.at desc, {alias}.id desc")
+    return first_of("events", alias, conversation, condition, snapshot, f"{alias}.at desc, {alias}.id desc")
 
 
 def is_first_resolve(alias: str, snapshot: str) -> str:
@@ -72,7 +73,7 @@ def is_first_resolve(alias: str, snapshot: str) -> str:
 def outbound_before(alias: str, event: str, snapshot: str) -> str:
     """An outbound message before the event `event`, in order."""
     condition = f"not ({inbound(alias)}) and ({alias}.created_at, {alias}.id) <= ({event}.at, {event}.id)"
-    return _first("messages", alias, f"{event}.conversation_id", condition, snapshot, f"{alias}.created_at, {alias}.id")
+    return first_of("messages", alias, f"{event}.conversation_id", condition, snapshot, f"{alias}.created_at, {alias}.id")
 
 
 def message_counts(alias: str, conversation: str, snapshot: str) -> str:
@@ -109,15 +110,26 @@ def lock_times(alias: str, conversation: str, snapshot: str) -> str:
 
 def held_topics(alias: str, conversation: str, snapshot: str) -> str:
     """`ids` and `names` of the topics that the conversation holds, side by side in the order of first application."""
-    events = f"""select te.topic_id, te.kind, row_number() over (order by te.at, te.id) as n from ingest.events te
-        where te.conversation_id = {conversation} and te.topic_id is not null and te.kind in ('topic_applied', 'topic_removed')
+    return _held("topic", alias, conversation, snapshot)
+
+
+def held_tags(alias: str, conversation: str, snapshot: str) -> str:
+    """`ids` and `names` of the tags that the conversation itself (none of its messages) holds, likewise."""
+    return _held("tag", alias, conversation, snapshot, " and te.message_id is null")
+
+
+def _held(kind: str, alias: str, conversation: str, snapshot: str, more: str = "") -> str:
+    events = f"""select te.{kind}_id as id, te.kind, row_number() over (order by te.at, te.id) as n from ingest.events te
+        where te.conversation_id = {conversation} and te.{kind}_id is not null and te.kind in ('{kind}_applied', '{kind}_removed'){more}
             and {current("te", snapshot)}"""
-    topics = f"""select topic_id, min(n) filter (where kind = 'topic_applied') as first, (array_agg(kind order by n desc))[1] as last
-        from ({events}) e group by topic_id"""
-    named = f"left join lateral (select tp.name from ingest.topics tp where tp.id = h.topic_id and {current('tp', snapshot)} offset 0) tp on true"
+    held = f"""select id, min(n) filter (where kind = '{kind}_applied') as first, (array_agg(kind order by n desc))[1] as last
+        from ({events}) e group by id"""
+    named = (
+        f"left join lateral (select tp.name from ingest.{kind}s tp where tp.id = h.id and {current('tp', snapshot)} offset 0) tp on true"
+    )
     return f"""cross join lateral (
-        select coalesce(array_agg(h.topic_id order by h.first), '{{}}') as ids, coalesce(array_agg(coalesce(tp.name, '') order by h.first), '{{}}') as names
-        from ({topics}) h {named} where h.last = 'topic_applied') {alias}"""
+        select coalesce(array_agg(h.id order by h.first), '{{}}') as ids, coalesce(array_agg(coalesce(tp.name, '') order by h.first), '{{}}') as names
+        from ({held}) h {named} where h.last = '{kind}_applied') {alias}"""
 
 
 def team_of(event: str, actor: str) -> str:

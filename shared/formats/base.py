@@ -67,6 +67,7 @@ class Format:
     binary: ClassVar[bool] = False  # compressed by itself; what ends a file follows from what is noted of its parts
     rows_max_per_file: ClassVar[int | None] = None
     cell_units_max: ClassVar[int | None] = None  # of a text, in UTF-16 code units
+    encrypts_itself: ClassVar[bool] = False  # a password makes it no ZIP, but another file of the format
 
     @abstractmethod
     def cell(self, cell: Cell, spec: PlanSpec) -> list[Piece]:
@@ -75,6 +76,10 @@ class Format:
     @abstractmethod
     def frame(self, spec: PlanSpec) -> Frame:
         """What stands around the parts of a file."""
+
+    def sheet(self, name: str, first: bool) -> Frame:
+        """What stands around the rows of a workbook's sheet, in a part that holds all of its sheets; `first`: no sheet stands before it."""
+        raise NotImplementedError(f"{self.name} has no sheets")
 
     def cells(self, cells: Sequence[Cell], spec: PlanSpec) -> list[Piece]:
         """Adjacent cells of a line."""

@@ -1,7 +1,8 @@
-"""json: an array of compact objects, one a line."""
+"""json: an array of compact objects, one a line; of a workbook, an object with such an array for each sheet."""
 
 from shared.datasets import registry as datasets
 from shared.datasets.plan import ColumnType, PlanSpec
+from shared.datasets.workbooks import Workbook
 from shared.formats.base import BARE, Cell, Fixed, Format, Frame, Piece, Sql, timestamp_text
 
 
@@ -18,7 +19,15 @@ class Json(Format):
         return f"lower_escapes({line})"
 
     def frame(self, spec: PlanSpec) -> Frame:
+        dataset = datasets.get(spec.dataset)
+        if isinstance(dataset, Workbook):  # one object, the sheets' names as keys
+            sheets = b"".join(self.sheet(name, i == 0).empty for i, name in enumerate(dataset.sheet_columns()))
+            return Frame(b"{\n", b"", b"\n}\n", b"{\n" + sheets + b"\n}\n")
         return Frame(b"[\n", b",\n", b"\n]\n", b"[]\n")
+
+    def sheet(self, name: str, first: bool) -> Frame:
+        key = f"{'' if first else self.row_separator}{quoted(name)}:".encode()
+        return Frame(key + b"[\n", b"", b"\n]", key + b"[]")
 
 
 def _value(cell: Cell, family: str) -> str:

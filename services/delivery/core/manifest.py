@@ -52,6 +52,19 @@ def file_entry(
     )
 
 
+def encrypted_entry(name: str, media_type: str, rows: int, size: int, sha256: str, parts: Sequence[AssemblyPart]) -> str:
+    """An encrypted file as the manifest shows it: in one part, for what lies where inside can't be checked without the password."""
+    kept = [part for part in parts if part.rows]
+    whole, nothing = {"bytes": size, "sha256": sha256}, _piece(b"")
+    shown = (
+        [{"offset": 0, "number": 1, "rows": rows, **whole, "first_key": kept[0].first_key, "last_key": kept[-1].last_key}] if kept else []
+    )
+    frame = {"head": nothing, "separator": nothing, "tail": nothing} if kept else {"empty": whole}
+    return json.dumps(
+        {"name": name, "media_type": media_type, "rows": rows, **whole, "encryption": "AES-256", "frame": frame, "parts": shown}
+    )
+
+
 def _piece(data: bytes) -> dict[str, Any]:
     return {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
 

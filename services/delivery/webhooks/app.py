@@ -17,13 +17,13 @@ from services.delivery.webhooks.dispatcher import Dispatcher
 from services.delivery.webhooks.endpoints import Endpoints, Parts
 from services.delivery.webhooks.intake import WebhookIntake
 from services.delivery.webhooks.queue import Queue
-from services.delivery.webhooks.sealing import Seal
 from services.delivery.webhooks.sender import Sender
 from services.delivery.webhooks.store import WebhookStore
 from services.delivery.webhooks.upkeep import Upkeep
 from shared.clock import utc_now
 from shared.http import Authenticator
 from shared.outbox import Outbox
+from shared.sealing import WEBHOOK_SECRETS, Seal
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Webhooks:
 def assemble(
     settings: Settings, pool: asyncpg.Pool, outbox: Outbox, authenticator: Authenticator, clock: Callable[[], datetime] = utc_now
 ) -> Webhooks:
-    store, seal = WebhookStore(pool), Seal(settings.secret_keys)
+    store, seal = WebhookStore(pool), Seal(settings.secret_keys, WEBHOOK_SECRETS)
     queue = Queue(pool, f"webhooks-{secrets.token_hex(6)}", settings.webhook_time_scale, random.random)
     sender = Sender(settings.webhook_timeout_seconds, settings.webhook_allow_loopback, clock)
     limits = Limits(settings.webhook_requests, settings.webhook_requests_per_organisation, settings.webhook_requests_per_endpoint)

@@ -13,11 +13,11 @@ from services.delivery.core.webhooks import signing
 from services.delivery.core.webhooks.traffic import Limits, Traffic
 from services.delivery.webhooks.metrics import ATTEMPTS, DISABLED, ENDED, RETRIES, SECONDS, UNDER_WAY
 from services.delivery.webhooks.queue import Claim, Queue, Recorded, Result
-from services.delivery.webhooks.sealing import CannotOpen, Seal
 from services.delivery.webhooks.sender import Sender
 from shared.consumer import persist
 from shared.errors import TransientError
 from shared.observability import current_traceparent, span
+from shared.sealing import CannotOpen, Seal
 from shared.stopping import Stopping
 
 log = structlog.get_logger()

@@ -15,7 +15,6 @@ from services.delivery.core.webhooks.urls import UrlRules, place_of
 from services.delivery.core.webhooks.view import delivery_view, endpoint_view
 from services.delivery.webhooks.dispatcher import count, send, told
 from services.delivery.webhooks.queue import Claim, Queue
-from services.delivery.webhooks.sealing import CannotOpen, Seal
 from services.delivery.webhooks.sender import Sender
 from services.delivery.webhooks.store import Row, WebhookStore
 from shared import audit
@@ -25,6 +24,7 @@ from shared.errors import ApiError, conflict, not_found
 from shared.http import Principal
 from shared.ids import new_id
 from shared.outbox import Outbox
+from shared.sealing import CannotOpen, Seal
 
 ENDPOINTS_MAX = 50
 TESTS_AT_ONCE = 4  # of one organisation

@@ -13,10 +13,10 @@ from services.delivery.core.webhooks.events import TEST_EVENT
 from services.delivery.core.webhooks.health import Health, Reason
 from services.delivery.core.webhooks.life import Delivery, Retries, Status, step
 from services.delivery.core.webhooks.traffic import Room
-from services.delivery.webhooks.sealing import PREFIX_BYTES, Seal
 from services.delivery.webhooks.sender import Sent
 from services.delivery.webhooks.store import load, rows
 from shared.database import Connection, across_tenants
+from shared.sealing import PREFIX_BYTES, Seal
 
 PRUNED_AT_ONCE = 2000
 

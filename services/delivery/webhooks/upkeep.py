@@ -9,8 +9,8 @@ import structlog
 
 from services.delivery.webhooks.metrics import QUEUE_AGE, QUEUED
 from services.delivery.webhooks.queue import Queue
-from services.delivery.webhooks.sealing import CannotOpen, Seal
 from shared.errors import TransientError
+from shared.sealing import CannotOpen, Seal
 
 log = structlog.get_logger()
 LOOK_SECONDS = 10.0

@@ -3,7 +3,10 @@
 All wrong fields are named at once: 400 for what is wrong by itself, 422 for fields that are right but not together.
 """
 
+import dataclasses
 import hashlib
+import hmac
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -25,9 +28,9 @@ from shared.formats import registry as formats
 ENVELOPE = frozenset({"org_id", "request_id", "requested_by"})  # what a Kafka message has besides the body
 KNOWN = (
     "dataset", "format", "formats", "from", "to", "filter", "columns", "timezone", "compression", "spreadsheet_safe", "max_rows_per_file",
-    "expires_in_seconds", "labels", "purpose", "granularity",
+    "expires_in_seconds", "labels", "purpose", "granularity", "password",
 )  # fmt: skip
-LATER = frozenset({"since", "redaction", "password", "destinations"})
+LATER = frozenset({"since", "redaction", "destinations"})
 LATER_FORMATS = frozenset({"xlsx", "parquet", "pdf"})
 GRANULARITIES = ("day", "week", "month")
 COMPRESSIONS = ("none", "gzip", "zstd")
@@ -36,6 +39,7 @@ LABELS_MAX, LABEL_NAME_MAX, LABEL_VALUE_MAX = 20, 63, 255
 COLUMNS_MAX = 1_000
 KEY_MAX = 255
 DETAILS_MAX = 200
+PASSWORD = re.compile(r"[A-Za-z0-9]{8,64}")  # 7-Zip takes 99 characters at most
 WHOLE_MAX = 2**53 - 1
 
 
@@ -50,6 +54,8 @@ class Organisation:
     retention_days: int = 30
     require_purpose: bool = False
     qualification_threshold: int = 70
+    require_password: bool = False
+    operating_hours: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -60,12 +66,18 @@ class Resolved:
     labels: dict[str, str]
     expires_in: timedelta
     purpose: str | None = None
+    password: str | None = dataclasses.field(default=None, repr=False)
 
 
-def body_sha256(body: Any) -> bytes:
-    """The identity of a body: SHA-256 of its RFC 8785 form without the envelope. Raises ApiError 400 where it has none."""
+def body_sha256(body: Any, secret: bytes) -> bytes:
+    """The identity of a body: SHA-256 of its RFC 8785 form without the envelope. Raises ApiError 400 where it has none.
+
+    A password is in it under `secret`: nobody who reads the digest can try passwords on it.
+    """
     if isinstance(body, dict):
         body = {k: v for k, v in body.items() if k not in ENVELOPE}
+        if isinstance(password := body.get("password"), str):
+            body["password"] = hmac.digest(secret, b"waybill body 1\0" + password.encode(errors="surrogatepass"), "sha256").hex()
     try:
         return hashlib.sha256(rfc8785.dumps(body)).digest()
     except (rfc8785.CanonicalizationError, RecursionError) as error:
@@ -103,10 +115,11 @@ class _Resolver:
         chosen = self._filter(dataset, timezone)
         compression = self._compression(asked)
         safe = self._spreadsheet_safe(asked)
-        rows = _rows_max(self._whole("max_rows_per_file", 1, WHOLE_MAX), asked)
+        rows = _rows_max(self._whole("max_rows_per_file", 1, WHOLE_MAX), dataset, asked)
         retention = self._organisation.retention_days * 86_400
         expires_in = self._whole("expires_in_seconds", 1, retention, f" (your organisation keeps files for {retention} seconds)")
-        labels, purpose, granularity = self._labels(), self._purpose(), self._granularity(dataset)
+        labels, purpose, granularity = self._labels(), self._purpose(dataset), self._granularity(dataset)
+        password = self._password(dataset)
         if self._wrong:
             raise invalid_request(*_bounded(self._wrong))
         if self._together or dataset is None:
@@ -115,9 +128,9 @@ class _Resolver:
             dataset=dataset.name, formats=asked, columns=columns, custom_properties=list(self._organisation.custom_properties),
             timezone=timezone, from_=start, to=end, filter=chosen, spreadsheet_safe=safe, compression=compression, max_rows_per_file=rows,
             organisation_name=self._organisation.name, granularity=granularity,
-            qualification_threshold=self._organisation.qualification_threshold,
+            qualification_threshold=self._organisation.qualification_threshold, operating_hours=self._organisation.operating_hours,
         )  # fmt: skip
-        return Resolved(spec, labels, timedelta(seconds=expires_in or retention), purpose)
+        return Resolved(spec, labels, timedelta(seconds=expires_in or retention), purpose, password)
 
     def _refuse(self, field: str, message: str) -> None:
         self._wrong.append(Detail(field, message))
@@ -280,9 +293,29 @@ class _Resolver:
             return value
         return None
 
-    def _purpose(self) -> str | None:
+    def _password(self, dataset: Dataset | None) -> str | None:
+        """Letters and digits only. It is in no message of ours, whatever is wrong with it."""
+        required = self._organisation.require_password or (dataset is not None and dataset.protected)
+        if "password" not in self._body:
+            if required:
+                why = f"'{dataset.name}'" if dataset is not None and dataset.protected else "your organisation"
+                self._together.append(Detail("password", f"is required: {why} wants its files encrypted (over HTTP alone)"))
+            return None
+        password = self._body["password"]
+        if not isinstance(password, str) or not PASSWORD.fullmatch(password):
+            self._refuse("password", "must be text of 8 to 64 letters (A–Z, a–z) and digits")
+            return None
+        if dataset is not None and not required:
+            self._together.append(
+                Detail("password", f"'{dataset.name}' takes none: neither it nor your organisation's settings require one")
+            )
+        return password
+
+    def _purpose(self, dataset: Dataset | None) -> str | None:
         if "purpose" in self._body:
             self._wrong += line("purpose", self._body["purpose"], PURPOSE_MAX)
+        elif dataset is not None and dataset.protected:
+            self._together.append(Detail("purpose", f"is required: '{dataset.name}' is exported for a reason, which the audit trail keeps"))
         elif self._organisation.require_purpose:
             self._together.append(Detail("purpose", "is required: your organisation wants to know why"))
         return self._body.get("purpose")
@@ -304,10 +337,10 @@ class _Resolver:
         return labels
 
 
-def _rows_max(asked: int | None, wanted: list[str]) -> int | None:
-    """How many rows a file may have: as asked, and as many as every format takes."""
-    limits = [limit for limit in (asked, *(formats.get(name).rows_max_per_file for name in wanted)) if limit is not None]
-    return min(limits, default=None)
+def _rows_max(asked: int | None, dataset: Dataset | None, wanted: list[str]) -> int | None:
+    """How many rows a file may have: as asked, and as many as the dataset and every format take."""
+    limits = [asked, dataset.rows_max_per_file if dataset else None, *(formats.get(name).rows_max_per_file for name in wanted)]
+    return min((limit for limit in limits if limit is not None), default=None)
 
 
 def _bounded(details: list[Detail]) -> list[Detail]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from services.export_request.core.life import RUNNING
 from shared.digests import files_sha256
-from shared.errors import conflict, gone
+from shared.errors import Detail, conflict, gone, unprocessable
 
 Row = Mapping[str, Any]
 
@@ -16,6 +16,10 @@ def check(source: Row) -> None:
     """Raises ApiError: 409 for an export that hasn't ended, 410 where its instant can't be seen any more."""
     if source["status"] in RUNNING:
         raise conflict("The export has not ended: wait for it, or cancel it.", export_id=source["id"])
+    if source["protected"]:
+        raise unprocessable(
+            Detail("", "The export's password was wiped when it ended: ask for a new export with the same request and a password.")
+        )
     if source["erased"]:
         raise gone("A person was erased since: the export can't be reproduced any more. Ask for a new one.")
     if source["from_elsewhere"]:

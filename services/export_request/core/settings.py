@@ -46,6 +46,10 @@ def require_purpose(value: Any) -> list[Detail]:
     return [] if isinstance(value, bool) else [Detail("require_purpose", "must be true or false")]
 
 
+def require_password(value: Any) -> list[Detail]:
+    return [] if isinstance(value, bool) else [Detail("require_password", "must be true or false")]
+
+
 def branding(value: Any) -> list[Detail]:
     """`{"logo", "colours"}`: the logo in the setting itself, so that a report needs nobody's server; colours as #rrggbb."""
     wrong = _object("branding", value, ("logo", "colours"))
@@ -251,6 +255,7 @@ SETTINGS: dict[str, Setting] = {
     "retention_days": Setting(retention_days, 30),
     "redaction_profiles": Setting(redaction_profiles, [], _full_profiles, is_json=True),
     "require_purpose": Setting(require_purpose, False),
+    "require_password": Setting(require_password, False),
     "alert_channels": Setting(alert_channels, [], is_json=True),
     "custom_properties": Setting(tenancy.custom_properties, [], _full_properties, is_json=True),
     "qualification_threshold": Setting(qualification_threshold, 70),

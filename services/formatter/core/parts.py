@@ -40,6 +40,10 @@ class Part(Protocol):
 
     def take(self, column: pa.Array) -> None: ...
 
+    def fixed(self, text: bytes) -> None:
+        """What stands before or behind a sheet's rows: no separator comes between."""
+        ...
+
     def finish(self, rows: int, first_key: str, last_key: str) -> PartResult: ...
 
 
@@ -80,13 +84,21 @@ class PartWriter:
             self._output.put(self._compressor.compress(self._held))
         self._held = text
 
+    def fixed(self, text: bytes) -> None:
+        self._release()
+        self._output.put(self._compressor.compress(text))
+
     def finish(self, rows: int, first_key: str, last_key: str) -> PartResult:
-        if self._held is not None:
-            self._output.put(self._compressor.compress(self._held[: len(self._held) - len(self._separator)]))
-            self._held = None
+        self._release()
         if rows:
             self._output.put(self._compressor.flush())
         return self._output.result(rows, first_key, last_key, self._compressor.note(rows) if rows else None)
+
+    def _release(self) -> None:
+        """What is held back, without its separator."""
+        if self._held is not None:
+            self._output.put(self._compressor.compress(self._held[: len(self._held) - len(self._separator)]))
+            self._held = None
 
 
 class TypedPart:
@@ -98,6 +110,9 @@ class TypedPart:
 
     def take(self, column: pa.Array) -> None:
         self._groups.write(column)
+
+    def fixed(self, text: bytes) -> None:
+        raise NotImplementedError("typed rows have no sheets")
 
     def finish(self, rows: int, first_key: str, last_key: str) -> PartResult:
         note = self._groups.finish() if rows else None

@@ -5,12 +5,12 @@ with one copy.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
 from shared.datasets.base import Dataset
-from shared.datasets.plan import Column, Dimension, Key, PlanSpec
+from shared.datasets.plan import ChunkQuery, Column, Dimension, Key, PlanSpec, Sheet
 from shared.datasets.sql import pulled
 from shared.formats import registry as formats
 from shared.formats.base import Cell, Fixed, Format, Piece, Sql, concat
@@ -59,22 +59,33 @@ class _Fragments:
         return f"{dimension}.f{texts.index(sql)}"
 
 
+Fold = Callable[[str], str]
+
+
+def as_it_is(constant: str) -> str:
+    return constant
+
+
 def compile_chunk(
-    dataset: Dataset,
-    spec: PlanSpec,
-    wanted: Sequence[str],
-    snapshot: str,
-    lower: Key | None,
-    upper: Key | None,
-    fold: Callable[[str], str] = lambda constant: constant,
+    dataset: Dataset, spec: PlanSpec, wanted: Sequence[str], snapshot: str, lower: Key | None, upper: Key | None, fold: Fold = as_it_is
 ) -> ChunkStatements:
     """The statements of one chunk in the `wanted` formats. `fold` may turn a constant expression into its literal: DuckDB would bind and fold
     it again for every chunk, which is most of the time that a small chunk takes to plan."""
     spec = spec.model_copy(update={"formats": list(wanted)})
-    query = dataset.relation(spec, snapshot, lower, upper)
+    columns = {name: dataset.selected(spec, name) for name in wanted}
+    return _compile(dataset.relation(spec, snapshot, lower, upper), columns, spec, fold)
+
+
+def compile_sheet(sheet: Sheet, names: Sequence[str], spec: PlanSpec, wanted: Sequence[str], fold: Fold = as_it_is) -> ChunkStatements:
+    """The statements of one sheet of a workbook's chunk; `names` are those of the columns that its rows bring."""
+    columns = sheet.columns(names)
+    return _compile(sheet.query(names), dict.fromkeys(wanted, columns), spec, fold)
+
+
+def _compile(query: ChunkQuery, columns: Mapping[str, Sequence[Column]], spec: PlanSpec, fold: Fold) -> ChunkStatements:
     fragments = _Fragments()
-    row = f"fact.{query.place[-1]}"
-    lines = {name: _line(formats.get(name), dataset.selected(spec, name), spec, fragments, fold, row) for name in wanted}
+    row = f"fact.{query.place[-1]}" if query.place else "null"
+    lines = {name: _line(formats.get(name), selected, spec, fragments, fold, row) for name, selected in columns.items()}
     tables = tuple(DimensionTable(d, tuple(fragments.by_dimension[d.name])) for d in query.dimensions)
     texts = ", ".join(f'{sql} as "{name}"' for name, sql in lines.items())
     finished = ", ".join(f'{formats.get(name).finish(f"line.{name}")} as "{name}"' for name in lines)
@@ -82,7 +93,7 @@ def compile_chunk(
     source = _joined(tables) if tables else f"({facts}) fact"
     keys = [f"_key{i}" for i in range(len(query.place))]
     place = ", ".join(["fact._n", *(f"fact.{column} as {key}" for key, column in zip(keys, query.place, strict=True))])
-    rows = f"select {finished}, _n, {', '.join(keys)} from (select {texts}, {place} from {source}) line"
+    rows = f"select {', '.join([finished, '_n', *keys])} from (select {texts}, {place} from {source}) line"
     return ChunkStatements(facts if query.dimensions else None, tables, rows)
 
 
@@ -99,7 +110,7 @@ def _joined(tables: Sequence[DimensionTable]) -> str:
     return " ".join([source, *(f"left join {t.dimension.name} on {t.dimension.join}" for t in tables if t not in looked_up)])
 
 
-def _line(fmt: Format, columns: Sequence[Column], spec: PlanSpec, fragments: _Fragments, fold: Callable[[str], str], row: str) -> str:
+def _line(fmt: Format, columns: Sequence[Column], spec: PlanSpec, fragments: _Fragments, fold: Fold, row: str) -> str:
     if fmt.typed:
         return _struct(fmt, columns, spec, fragments)
     runs: list[list[Piece]] = []

@@ -19,6 +19,7 @@ from services.delivery.assembler import Assembler, Lane
 from services.delivery.handlers import CommandHandler
 from services.delivery.janitor import Janitor
 from services.delivery.keyring import Keyring
+from services.delivery.passwords import Passwords
 from services.delivery.publisher import Publisher
 from services.delivery.store import DeliveryStore
 from services.delivery.threads import Threads
@@ -28,9 +29,10 @@ from shared.database import across_tenants, create_pool
 from shared.ids import new_id
 from shared.messages import AssembleFile, AssemblyPart, DiscardExport, ExportAssembled, Message
 from shared.outbox import Outbox
+from shared.sealing import FILE_PASSWORDS, Seal
 from shared.storage import NotThere, ObjectStore
 
-SIGNING_SECRET = "a secret of the tests, long enough for anyone"
+SECRET_KEY = SIGNING_SECRET = "a secret of the tests, long enough for anyone"
 
 
 class NoRelay(Outbox):
@@ -96,9 +98,10 @@ class Room:
         at_once, tidying = Threads(2, "publish"), Threads(1, "tidy")
         janitor = Janitor(self.store, objects, tidying, 3600, timedelta(hours=48))
         publisher = Publisher(self.store, objects, NoRelay(self.pool), at_once, self.keyring, janitor.discard_asked)
-        bulk = Assembler(self.store, objects, publisher, Lane("bulk", False, 2, 8), lease_seconds)
-        express = Assembler(self.store, objects, publisher, Lane("express", True, 1, 8), lease_seconds)
-        handler = CommandHandler(self.store, objects, publisher, at_once, {False: bulk, True: express}, janitor.discard_asked)
+        passwords = Passwords(self.store, Seal([SECRET_KEY], FILE_PASSWORDS))
+        bulk = Assembler(self.store, objects, publisher, passwords, Lane("bulk", False, 2, 8), lease_seconds)
+        express = Assembler(self.store, objects, publisher, passwords, Lane("express", True, 1, 8), lease_seconds)
+        handler = CommandHandler(self.store, objects, publisher, passwords, at_once, {False: bulk, True: express}, janitor.discard_asked)
         process = Process(handler, bulk, express, janitor)
         process.tasks = [asyncio.create_task(loop()) for loop in (bulk.run, express.run, janitor.discard_loop)]
         try:

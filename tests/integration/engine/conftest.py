@@ -16,6 +16,7 @@ from shared.datasets import registry
 from shared.datasets.instants import resolve_instant
 from shared.datasets.plan import CustomProperty, PlanSpec
 from shared.datasets.sql import session_sql
+from shared.datasets.workbooks import Workbook
 from shared.formats import registry as formats
 from shared.formats.compression import compress
 from tests.conftest import Database
@@ -72,12 +73,15 @@ class Exporter:
             dataset=dataset.name, formats=wanted, columns=dataset.resolve_columns(request.get("columns"), wanted, custom),
             custom_properties=custom, timezone=timezone, filter=dataset.validate_filter(request.get("filter", {}), timezone),
             spreadsheet_safe=request.get("spreadsheet_safe", True), compression=request.get("compression", "none"),
-            organisation_name=self.settings["name"], qualification_threshold=self.settings.get("qualification_threshold", 70), granularity=request.get("granularity"), **ends, **more,
+            organisation_name=self.settings["name"], qualification_threshold=self.settings.get("qualification_threshold", 70), granularity=request.get("granularity"),
+            operating_hours=self.settings.get("operating_hours"), **ends, **more,
         )  # fmt: skip
 
     async def export(self, spec: PlanSpec, snapshot: str, rows_max: int = 50_000, bytes_max: int = 16 << 20) -> Exported:
         """Every chunk, planned as export_request's role and formatted as the formatter's."""
         dataset = registry.get(spec.dataset)
+        if isinstance(dataset, Workbook):  # a chunk is a whole file
+            rows_max, bytes_max = 2**53, 2**53
         parts: dict[str, list[Part]] = {f: [] for f in spec.formats}
         planned = await self.plan(spec, snapshot, rows_max, bytes_max)
         lower: list[str] | None = None

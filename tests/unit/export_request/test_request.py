@@ -149,9 +149,9 @@ def test_no_body_ever_fails_in_another_way(changes: dict[str, Any]) -> None:
 
 
 def test_a_bodys_identity_is_its_meaning() -> None:
-    base = body_sha256({"a": 1, "b": [1.0, "é"]})
-    assert base == body_sha256({"b": [1, "é"], "a": 1.0, "org_id": "x", "request_id": "y", "requested_by": "z"})
-    assert base != body_sha256({"a": 1, "b": ["é", 1]})
+    base = body_sha256({"a": 1, "b": [1.0, "é"]}, b"key")
+    assert base == body_sha256({"b": [1, "é"], "a": 1.0, "org_id": "x", "request_id": "y", "requested_by": "z"}, b"key")
+    assert base != body_sha256({"a": 1, "b": ["é", 1]}, b"key")
 
 
 def test_workbooks_are_split_where_a_sheet_is_full_and_never_compressed_twice() -> None:

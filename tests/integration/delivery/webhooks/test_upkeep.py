@@ -5,8 +5,8 @@ from datetime import timedelta
 from structlog.testing import capture_logs
 
 from services.delivery.webhooks.metrics import QUEUE_AGE, QUEUED
-from services.delivery.webhooks.sealing import Seal
 from services.delivery.webhooks.upkeep import Upkeep
+from shared.sealing import WEBHOOK_SECRETS, Seal
 from tests.integration.delivery.webhooks.room import SECRET_KEY, Room, by
 from tests.receiver import Answer, Receiver
 
@@ -37,11 +37,11 @@ async def test_secrets_are_sealed_again_with_the_present_key(room: Room, receive
     async with room.process(started=False) as process:
         made = await room.endpoint(process, ORG, receiver.url("/s"))
         await process.webhooks.endpoints.rotate(BY, made["id"], {})
-        both = Seal([NEW_KEY, SECRET_KEY])
+        both = Seal([NEW_KEY, SECRET_KEY], WEBHOOK_SECRETS)
         upkeep = Upkeep(process.webhooks.queue, both, timedelta(days=30), room.clock)
         await upkeep.tidy()
         (row,) = await room.rows("SELECT secret, previous_secret FROM delivery.webhook_endpoints")
-        only_new = Seal([NEW_KEY])
+        only_new = Seal([NEW_KEY], WEBHOOK_SECRETS)
         assert len(only_new.open(row["secret"], made["id"])) == len(only_new.open(row["previous_secret"], made["id"])) == 32
         assert await process.webhooks.queue.seal_again(both) == 0
 
@@ -51,7 +51,7 @@ async def test_a_key_that_is_missing_is_told_and_stops_nothing(room: Room, recei
         await room.endpoint(process, ORG, receiver.url("/s"))
         before = await room.rows("SELECT secret FROM delivery.webhook_endpoints")
         with capture_logs() as logs:
-            await Upkeep(process.webhooks.queue, Seal([NEW_KEY]), timedelta(days=30), room.clock).tidy()
+            await Upkeep(process.webhooks.queue, Seal([NEW_KEY], WEBHOOK_SECRETS), timedelta(days=30), room.clock).tidy()
         assert [each["event"] for each in logs if each["log_level"] == "error"] == ["webhook_secret_unreadable"]
         assert await room.rows("SELECT secret FROM delivery.webhook_endpoints") == before
 

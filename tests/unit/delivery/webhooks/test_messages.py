@@ -12,9 +12,9 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from services.delivery.core.webhooks import signing
 from services.delivery.core.webhooks.events import EVENTS, PAYLOAD_BYTES_MAX, event_of, hears, type_of
-from services.delivery.webhooks.sealing import CannotOpen, Seal
 from services.delivery.webhooks.sender import EXCERPT_CHARACTERS, excerpt_of
 from shared.errors import PermanentError
+from shared.sealing import WEBHOOK_SECRETS, CannotOpen, Seal
 
 URL = "https://waybill.example"
 OLD, NEW = bytes(range(32)), bytes(range(1, 33))
@@ -139,7 +139,7 @@ KEY, OTHER = "k" * 32, "o" * 32
 
 
 def test_a_sealed_secret_opens_for_its_owner_alone() -> None:
-    seal = Seal([KEY])
+    seal = Seal([KEY], WEBHOOK_SECRETS)
     sealed = seal.seal(NEW, "whe_1")
     assert NEW not in sealed and seal.seal(NEW, "whe_1") != sealed
     assert seal.open(sealed, "whe_1") == NEW
@@ -147,15 +147,15 @@ def test_a_sealed_secret_opens_for_its_owner_alone() -> None:
         with pytest.raises(CannotOpen):
             seal.open(changed, owner)
     with pytest.raises(CannotOpen):
-        Seal([OTHER]).open(sealed, "whe_1")
+        Seal([OTHER], WEBHOOK_SECRETS).open(sealed, "whe_1")
 
 
 def test_keys_can_be_changed() -> None:
-    sealed = Seal([KEY]).seal(NEW, "whe_1")
-    after = Seal([OTHER, KEY])
+    sealed = Seal([KEY], WEBHOOK_SECRETS).seal(NEW, "whe_1")
+    after = Seal([OTHER, KEY], WEBHOOK_SECRETS)
     assert after.open(sealed, "whe_1") == NEW
     assert not sealed.startswith(after.prefix)
-    assert Seal([OTHER]).open(after.seal(NEW, "whe_1"), "whe_1") == NEW
+    assert Seal([OTHER], WEBHOOK_SECRETS).open(after.seal(NEW, "whe_1"), "whe_1") == NEW
 
 
 # ---- answers

@@ -1,7 +1,7 @@
 """Secrets encrypted at rest: AES-256-GCM under a key derived from the process's secret key.
 
-A sealed secret names its key, so that keys can be changed: the new one seals, older ones still open (`SECRET_KEYS_OLD`) until the janitor has
-sealed everything again. What it belongs to (the endpoint's id) is authenticated with it: a secret moved to another row doesn't open.
+A sealed secret names its key, so that keys can be changed: the new one seals, older ones still open (`SECRET_KEYS_OLD`). What it is for and what it
+belongs to (an endpoint's id, an export's) are authenticated with it: a secret moved to another row or table doesn't open.
 """
 
 import hashlib
@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 _VERSION = b"\x01"
 _KEY_ID_BYTES, _NONCE_BYTES = 4, 12
+WEBHOOK_SECRETS, FILE_PASSWORDS = b"waybill webhook secrets 1", b"waybill file passwords 1"
 PREFIX_BYTES = len(_VERSION) + _KEY_ID_BYTES
-_PURPOSE = b"waybill webhook secrets 1"
 
 
 class CannotOpen(Exception):
@@ -24,12 +24,12 @@ class CannotOpen(Exception):
 
 
 class Seal:
-    """Seals with the first key, opens with any."""
+    """Seals with the first key, opens with any. `purpose`: what the secrets are for; each has keys of its own."""
 
-    def __init__(self, secret_keys: Sequence[str]) -> None:
+    def __init__(self, secret_keys: Sequence[str], purpose: bytes) -> None:
         self._keys: dict[bytes, AESGCM] = {}
         for text in secret_keys:
-            key = HKDF(SHA256(), 32, salt=None, info=_PURPOSE).derive(text.encode())
+            key = HKDF(SHA256(), 32, salt=None, info=purpose).derive(text.encode())
             self._keys.setdefault(_VERSION + hashlib.sha256(key).digest()[:_KEY_ID_BYTES], AESGCM(key))
         self.prefix = next(iter(self._keys))  # of what is sealed now
 
@@ -46,4 +46,4 @@ class Seal:
         try:
             return bytes(key.decrypt(nonce, body, owner.encode()))
         except (InvalidTag, ValueError) as error:
-            raise CannotOpen("changed, or another endpoint's") from error
+            raise CannotOpen("changed, or another owner's") from error

@@ -1,0 +1,46 @@
+"""Datasets whose file is a workbook: several sheets about the same rows of one table."""
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from shared.datasets.entities import Entities
+from shared.datasets.plan import Column, CustomProperty, Key, PlanSpec, Sheet
+from shared.errors import Detail, invalid_request, unprocessable
+
+
+class Workbook(Entities):
+    """Its export rows are rows of `table`, and each sheet is made of those of a chunk, which is a whole file: what is there once in a file is there once
+    in its chunk, and a part holds all sheets one behind the other. The first sheet has a row for each export row, in their order.
+    """
+
+    whole = True
+    fields: ClassVar[Mapping[str, str]] = {}
+
+    @abstractmethod
+    def sheets(self, spec: PlanSpec, snapshot: str, rows: str) -> Sequence[Sheet]:
+        """The sheets about `rows`, a text[] literal of the chunk's keys in order."""
+
+    @abstractmethod
+    def sheet_columns(self) -> dict[str, list[Column]]:
+        """The columns of each sheet, without those that the rows bring."""
+
+    def columns(self, custom_properties: Sequence[CustomProperty] = ()) -> list[Column]:
+        return [column for columns in self.sheet_columns().values() for column in columns]
+
+    def members(self, spec: PlanSpec, snapshot: str, lower: Key | None, upper: Key | None) -> str:
+        """PostgreSQL query for one text: the array of the keys in (lower, upper], in order."""
+        where = self._where(spec, snapshot, lower, upper)
+        time, key = f"{self.alias}.{self.time}", f"{self.alias}.{self.key}"
+        return f"""select coalesce(array_agg({key} order by {time}, {key}), '{{}}')::text as keys
+            from {self._from(where, snapshot)} where {where}"""
+
+    def resolve_columns(
+        self, asked: Sequence[str] | None, formats: Sequence[str], custom_properties: Sequence[CustomProperty] = ()
+    ) -> dict[str, list[str]]:
+        """Every sheet has all of its columns."""
+        if asked is not None and not asked:
+            raise invalid_request(Detail("columns", "must name at least one column"))
+        if asked is not None:
+            raise unprocessable(Detail("columns", "a workbook has no columns to choose from: every sheet has all of its columns"))
+        return {name: [] for name in formats}
