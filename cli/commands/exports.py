@@ -35,6 +35,16 @@ def create(
     purpose: Annotated[
         str | None, typer.Option("--purpose", help="Why: the audit trail keeps it, and organisations may require it.")
     ] = None,
+    password: Annotated[
+        str | None,
+        typer.Option(
+            "--password",
+            envvar="WAYBILL_FILE_PASSWORD",
+            show_envvar=True,
+            metavar="PASSWORD",
+            help="Encrypts the files, where one is required; a list of processes shows it, the environment variable doesn't get there.",
+        ),
+    ] = None,
     body: Annotated[
         str | None, typer.Option("--body", metavar="FILE", help="The whole body as JSON (- is stdin); flags go over it.")
     ] = None,
@@ -56,7 +66,7 @@ def create(
         "dataset": dataset, "from": from_, "to": to, "filter": filter_of(filters or []), "columns": split_list(columns or []),
         "timezone": timezone,
         "compression": compression, "spreadsheet_safe": spreadsheet_safe, "max_rows_per_file": max_rows_per_file,
-        "expires_in_seconds": expires_in, "labels": labels_of(labels or []), "purpose": purpose,
+        "expires_in_seconds": expires_in, "labels": labels_of(labels or []), "purpose": purpose, "password": password,
     }  # fmt: skip
     asked = body_of(read_body(body), flags, split_list(formats or []))
     # A key of our own makes the call safe to repeat when the answer is lost.

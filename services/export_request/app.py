@@ -68,7 +68,7 @@ def assemble(
     releaser = Releaser(pool, outbox, effects, settings, clock)
     planner = Planner(pool, outbox, effects, assembly, releaser, settings, clock)
     limits = Limits(settings.organisation_requests_per_second, settings.organisation_exports_at_once, settings.organisation_rows_a_day)
-    intake = Intake(pool, inbox, outbox, effects, planner, limits, clock, settings.secret_key)
+    intake = Intake(pool, inbox, outbox, effects, planner, limits, clock, settings.secret_key, upgrading=bool(settings.messages_of))
     tracker = Tracker(pool, inbox, outbox, effects, assembly, releaser, clock)
     exports, tenancy, auth = (
         Exports(pool, outbox, effects, releaser, clock),

@@ -23,7 +23,7 @@ from shared import audit
 from shared.database import Connection, tenant
 from shared.datasets import registry as datasets
 from shared.datasets.plan import CustomProperty
-from shared.errors import ApiError, Detail, PermanentError, conflict, gone, invalid_request, not_found, too_large
+from shared.errors import ApiError, Detail, PermanentError, conflict, gone, invalid_request, not_found, too_large, unprocessable
 from shared.http import BODY_BYTES_MAX, Principal
 from shared.ids import new_id
 from shared.inbox import Inbox
@@ -53,9 +53,11 @@ class Intake:
 
     def __init__(
         self, pool: asyncpg.Pool, inbox: Inbox, outbox: Outbox, effects: Effects, planner: Planner, limits: Limits,
-        clock: Callable[[], datetime], secret_key: str,
+        clock: Callable[[], datetime], secret_key: str, upgrading: bool = False,
     ) -> None:  # fmt: skip
-        """`limits`: those of an organisation that has none of its own. `secret_key` seals passwords."""
+        """`limits`: those of an organisation that has none of its own. `secret_key` seals passwords.
+        `upgrading`: processes of an older release may run, which would write a file without its password."""
+        self._upgrading = upgrading
         self._limits, self._secret, self._seal = limits, secret_key.encode(), Seal([secret_key], FILE_PASSWORDS)
         self._pool, self._inbox, self._outbox, self._effects, self._planner = pool, inbox, outbox, effects, planner
         self._clock, self._queries = clock, load()
@@ -162,6 +164,8 @@ class Intake:
         resolved = resolve(body, organisation_of(settings))
         shown = {name: value for name, value in body.items() if name != "password"}
         spec = resolved.spec
+        if resolved.password is not None and self._upgrading:
+            raise unprocessable(Detail("password", "is not taken while processes of an older release run: ask again after the upgrade"))
         return New(
             json.dumps(shown, ensure_ascii=False), spec.dataset, spec.formats, json.dumps(resolved.labels), settings["snapshot"],
             spec.model_dump_json(), resolved.expires_in, self._planner.limits, resolved.purpose,

@@ -101,7 +101,7 @@ def _chats(rows: str, hours: Hours | None, snapshot: str) -> str:
                {chat_rules.half_up("rp.total", "rp.count")} as average_ms, rp.total as total_ms, rp.count as replies, {resolution} as resolution_ms,
                {open_waiting} as open_waiting_ms, {chat_rules.half_up("rp.open_total", "rp.open_count")} as open_average_ms,
                rp.open_total as open_total_ms, rp.open_count as open_replies, {open_resolution} as open_resolution_ms, cl.at as closed_at
-        from {"hours cross join " if hours else ""}{_of(rows, snapshot)} {" ".join(joins)} order by k.n"""
+        from {_of(rows, snapshot)} {" ".join(joins)} order by k.n"""
     return f"with {operating_hours.table('hours', hours)} {query}" if hours else query
 
 

@@ -108,30 +108,30 @@ def _is_open(hours: Hours, local: int) -> bool:
 
 # ---- the same in PostgreSQL
 
+_ARRAYS = ("opens", "closes", "before", "starts", "offsets", "floors", "stands_until", "bases")
+
 
 def table(alias: str, hours: Hours) -> str:
     """A common table expression of one row, `alias`: what `instant` reads. Written once a query, however many instants are looked at."""
-    arrays = {
-        "opens": hours.opens, "closes": hours.closes, "before": hours.before, "starts": hours.starts, "offsets": hours.offsets,
-        "floors": hours.floors, "stands_until": hours.stands_until, "bases": hours.bases,
-    }  # fmt: skip
-    return f"{alias} as materialized (select {', '.join(f'{_bigints(values)} as {name}' for name, values in arrays.items())})"
+    columns = ", ".join(f"{_bigints(getattr(hours, name))} as {name}" for name in _ARRAYS)
+    return f"{alias} as materialized (select {columns})"
 
 
 def instant(alias: str, at: str, table_alias: str, hours: Hours) -> str:
     """A lateral join that gives `open_ms` and `is_open` of the timestamptz `at`, null where that is."""
-    t = table_alias
+    # Read by scalar subqueries, once a query: joined, the arrays would travel with every row.
+    t = {name: f"(select {name} from {table_alias})" for name in _ARRAYS}
     # OFFSET 0 keeps each step from being worked out again wherever the next one names it.
     folded = f"""select ms - k * {_CYCLE} as ms, k from (
         select ms, case when ms >= {_FOLD_FROM} then (ms - {_FOLD_FROM}) / {_CYCLE} else 0 end as k
         from (select (extract(epoch from {at}) * 1000)::bigint as ms offset 0) at offset 0) cycle offset 0"""
-    period = f"select ms, k, width_bucket(ms, {t}.starts) as p from ({folded}) folded offset 0"
-    local = f"""select {t}.bases[p] + least(ms, {t}.stands_until[p]) - {t}.starts[p] + k * {hours.cycle} as base,
-        greatest(ms + {t}.offsets[p], {t}.floors[p]) - ({_ORIGIN}) as local from ({period}) period offset 0"""
+    period = f"select ms, k, width_bucket(ms, {t['starts']}) as p from ({folded}) folded offset 0"
+    local = f"""select {t["bases"]}[p] + least(ms, {t["stands_until"]}[p]) - {t["starts"]}[p] + k * {hours.cycle} as base,
+        greatest(ms + {t["offsets"]}[p], {t["floors"]}[p]) - ({_ORIGIN}) as local from ({period}) period offset 0"""
     week = f"""select base + local / {_WEEK} * {hours.week} as base, local % {_WEEK} as rest,
-        width_bucket(local % {_WEEK}, {t}.opens) as b from ({local}) local offset 0"""
+        width_bucket(local % {_WEEK}, {t["opens"]}) as b from ({local}) local offset 0"""
     return f"""cross join lateral (
-        select base + {t}.before[b] + least(rest, {t}.closes[b]) - {t}.opens[b] as open_ms, rest < {t}.closes[b] as is_open
+        select base + {t["before"]}[b] + least(rest, {t["closes"]}[b]) - {t["opens"]}[b] as open_ms, rest < {t["closes"]}[b] as is_open
         from ({week}) week) {alias}"""
 
 

@@ -1,5 +1,6 @@
 """chat-data through the whole system: asked for with a password, encrypted once, opened by readers that we didn't write."""
 
+import gzip
 import hashlib
 import io
 import json
@@ -83,6 +84,13 @@ def test_chats_are_split_over_numbered_files(sample: Organisation) -> None:
     for book in books:
         used = {chat["userId"] for chat in book["UserChat data"]}
         assert [user["id"] for user in book["User data"]] == [user["id"] for user in whole["User data"] if user["id"] in used]
+
+
+def test_what_is_compressed_is_so_inside(sample: Organisation) -> None:
+    export = sample.completed(REQUEST | {"compression": "gzip"})
+    with pyzipper.AESZipFile(io.BytesIO(sample.download(export))) as archive:
+        assert archive.namelist() == [f"chat-data_{export['id']}.json.gz"]
+        assert gzip.decompress(archive.read(archive.namelist()[0], PASSWORD.encode())) == EXPECTED
 
 
 def test_no_chat_is_a_workbook_all_the_same(sample: Organisation) -> None:

@@ -69,6 +69,24 @@ def test_every_format_and_compression_verifies(stack: Stack, sample: Organisatio
             assert unpacked(data[part["offset"] : part["offset"] + part["bytes"]], compression)
 
 
+@pytest.mark.parametrize("start", ["2026-01-01", "2026-06-30"])
+def test_encrypted_files_verify_without_their_password(stack: Stack, sample: Organisation, tmp_path: Path, start: str) -> None:
+    """With rows and (nearly) without."""
+    body = {
+        "dataset": "chat-data",
+        "from": start,
+        "to": "2026-07-01",
+        "password": "Abcd1234",
+        "purpose": "test",
+    }  # pragma: allowlist secret
+    bring(stack, sample, body | {"max_rows_per_file": 20}, tmp_path)
+    code, checked = waybill(stack, sample, "verify", str(tmp_path))
+    assert (code, checked["ok"]) == (0, True), checked
+    path = next(tmp_path.glob("*.zip"))
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    assert waybill(stack, sample, "verify", str(tmp_path))[0] == 1
+
+
 @pytest.mark.parametrize("compression", ["none", "gzip"])
 def test_an_export_without_rows_verifies(stack: Stack, sample: Organisation, tmp_path: Path, compression: str) -> None:
     manifest = bring(stack, sample, {"dataset": "messages", "formats": ["csv", "jsonl"], "compression": compression, **RANGE}, tmp_path)
