@@ -196,7 +196,10 @@ def test_without_a_key_nothing_is_told(stack: Stack) -> None:
         ({"dataset": "leads", "format": "csv", "filter": {"colour": "red"}}, 400, "filter.colour"),
         ({"dataset": "messages", "format": "csv", "from": "2026-04-01", "to": "2026-03-01"}, 422, "to"),
         ({"dataset": "messages", "format": "csv"}, 422, "from"),
-        ({"dataset": "leads", "format": "csv", "password": "Abcd1234"}, 400, "password"),
+        ({"dataset": "leads", "format": "csv", "password": "Abcd1234"}, 422, "password"),
+        ({"dataset": "leads", "format": "csv", "password": "short"}, 400, "password"),
+        ({"dataset": "chat-data", "from": "2026-01-01", "to": "2026-02-01", "purpose": "why"}, 422, "password"),
+        ({"dataset": "chat-data", "from": "2026-01-01", "to": "2026-02-01", "password": "Abcd1234"}, 422, "purpose"),
         ({"dataset": "leads", "format": "csv", "surprise": 1}, 400, "surprise"),
     ],
 )

@@ -205,7 +205,7 @@ async def test_datasets_tell_columns_filters_formats_and_limits(world: World) ->
     assert set(found) >= {"leads", "conversations", "messages"}
     assert "custom_budget" in [c["key"] for c in found["leads"]["columns"]]
     assert found["messages"]["range"] == "required"
-    assert {"key", "header", "type", "description", "personal", "formats"} == set(found["messages"]["columns"][0])
+    assert {"sheet", "key", "header", "type", "description", "personal", "formats"} == set(found["messages"]["columns"][0])
 
 
 async def test_anything_else_is_not_found(world: World) -> None:
