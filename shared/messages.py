@@ -4,7 +4,7 @@ Commands are imperative (`FormatChunk`), events past tense (`ChunkFormatted`). A
 that an older reader and an older message still work (`python -m tools.check_schemas` holds this).
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from shared.scoring.facts import Plain
@@ -59,7 +59,7 @@ class Part:
 
 @dataclass(frozen=True)
 class ChunkFormatted(Message):
-    """formatter → export_request: the parts of a chunk are in the store."""
+    """formatter → export_request: the parts of a chunk are in the store. `redacted`: what was redacted in it, by counter (shared/datasets/redaction.py)."""
 
     export_id: str
     org_id: str
@@ -67,6 +67,7 @@ class ChunkFormatted(Message):
     rows: int
     parts: list[Part]
     milliseconds: int = 0
+    redacted: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

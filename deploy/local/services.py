@@ -18,6 +18,7 @@ PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "SSL_CERT_FILE")
 # Set by the stack, and each by the stack alone: someone who has sourced waybill.env must not hand its secrets to every service by that.
 STACKS_OWN = (
     "WAYBILL_URL", "WAYBILL_API_KEY", "WAYBILL_OPERATOR_TOKEN", "WAYBILL_SECRET_KEY", "WAYBILL_SECRET_KEYS_OLD", "WAYBILL_SIGNING_SECRET",
+    "WAYBILL_PSEUDONYM_SECRET",
     "WAYBILL_PIDS",
 )  # fmt: skip
 # The stack's own Kafka and PostgreSQL listen on loopback without TLS: how another's are reached is nothing to its services.
@@ -82,6 +83,8 @@ def environment_of(instance: str, ports: Ports, secrets: Mapping[str, str], envi
         own["WAYBILL_SIGNING_SECRET"] = secrets["signing_secret"]
         if environment.get("WAYBILL_SECRET_KEYS_OLD"):
             own["WAYBILL_SECRET_KEYS_OLD"] = environment["WAYBILL_SECRET_KEYS_OLD"]
+    if service == "formatter":
+        own["WAYBILL_PSEUDONYM_SECRET"] = secrets["pseudonym_secret"]
     if service in NEED_OPERATOR_TOKEN:
         own["WAYBILL_OPERATOR_TOKEN"] = secrets["operator_token"]
     defaults = WEBHOOKS_STAY_HERE if service == "delivery" else {}

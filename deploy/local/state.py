@@ -71,6 +71,7 @@ class State:
             "s3_secret_key": 20,
             "secret_key": 32,
             "signing_secret": 32,
+            "pseudonym_secret": 32,
             "operator_token": 24,
         }
         made |= {f"{service}_password": 16 for service in SERVICES}

@@ -1,8 +1,9 @@
 """What the HTTP operations on files, manifests and signing keys say of themselves (see shared/openapi.py)."""
 
-from typing import Any
+from typing import Any, get_args
 
 from shared.audit import PURPOSE_MAX
+from shared.datasets.plan import Rule
 from shared.formats import registry as formats
 from shared.openapi import (
     BOOLEAN,
@@ -85,17 +86,24 @@ _FRAME = {
 _PART = shown({
     "number": whole(1), "offset": COUNT, "rows": COUNT, "bytes": COUNT, "sha256": SHA256, "first_key": nullable(text()), "last_key": nullable(text()),
 })  # fmt: skip
+_REDACTION = shown(
+    {
+        "profile": text(), "columns": listed(shown({"column": text(), "rule": one_of(get_args(Rule)), "values": nullable(COUNT)})),
+        "patterns": listed(shown({"name": text(), "matches": nullable(COUNT)})),
+    },
+    description="What was redacted, and how often: docs/redaction.md.",
+)  # fmt: skip
 _SIGNATURE = shown({"alg": {"const": ALGORITHM}, "key_id": text(), "value": text("base64")})
 MANIFEST = Component("Manifest", shown(
     {
         "export_id": text(), "request": {"type": ["object", "null"]}, "snapshot": text(), "versions": {"type": "object", "additionalProperties": {"type": "string"}},
-        "rows_planned": COUNT, "excluded": listed(shown({"reason": text(), "rows": COUNT})), "reproduces": text("The export whose bytes these are."),
+        "rows_planned": COUNT, "excluded": listed(shown({"reason": text(), "rows": COUNT})), "reproduces": text("The export whose bytes these are."), "redaction": _REDACTION,
         "files": listed(shown({
             "name": text(), "format": one_of(formats.names()), "media_type": text(), "rows": COUNT, "bytes": COUNT, "sha256": SHA256, "frame": _FRAME, "parts": listed(_PART),
         })),
         "signature": _SIGNATURE,
     },
-    optional=("reproduces",),
+    optional=("reproduces", "redaction"),
     description="What was delivered, signed: docs/manifests.md.",
     examples=[{
         "export_id": EXPORT_EXAMPLE_ID, "request": {"dataset": "leads"}, "snapshot": "742:742:", "versions": {"waybill": "0.1.0", "manifest": "2"}, "rows_planned": 0, "excluded": [], "files": [],

@@ -1,8 +1,9 @@
 -- name: keep_publication!
--- What an export's files will need to be published; the first command that closes a file brings it.
+-- What an export's files will need to be published; each command that closes a file brings it. The last to come knows of every chunk.
 INSERT INTO delivery.publications (export_id, org_id, files_total, manifest_key, manifest_base, expires_at)
 VALUES (:export_id, :org_id, :files_total, :manifest_key, :manifest_base, :expires_at)
-ON CONFLICT (export_id) DO NOTHING;
+ON CONFLICT (export_id) DO UPDATE SET manifest_base = excluded.manifest_base
+WHERE publications.manifest_base IS NOT NULL AND publications.published_at IS NULL;
 
 -- name: lock_publication^
 -- One at a time counts, publishes, fails or discards an export.

@@ -13,7 +13,9 @@ from services.export_request.frames import frame_of
 from services.export_request.queries import load, rows
 from shared.clock import instant
 from shared.database import Connection
+from shared.datasets import registry as datasets
 from shared.datasets.plan import PlanSpec
+from shared.datasets.redaction import told
 from shared.formats import protection
 from shared.formats import registry as formats
 from shared.formats.base import Frame
@@ -97,7 +99,17 @@ def _manifest(row: Row) -> str:
         {
             "export_id": row["id"], "request": json.loads(row["request"]), "snapshot": row["snapshot"], "versions": versions(),
             "rows_planned": row["rows_planned"], "excluded": json.loads(row["excluded"]),
-            **({"reproduces": claim} if claim else {}),
+            **({"reproduces": claim} if claim else {}), **_redaction(row),
         },
         ensure_ascii=False, separators=(",", ":"),
     )  # fmt: skip
+
+
+def _redaction(row: Row) -> dict[str, Any]:
+    """What was redacted and how often, for the manifest of an export that has a redaction."""
+    spec = spec_of(row["spec"])
+    if spec.redaction is None:
+        return {}
+    columns = datasets.get(spec.dataset).redactable(spec)
+    counts = json.loads(row["redacted"]) if row["redacted"] is not None else None
+    return {"redaction": told(columns, spec.redaction, counts)}

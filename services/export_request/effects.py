@@ -22,7 +22,7 @@ from shared.topics import EXPORT_ASSEMBLIES
 
 _SAVED = (
     "express", "files_planned", "planned_to", "lease_until", "planned_at", "files", "started_at", "completed_at", "released_at",
-    "progress_told_at",
+    "progress_told_at", "redacted",
 )  # fmt: skip
 
 Row = Mapping[str, Any]

@@ -242,6 +242,7 @@ def organisation_of(row: Row) -> Organisation:
         row["qualification_threshold"],
         row["require_password"],
         json.loads(row["operating_hours"]) if row["operating_hours"] is not None else None,
+        tuple(json.loads(row["redaction_profiles"])),
     )
 
 

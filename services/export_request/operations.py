@@ -13,6 +13,7 @@ from services.export_request.core.request import (
     PASSWORD,
     WHOLE_MAX,
 )
+from services.export_request.core.settings import PROFILE_NAME
 from shared.audit import PURPOSE_MAX
 from shared.checks import SEEN
 from shared.datasets import registry as datasets
@@ -97,6 +98,7 @@ def _export_of(dataset: Dataset) -> Component:
             "Encrypts the files; letters and digits. For datasets and organisations that require one, and no others. It is kept, encrypted, until the export has ended.",
             pattern=f"^{PASSWORD.pattern}$", writeOnly=True,
         ),
+        "redaction": text("The organisation's profile (settings, redaction_profiles) by its name; its default one holds too.", pattern=f"^{PROFILE_NAME.pattern}$"),
         "purpose": line(PURPOSE_MAX, description="Why: the audit trail keeps it. Organisations may require it."),
     }  # fmt: skip
     required = [

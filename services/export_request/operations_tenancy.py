@@ -5,6 +5,7 @@ from typing import Any
 from services.export_request.core import settings
 from services.export_request.core.limits import MOST
 from services.export_request.core.tenancy import KEY_DAYS_MAX, NAME_MAX, ORG_ID, PROPERTIES_MAX, PROPERTY_NAME_MAX, PROPERTY_TYPES
+from shared.datasets.plan import REDACTED
 from shared.http import SCOPES
 from shared.openapi import (
     BOOLEAN,
@@ -69,10 +70,10 @@ _PROFILE = taken(
     {
         "name": {"type": "string", "pattern": f"^{settings.PROFILE_NAME.pattern}$"},
         "default": {**BOOLEAN, "default": False, "description": "What exports get that ask for none; nobody can ask for less. One profile at most."},
-        "columns": {"type": "object", "maxProperties": settings.COLUMNS_MAX, "additionalProperties": one_of(settings.ACTIONS)},
+        "columns": {"type": "object", "maxProperties": settings.COLUMNS_MAX, "additionalProperties": one_of(settings.ACTIONS), "description": "Column key → what becomes of its values: docs/redaction.md."},
         "detect": listed(one_of(settings.DETECTORS), uniqueItems=True, description="What is blacked out wherever it is found in texts."),
         "patterns": listed(
-            taken({"pattern": text("RE2 syntax.", minLength=1, maxLength=PATTERN_MAX, examples=["[A-Z]{2}[0-9]{6}"]), "replacement": text(maxLength=100, default="")}, ["pattern"]),
+            taken({"pattern": text("RE2 syntax.", minLength=1, maxLength=PATTERN_MAX, examples=["[A-Z]{2}[0-9]{6}"]), "replacement": text(maxLength=100, default=REDACTED)}, ["pattern"]),
             maxItems=settings.PATTERNS_MAX,
         ),
     },

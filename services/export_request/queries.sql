@@ -6,7 +6,7 @@ SELECT * FROM tenancy.organisations;
 
 -- name: organisation_at_instant(org_id)^
 -- Its settings, and the instant of an export accepted now.
-SELECT org_id, name, timezone, custom_properties, retention_days, require_purpose, require_password, qualification_threshold, operating_hours, requests_per_second, exports_at_once, rows_a_day, pg_current_snapshot()::text AS snapshot
+SELECT org_id, name, timezone, custom_properties, retention_days, require_purpose, require_password, qualification_threshold, operating_hours, redaction_profiles, requests_per_second, exports_at_once, rows_a_day, pg_current_snapshot()::text AS snapshot
 FROM tenancy.organisations WHERE org_id = :org_id;
 
 -- name: lock_usage(org_id)!
@@ -80,13 +80,13 @@ ORDER BY created_at DESC, id DESC LIMIT :count;
 -- name: delete_export(id, now)!
 UPDATE exports.exports SET deleted_at = :now WHERE id = :id;
 
--- name: save_export(id, status, express, planned, rows_planned, chunks_planned, files_planned, rows_written, chunks_done, planned_to, lease_until, planned_at, files, error_code, error_message, started_at, completed_at, released_at, progressed_at, progress_told_at)^
+-- name: save_export(id, status, express, planned, rows_planned, chunks_planned, files_planned, rows_written, chunks_done, planned_to, lease_until, planned_at, files, error_code, error_message, started_at, completed_at, released_at, progressed_at, progress_told_at, redacted)^
 -- All that a step can change, in one statement.
 UPDATE exports.exports SET status = :status, express = :express, planned = :planned, rows_planned = :rows_planned,
     chunks_planned = :chunks_planned, files_planned = :files_planned, rows_written = :rows_written, chunks_done = :chunks_done,
     planned_to = :planned_to, lease_until = :lease_until, planned_at = :planned_at, files = :files, error_code = :error_code,
     error_message = :error_message, started_at = :started_at, completed_at = :completed_at, released_at = :released_at,
-    progressed_at = :progressed_at, progress_told_at = :progress_told_at
+    progressed_at = :progressed_at, progress_told_at = :progress_told_at, redacted = :redacted
 WHERE id = :id RETURNING *;
 
 -- name: queue_of(org_id, created_at, id)

@@ -9,12 +9,13 @@ from typing import Any
 
 import asyncpg
 
-from services.export_request.assembly import Assembly
+from services.export_request.assembly import Assembly, spec_of
 from services.export_request.core.life import ENDED, Assembled, ChunkDone, Failed, Happening, Published, Status
 from services.export_request.effects import Effects, Row, discard, seconds_between
 from services.export_request.queries import load
 from services.export_request.releasing import Releaser
 from shared.database import Connection, tenant
+from shared.datasets.redaction import added
 from shared.inbox import Inbox
 from shared.messages import ChunkFailed, ChunkFormatted, ExportAssembled, ExportPublished, Part, PublishedFile, PublishFailed
 from shared.metrics import STAGE_SECONDS
@@ -54,7 +55,7 @@ class Tracker:
             outcome = await self._effects.apply(connection, row, wrong, now)
             return outcome.messages if outcome else []
         done = ChunkDone(chunk["rows"], (event.rows, *(part.rows for part in event.parts)))
-        outcome = await self._effects.apply(connection, row, done, now)
+        outcome = await self._effects.apply(connection, row, done, now, **_redacted(row, event))
         if outcome is None:
             return []
         if outcome.row["status"] in ENDED:
@@ -108,6 +109,14 @@ def _observe_assembling(row: Row, now: datetime) -> None:
 def _kept(part: Part) -> dict[str, Any]:
     """A part as its chunk keeps it, in JSON; `assembly.py` reads it again."""
     return asdict(part) | {"note": None if part.note is None else base64.b64encode(part.note).decode()}
+
+
+def _redacted(row: Row, event: ChunkFormatted) -> dict[str, str | None]:
+    """What was redacted so far, where the plan asks for it."""
+    if spec_of(row["spec"]).redaction is None:
+        return {}
+    sofar = added(json.loads(row["redacted"]) if row["redacted"] is not None else None, event.redacted)
+    return {"redacted": json.dumps(sofar) if sofar is not None else None}
 
 
 def _late(event: ChunkFormatted, row: Row | None) -> list[Outgoing]:

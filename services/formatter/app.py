@@ -34,7 +34,9 @@ async def build() -> Service:
     states = ExportStates(pool)
     service = Service("formatter", create_api("Waybill formatter"), settings.formatter_http, broker, producer)
     for topic, lane in LANES.items():
-        engine = FormatEngine(settings.formatter_database_url, memory_mb=settings.formatter_memory_mb)
+        engine = FormatEngine(
+            settings.formatter_database_url, memory_mb=settings.formatter_memory_mb, pseudonym_secret=settings.pseudonym_secret
+        )
         thread = ThreadPoolExecutor(1, thread_name_prefix=f"format-{lane}", initializer=step_back if topic == EXPORT_CHUNKS else None)
         handler = ChunkHandler(lane, engine, store, producer, thread, states.wanted)
         subscribe(

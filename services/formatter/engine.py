@@ -7,8 +7,10 @@ DuckDB runs on one thread: rows stay in the order that PostgreSQL sent them, and
 import json
 import re
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from importlib.resources import files
@@ -17,19 +19,21 @@ from typing import Any, NamedTuple, TypeVar
 import duckdb
 import duckdb_extension_postgres_scanner
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from services.formatter.core.batches import in_order
 from services.formatter.core.parts import ByteSink, Part, PartResult, PartWriter, TypedPart
 from services.formatter.core.statements import ChunkStatements, compile_chunk, compile_sheet, keys_of
 from shared.datasets import registry as datasets
 from shared.datasets.base import Dataset
-from shared.datasets.plan import Key, PlanSpec, Sheet
+from shared.datasets.plan import Key, PlanSpec, Redaction, Sheet
 from shared.datasets.sql import duck_literal, literal, pulled, session_sql
 from shared.datasets.workbooks import Workbook
 from shared.errors import PermanentError, TransientError
 from shared.formats import macros
 from shared.formats import registry as formats
 from shared.formats.base import Format, Frame
+from shared.formats.redaction import key_statements, needs_key, pseudonym_key
 
 __all__ = ["ByteSink", "FormatEngine", "PartResult"]
 
@@ -56,21 +60,22 @@ T = TypeVar("T")
 
 
 class Extent(NamedTuple):
-    """How many rows were written, and the first and last of their keys."""
+    """How many rows were written, the first and last of their keys, and what was redacted in them."""
 
     rows: int
     first: str
     last: str
+    redacted: Mapping[str, int]
 
 
 class FormatEngine:
     """Formats chunks, one at a time, on one DuckDB connection and one PostgreSQL connection. Make one per thread.
 
-    `dsn` is libpq's (a URL or key=value), of a role that owns nothing. `memory_mb` is what DuckDB may use.
+    `dsn` is libpq's (a URL or key=value), of a role that owns nothing. `memory_mb` is what DuckDB may use; pseudonyms are made with keys that follow from `pseudonym_secret`.
     """
 
-    def __init__(self, dsn: str, memory_mb: int = 384) -> None:
-        self._dsn, self._memory_mb = dsn, memory_mb
+    def __init__(self, dsn: str, memory_mb: int = 384, pseudonym_secret: str = "") -> None:
+        self._dsn, self._memory_mb, self._pseudonym_secret = dsn, memory_mb, pseudonym_secret.encode()
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._local: tuple[str, tuple[int, int]] | None = None
         self._constants: dict[str, str] = {}
@@ -102,17 +107,27 @@ class FormatEngine:
             connection = self._begin(org_id, (spec.timezone, _years(spec, lower, upper)))
             try:
                 dataset, parts = _dataset(spec), {name: _part(formats.get(name), spec, sink) for name, sink in sinks.items()}
+                with self._sorted_errors():
+                    self._key(connection, spec.redaction, org_id)
                 if isinstance(dataset, Workbook):
                     results = self._sheets(connection, dataset, spec, snapshot, lower, upper, parts)
                 else:
                     statements = self._compiled(lambda: compile_chunk(dataset, spec, list(sinks), snapshot, lower, upper, self._fold))
-                    results = _finished(parts, self._stream(connection, statements, parts))
+                    results = _finished(parts, self._stream(connection, statements, parts, tell_keys=spec.redaction is None))
             except BaseException:
                 # Whatever went wrong, what is left of the transaction and the connection isn't worth knowing.
                 self._drop()
                 raise
             self._end()
             return results
+
+    def _key(self, connection: duckdb.DuckDBPyConnection, redaction: Redaction | None, org_id: str) -> None:
+        """The key of the chunk's pseudonyms, and no other's."""
+        if redaction is not None and needs_key(redaction):
+            if not self._pseudonym_secret:
+                raise PermanentError("no_pseudonym_secret", "The formatter has no secret for pseudonyms: set WAYBILL_PSEUDONYM_SECRET.")
+            for statement in key_statements(pseudonym_key(self._pseudonym_secret, org_id, redaction.profile)):
+                connection.execute(statement)
 
     def _pull(self, connection: duckdb.DuckDBPyConnection, statements: ChunkStatements) -> None:
         """The chunk's facts, as an Arrow table that DuckDB reads where it lies, and each dimension's rows for the keys that the facts name."""
@@ -139,8 +154,11 @@ class FormatEngine:
             names = self._names(connection, sheet)
             statements = self._compiled(partial(compile_sheet, sheet, names, spec, list(parts), self._fold))
             around = {name: formats.get(name).sheet(sheet.name, not extents) for name in parts}
-            extents.append(self._stream(connection, statements, parts, around))
-        return _finished(parts, extents[0])
+            extents.append(self._stream(connection, statements, parts, around, tell_keys=spec.redaction is None))
+        redacted: Counter[str] = Counter()
+        for extent in extents:
+            redacted.update(extent.redacted)
+        return _finished(parts, extents[0]._replace(redacted=dict(redacted)))
 
     def _names(self, connection: duckdb.DuckDBPyConnection, sheet: Sheet) -> list[str]:
         """The columns that the rows of a sheet bring."""
@@ -170,24 +188,29 @@ class FormatEngine:
 
     def _stream(
         self, connection: duckdb.DuckDBPyConnection, statements: ChunkStatements, parts: Mapping[str, Part],
-        around: Mapping[str, Frame] | None = None,
+        around: Mapping[str, Frame] | None = None, *, tell_keys: bool,
     ) -> Extent:  # fmt: skip
-        """Write the rows of statements; `around`: what stands around them, for each format."""
+        """Write the rows of statements; `around`: what stands around them, for each format. `tell_keys`: the manifest may say which rows a part
+        begins and ends with; under redaction it would name what the file hides."""
         with self._sorted_errors():
             self._pull(connection, statements)
             reader = connection.execute(statements.rows).to_arrow_reader(_BATCH_ROWS)
         rows, first, last = 0, "", ""
+        redacted = dict.fromkeys(statements.counters, 0)
         for batch in in_order(self._batches(reader)):
             for name, part in parts.items():
                 if around is not None and not rows:
                     part.fixed(around[name].head)
                 part.take(batch.column(name))
-            first = first or _key(batch, 0)
-            last = _key(batch, batch.num_rows - 1)
+            if tell_keys:
+                first = first or _key(batch, 0)
+                last = _key(batch, batch.num_rows - 1)
+            for i, counter in enumerate(statements.counters):
+                redacted[counter] += pc.sum(batch.column(f"_count{i}")).as_py()
             rows += batch.num_rows
         for name, frame in (around or {}).items():
             parts[name].fixed(frame.tail if rows else frame.empty)
-        return Extent(rows, first, last)
+        return Extent(rows, first, last, redacted)
 
     def _batches(self, reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
         while (batch := self._next(reader)) is not None:
@@ -283,7 +306,8 @@ class FormatEngine:
 
 
 def _finished(parts: Mapping[str, Part], extent: Extent) -> dict[str, PartResult]:
-    return {name: part.finish(extent.rows, extent.first, extent.last) for name, part in parts.items()}
+    finished = {name: part.finish(extent.rows, extent.first, extent.last) for name, part in parts.items()}
+    return {name: replace(result, redacted=extent.redacted) for name, result in finished.items()}
 
 
 def _years(spec: PlanSpec, lower: Key | None, upper: Key | None) -> tuple[int, int]:

@@ -23,7 +23,7 @@ from shared.topics import EXPORT_PARTS
 
 log = structlog.get_logger()
 # What the plan and the code can't help: the export fails with the reason, and the chunk is no dead letter.
-NOT_THE_MESSAGES = ("store_full", "store_refused", "too_large", "cell_too_long", "too_many_columns")
+NOT_THE_MESSAGES = ("store_full", "store_refused", "too_large", "cell_too_long", "too_many_columns", "no_pseudonym_secret")
 
 
 class ChunkHandler:
@@ -101,7 +101,8 @@ def formatted(chunk: FormatChunk, results: dict[str, PartResult], milliseconds: 
     parts = [
         Part(name, chunk.part_keys[name], r.rows, r.bytes, r.sha256, r.first_key, r.last_key, r.crc32, r.note) for name, r in results.items()
     ]  # fmt: skip
-    return ChunkFormatted(chunk.export_id, chunk.org_id, chunk.number, parts[0].rows if parts else 0, parts, milliseconds)
+    redacted = dict(next(iter(results.values())).redacted) if results else {}
+    return ChunkFormatted(chunk.export_id, chunk.org_id, chunk.number, parts[0].rows if parts else 0, parts, milliseconds, redacted)
 
 
 async def publish(producer: AIOKafkaProducer, key: str, event: Message, message_id: str) -> None:

@@ -10,4 +10,10 @@ class Settings(CommonSettings, StoreSettings):
 
     formatter_database_url: DatabaseUrl = Field(repr=False, description="PostgreSQL as the role waybill_formatter")
     formatter_http: str = Field("127.0.0.1:8104", description="host:port for health and metrics")
+    pseudonym_secret: str = Field(
+        "",
+        min_length=32,
+        repr=False,
+        description="what the keys of pseudonyms follow from, 32 characters at least; the same in every process, for ever",
+    )
     formatter_memory_mb: int = Field(384, ge=64, description="what DuckDB may use for a lane")

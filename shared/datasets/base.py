@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from shared.datasets import filters
 from shared.datasets.plan import ChunkQuery, Column, CustomProperty, Key, PlanSpec
+from shared.datasets.redaction import shown
 from shared.datasets.sql import literal, texts
 from shared.errors import Detail, invalid_request, unprocessable
 
@@ -82,7 +83,15 @@ class Dataset:
         return {f: _asked_for(asked, f, [c for c in columns if in_format(c, f)]) for f in formats}
 
     def selected(self, spec: PlanSpec, fmt: str) -> list[Column]:
-        """The columns of one format of an export, in order."""
+        """The columns of one format of an export, in order, as its files show them: one with a redaction rule is text."""
+        return [shown(c, spec.redaction) for c in self.chosen(spec, fmt)]
+
+    def redactable(self, spec: PlanSpec) -> list[Column]:
+        """The columns of all formats of an export, as the dataset has them."""
+        return list(dict.fromkeys(column for name in spec.formats for column in self.chosen(spec, name)))
+
+    def chosen(self, spec: PlanSpec, fmt: str) -> list[Column]:
+        """The columns of one format of an export, in order, as the dataset has them."""
         columns = {c.key: c for c in self.columns(spec.custom_properties) if in_format(c, fmt)}
         return [columns[key] for key in spec.columns[fmt]]
 

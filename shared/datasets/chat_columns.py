@@ -111,6 +111,7 @@ def profile(keys: Sequence[str]) -> list[Column]:
             f"'{key}' of the user's profile",
             f"fact.profile[{place}]",
             personal=True,
+            also=("profile",),
         )
         for place, key in enumerate(keys, 1)
     ]

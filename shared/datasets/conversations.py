@@ -27,6 +27,10 @@ def _column(key: str, kind: ColumnType, description: str, sql: str = "", source:
     return Column(key, key, kind, description, sql or f"fact.{key}", source, missing, personal, formats=NESTED)
 
 
+# Which rule holds for what a transcript is put together from: as in the datasets that have columns of them.
+_CONTENT, _PERSON, _AGENT, _ID, _STARTED = "content", "name", "agent_name", "conversation_id", "started_at"
+
+
 COLUMNS = [
     _column("conversation_id", ColumnType.text, "The conversation's id"),
     _column("lead_id", ColumnType.text, "The lead's id"),
@@ -41,7 +45,7 @@ COLUMNS = [
     _column("messages", ColumnType.json, "The messages in order: sender, content, timestamp", "talk.messages", "talk", personal=True),
     _column("events", ColumnType.json, "The events in order: type, timestamp and their data", "happened.events", "happened", "'[]'"),
     Column("transcript", "", ColumnType.text, "The conversation as people read it", "talk.transcript", "talk", personal=True,
-           formats=frozenset({"txt"}), asked=False),
+           formats=frozenset({"txt"}), asked=False, also=("messages",), pieces="talk.pieces"),
 ]  # fmt: skip
 
 
@@ -102,25 +106,51 @@ def _talk(keys: str, spec: PlanSpec, snapshot: str) -> str:
         left join {found("messages", "m", "m.conversation_id = c.id", snapshot)} {senders if transcript else ""}"""
     one = """concat('{"sender":', json_text(sender_kind), ',"content":', json_text(content), ',"timestamp":"', utc_seconds(created_at), '"}')"""
     given = "filter (where message_id is not null)"
-    text = _transcript(spec, given) if transcript else "null::varchar"
+    if not transcript:
+        text = "null::varchar as transcript"
+    elif spec.redaction is None:
+        text = f"{_transcript(spec, given)} as transcript"
+    else:
+        text = f"{_pieces(spec, given)} as pieces, array_to_string(list_transform(pieces, lambda piece: coalesce(piece.v, '')), '') as transcript"
     return f"""
-        select id, count(message_id) as message_count, {text} as transcript,
+        select id, count(message_id) as message_count, {text},
                concat('[', string_agg({one}, ',' order by created_at, message_id) {given}, ']') as messages
         from {pulled(query)} group by id"""
 
 
-def _transcript(spec: PlanSpec, given: str) -> str:
-    person = "coalesce(nullif(lead_name, ''), nullif(contact_name, ''))"
-    who = f"""coalesce(nullif(sender_name, ''), case sender_kind
-        when 'visitor' then coalesce(first_word({person}), 'Visitor')
+_NAME = "coalesce(nullif(lead_name, ''), nullif(contact_name, ''))"
+
+
+def _who(spec: PlanSpec) -> str:
+    return f"""coalesce(nullif(sender_name, ''), case sender_kind
+        when 'visitor' then coalesce(first_word({_NAME}), 'Visitor')
         when 'agent' then coalesce(nullif(agent_name, ''), 'Agent')
         when 'ai' then coalesce(nullif(bot_name, ''), {duck_literal(spec.organisation_name)})
         when 'bot' then coalesce(nullif(bot_name, ''), {duck_literal(spec.organisation_name)})
         else 'System' end)"""
-    line = f"concat('[', local_clock(created_at), '] ', one_line({who}), ': ', one_line(content), chr(10))"
-    head = f"""concat('Conversation ', one_line(id), ' · ', one_line(coalesce(any_value({person}), 'Visitor')), ' · ',
+
+
+def _transcript(spec: PlanSpec, given: str) -> str:
+    line = f"concat('[', local_clock(created_at), '] ', one_line({_who(spec)}), ': ', one_line(content), chr(10))"
+    head = f"""concat('Conversation ', one_line(id), ' · ', one_line(coalesce(any_value({_NAME}), 'Visitor')), ' · ',
         local_date(any_value(started_at)), {duck_literal(f" ({spec.timezone})")}, chr(10))"""
     return f"concat({head}, string_agg({line}, '' order by created_at, message_id) {given})"
+
+
+def _pieces(spec: PlanSpec, given: str) -> str:
+    """The transcript as the list of its pieces, {k: the rule's column, v: text}, so that each is redacted by itself."""
+    who = f"case sender_kind when 'visitor' then '{_PERSON}' when 'agent' then '{_AGENT}' end"
+    fixed, mark = "null::varchar", duck_literal(f" ({spec.timezone})")
+    head = [(fixed, "'Conversation '"), (f"'{_ID}'", "one_line(id)"), (fixed, "' · '"), (f"'{_PERSON}'", f"one_line(coalesce(any_value({_NAME}), 'Visitor'))"),
+            (fixed, "' · '"), (f"'{_STARTED}'", "local_date(any_value(started_at))"), (fixed, f"concat({mark}, chr(10))")]  # fmt: skip
+    line = [(fixed, "concat('[', local_clock(created_at), '] ')"), (who, f"one_line({_who(spec)})"), (fixed, "': '"), (f"'{_CONTENT}'", "one_line(content)"),
+            (fixed, "chr(10)")]  # fmt: skip
+    lines = f"flatten(list({_listed(line)} order by created_at, message_id) {given})"
+    return f"list_concat({_listed(head)}, {lines})"
+
+
+def _listed(pieces: list[tuple[str, str]]) -> str:
+    return "[" + ", ".join(f"{{k: {key}, v: {value}}}" for key, value in pieces) + "]"
 
 
 def _happened(keys: str, snapshot: str) -> str:

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from shared.datasets.base import Dataset
 from shared.datasets.plan import ChunkQuery, ColumnType, Dimension, Key, PlanSpec
+from shared.datasets.redaction import rule_of
 from shared.datasets.sql import current, instant, literal, replaced_since, texts, unreplaced
 from shared.formats import registry as formats
 
@@ -99,7 +100,9 @@ class Entities(Dataset):
         found: dict[str, tuple[str, str, int]] = {}
         for name in spec.formats:
             units = formats.get(name).cell_units_max
-            for column in self.selected(spec, name):
+            for column in self.chosen(spec, name):
+                if rule_of(column, spec.redaction) not in (None, "keep"):
+                    continue  # what a rule leaves fits
                 sql = fields.get(column.sql.removeprefix("fact."), "")
                 if units is not None and column.type is ColumnType.text and not column.plain and re.fullmatch(rf"{self.alias}\.\w+", sql):
                     found[column.header] = (column.header, sql, units)

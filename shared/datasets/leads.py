@@ -66,9 +66,9 @@ class Leads(Entities):
             _column("assigned_to", t.text, "The agent's e-mail address, or the id where the agent isn't known", personal=True),
             *[_custom(i, p) for i, p in enumerate(custom_properties)],
             Column("custom_properties", "custom_properties", t.json, "All custom properties that the lead has", "fact.custom_properties",
-                   personal=True, formats=NESTED),
+                   personal=True, formats=NESTED, inside=_property_of),
             Column("conversations", "conversations", t.json, "The lead's conversations: id, started_at, message_count", "talks.json",
-                   source="talks", missing="'[]'", formats=NESTED),
+                   source="talks", missing="'[]'", formats=NESTED, inside={"conversation_id": "id", "started_at": "started_at"}.get),
         ]  # fmt: skip
 
     def _fields(self, spec: PlanSpec) -> Mapping[str, str]:
@@ -119,6 +119,10 @@ class Leads(Entities):
 
 def _column(key: str, kind: ColumnType, description: str, personal: bool = False) -> Column:
     return Column(key, key, kind, description, f"fact.{key}", personal=personal)
+
+
+def _property_of(key: str) -> str | None:
+    return key.removeprefix("custom_") if key.startswith("custom_") else None
 
 
 def _custom(place: int, custom: CustomProperty) -> Column:

@@ -14,6 +14,10 @@ _FACT_FIELD = re.compile(r"\bfact\.(\w+)")
 # A row's place in the order of its dataset, as texts. Of datasets with one entity a row: (time in UTC to the microsecond, id).
 Key = Sequence[str]
 
+REDACTED = "[REDACTED]"
+Rule = Literal["keep", "truncate", "year", "hash", "mask", "remove"]
+Detector = Literal["url", "email", "iban", "card_number", "ip_address", "phone"]
+
 
 class ColumnType(StrEnum):
     """What a column holds. `property` follows the value (text, number or boolean); `json` is an object or array as JSON text."""
@@ -29,6 +33,10 @@ class ColumnType(StrEnum):
     json = "json"
 
 
+def _same(key: str) -> str | None:
+    return key
+
+
 @dataclass(frozen=True)
 class Column:
     """A column of a dataset.
@@ -36,6 +44,9 @@ class Column:
     `sql` is a DuckDB expression over the aliases `fact` (the export row) or, where `source` names a dimension, over that one.
     `missing` is its value where the dimension has no row. `formats` limits it to some formats; `default` says whether it is there
     when a request names no columns. `plain`: a text that is never null and one of a few words, so that no format has to look at it.
+
+    For redaction: `also` names columns whose text it shows as well, `inside` says under which key a rule's column stands in its JSON, and `pieces` is the
+    expression of its text as a list of {k: rule key or null, v: text}, where it is put together from several columns' texts.
     """
 
     key: str
@@ -50,6 +61,9 @@ class Column:
     default: frozenset[str] | None = None
     asked: bool = True
     plain: bool = False
+    also: tuple[str, ...] = ()
+    inside: Callable[[str], str | None] = _same
+    pieces: str | None = None
 
     @property
     def fact_fields(self) -> tuple[str, ...]:
@@ -65,10 +79,32 @@ class CustomProperty(BaseModel):
     type: Literal["text", "number", "boolean"] = "text"
 
 
+class OwnPattern(BaseModel):
+    """A pattern (RE2) that an organisation wrote itself, what stands in the place of what it finds, and how the manifest calls it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    name: str
+    pattern: str
+    replacement: str = REDACTED
+
+
+class Redaction(BaseModel):
+    """What is left out of an export's files, settled when it is accepted: a rule by column key, and what is looked for in every other text.
+
+    `profile` names the key of pseudonyms; what the organisation's default profile asks for is in here already.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    profile: str
+    columns: dict[str, Rule] = {}
+    detect: list[Detector] = []
+    patterns: list[OwnPattern] = []
+
+
 class PlanSpec(BaseModel):
     """Everything that shapes the bytes of an export, resolved when it is accepted. Travels as JSON inside `FormatChunk`.
 
-    `columns` holds the column keys of each format, in order. `from_` and `to` are instants (UTC), `[from_, to)`.
+    A formatter of before that doesn't know `redaction` refuses a plan that has it. `columns` holds the column keys of each format, in order. `from_` and `to` are instants (UTC), `[from_, to)`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -87,6 +123,7 @@ class PlanSpec(BaseModel):
     granularity: Literal["day", "week", "month"] | None = None
     qualification_threshold: int = 70
     operating_hours: dict[str, Any] | None = None
+    redaction: Redaction | None = Field(None, exclude_if=lambda value: value is None)
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,9 @@ class Workbook(Entities):
     def columns(self, custom_properties: Sequence[CustomProperty] = ()) -> list[Column]:
         return [column for columns in self.sheet_columns().values() for column in columns]
 
+    def redactable(self, spec: PlanSpec) -> list[Column]:
+        return self.columns()
+
     def members(self, spec: PlanSpec, snapshot: str, lower: Key | None, upper: Key | None) -> str:
         """PostgreSQL query for one text: the array of the keys in (lower, upper], in order."""
         where = self._where(spec, snapshot, lower, upper)

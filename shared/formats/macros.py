@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from shared.formats import zones
+from shared.formats import redaction, zones
 
 _HERE = Path(__file__).parent
 # Control characters that XML can't hold (no text has U+0000), and the carriage return, which it doesn't keep.
@@ -11,7 +11,11 @@ _NOT_XML = (*range(1, 9), *range(0xB, 0x20))
 
 def encoders() -> str:
     """Statements that define the encoders; once a connection."""
-    return (_HERE / "macros.sql").read_text("utf-8") + (_HERE / "xlsx.sql").read_text("utf-8").replace("{controls}", _controls("x"))
+    return (
+        (_HERE / "macros.sql").read_text("utf-8")
+        + (_HERE / "xlsx.sql").read_text("utf-8").replace("{controls}", _controls("x"))
+        + redaction.macros()
+    )
 
 
 def _controls(sql: str) -> str:

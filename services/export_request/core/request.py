@@ -16,21 +16,23 @@ from zoneinfo import available_timezones
 
 import rfc8785
 
+from services.export_request.core import redaction
+from services.export_request.core.redaction import Profile
 from shared.audit import PURPOSE_MAX
 from shared.checks import is_seen, line
 from shared.datasets import registry as datasets
 from shared.datasets.base import Dataset
 from shared.datasets.instants import resolve_instant
-from shared.datasets.plan import CustomProperty, PlanSpec
+from shared.datasets.plan import CustomProperty, PlanSpec, Redaction
 from shared.errors import ApiError, Detail, invalid_request, unprocessable
 from shared.formats import registry as formats
 
 ENVELOPE = frozenset({"org_id", "request_id", "requested_by"})  # what a Kafka message has besides the body
 KNOWN = (
     "dataset", "format", "formats", "from", "to", "filter", "columns", "timezone", "compression", "spreadsheet_safe", "max_rows_per_file",
-    "expires_in_seconds", "labels", "purpose", "granularity", "password",
+    "expires_in_seconds", "labels", "purpose", "granularity", "password", "redaction",
 )  # fmt: skip
-LATER = frozenset({"since", "redaction", "destinations"})
+LATER = frozenset({"since", "destinations"})
 LATER_FORMATS = frozenset({"xlsx", "parquet", "pdf"})
 GRANULARITIES = ("day", "week", "month")
 COMPRESSIONS = ("none", "gzip", "zstd")
@@ -56,6 +58,7 @@ class Organisation:
     qualification_threshold: int = 70
     require_password: bool = False
     operating_hours: dict[str, Any] | None = None
+    redaction_profiles: tuple[Profile, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -120,6 +123,7 @@ class _Resolver:
         expires_in = self._whole("expires_in_seconds", 1, retention, f" (your organisation keeps files for {retention} seconds)")
         labels, purpose, granularity = self._labels(), self._purpose(dataset), self._granularity(dataset)
         password = self._password(dataset)
+        hidden = self._redaction()
         if self._wrong:
             raise invalid_request(*_bounded(self._wrong))
         if self._together or dataset is None:
@@ -129,6 +133,7 @@ class _Resolver:
             timezone=timezone, from_=start, to=end, filter=chosen, spreadsheet_safe=safe, compression=compression, max_rows_per_file=rows,
             organisation_name=self._organisation.name, granularity=granularity,
             qualification_threshold=self._organisation.qualification_threshold, operating_hours=self._organisation.operating_hours,
+            redaction=hidden,
         )  # fmt: skip
         return Resolved(spec, labels, timedelta(seconds=expires_in or retention), purpose, password)
 
@@ -279,6 +284,17 @@ class _Resolver:
         if "granularity" in self._body:
             self._choice("granularity", GRANULARITIES, GRANULARITIES[0])
             self._together.append(Detail("granularity", f"'{dataset.name}' has no periods"))
+        return None
+
+    def _redaction(self) -> Redaction | None:
+        asked, profiles = self._body.get("redaction"), self._organisation.redaction_profiles
+        if "redaction" in self._body and not isinstance(asked, str):
+            self._refuse("redaction", "must be text: the name of a redaction profile")
+        elif asked is not None and asked not in (known := [each["name"] for each in profiles]):
+            there = f"there are {', '.join(known)}" if known else "your organisation has none"
+            self._refuse("redaction", f"'{asked[:80]}' is not a redaction profile; {there}")
+        else:
+            return redaction.resolved(asked, profiles)
         return None
 
     def _whole(self, field: str, low: int, high: int, why: str = "") -> int | None:

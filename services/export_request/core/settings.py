@@ -6,12 +6,13 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import urlsplit
 
 from services.export_request.core import tenancy
 from shared import patterns
 from shared.checks import Check, line
+from shared.datasets.plan import REDACTED, Detector, Rule
 from shared.errors import Detail
 
 RETENTION_DAYS_MAX = 3_650
@@ -19,8 +20,8 @@ LOGO_BYTES_MAX = 256 << 10
 COLOURS = ("primary", "secondary", "background", "text")
 PROFILES_MAX, PATTERNS_MAX, COLUMNS_MAX = 20, 50, 200
 PROFILE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
-ACTIONS = ("remove", "mask", "hash")
-DETECTORS = ("email", "phone", "card_number", "iban", "ip_address", "url")
+ACTIONS = get_args(Rule)
+DETECTORS = get_args(Detector)
 CHANNELS_MAX, ADDRESSES_MAX, URL_MAX = 10, 20, 2_048
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 SPANS_MAX = 6
@@ -230,7 +231,7 @@ def _full_properties(value: Any) -> Any:
 
 def _full_profiles(value: Any) -> Any:
     empty = {"default": False, "columns": {}, "detect": [], "patterns": []}
-    return [{**empty, **each, "patterns": [{"replacement": "", **p} for p in each.get("patterns", [])]} for each in value]
+    return [{**empty, **each, "patterns": [{"replacement": REDACTED, **p} for p in each.get("patterns", [])]} for each in value]
 
 
 def _full_branding(value: Any) -> Any:

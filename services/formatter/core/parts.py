@@ -1,8 +1,8 @@
 """A part's bytes as they stream by: the last separator is held back, the rest is compressed, hashed and counted."""
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import pyarrow as pa
@@ -23,8 +23,8 @@ class ByteSink(Protocol):
 
 @dataclass(frozen=True)
 class PartResult:
-    """A part as written. `bytes` and checksums are of the stored (compressed) bytes; keys are JSON arrays `["<time>","<id>"]`, empty without rows;
-    `note` is what its format has to know of it to end the file."""
+    """A part as written. `bytes` and checksums are of the stored (compressed) bytes; keys are JSON arrays `["<time>","<id>"]`, empty without rows and
+    under redaction; `note` is what its format has to know of it to end the file; `redacted` counts what was redacted in the chunk, the same in every format."""
 
     rows: int
     bytes: int
@@ -33,6 +33,7 @@ class PartResult:
     first_key: str = ""
     last_key: str = ""
     note: Note | None = None
+    redacted: Mapping[str, int] = field(default_factory=dict)
 
 
 class Part(Protocol):

@@ -5,15 +5,18 @@ with one copy.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
+from shared.datasets import registry as datasets
 from shared.datasets.base import Dataset
 from shared.datasets.plan import ChunkQuery, Column, Dimension, Key, PlanSpec, Sheet
+from shared.datasets.redaction import counter_names
 from shared.datasets.sql import pulled
 from shared.formats import registry as formats
 from shared.formats.base import Cell, Fixed, Format, Piece, Sql, concat
+from shared.formats.redaction import Redacted, counted_missing, missing, redacted
 
 
 @dataclass(frozen=True)
@@ -22,12 +25,14 @@ class DimensionTable:
 
     dimension: Dimension
     fragments: tuple[str, ...]
+    read: Callable[[str], str] = lambda relation: relation
 
     def create(self, keys: str) -> str:
         name = self.dimension.name
         kept = dict.fromkeys(re.findall(rf"\b{name}\.(\w+)", self.dimension.join))
         columns = ", ".join([*(f"{name}.{c} as {c}" for c in kept), *(f"{sql} as f{i}" for i, sql in enumerate(self.fragments))])
-        return f"create temp table {name} as select {columns} from ({self.dimension.select(keys)}) {name}"
+        rows = self.read(f"({self.dimension.select(keys)})")
+        return f"create temp table {name} as select {columns} from {rows} {name}"
 
 
 def keys_of(column: str) -> str:
@@ -39,11 +44,13 @@ def keys_of(column: str) -> str:
 class ChunkStatements:
     """What to run, in order: `facts` (where there are dimensions: the result is to be known as `fact`, so that its keys need no second scan
     in PostgreSQL), each dimension's table, then `rows`: a text column a format, then _n (0, 1, 2 …
-    in the order of the dataset), and _key0, _key1 … (its place in that order). A hash join hands out the rows of a vector in an order of its own, so rows come a little out of order."""
+    in the order of the dataset), _key0, _key1 … (its place in that order), and _count0, _count1 … (how much of it was redacted, by `counters`).
+    A hash join hands out the rows of a vector in an order of its own, so rows come a little out of order."""
 
     facts: str | None
     dimensions: tuple[DimensionTable, ...]
     rows: str
+    counters: tuple[str, ...] = ()
 
 
 @dataclass
@@ -72,7 +79,7 @@ def compile_chunk(
     """The statements of one chunk in the `wanted` formats. `fold` may turn a constant expression into its literal: DuckDB would bind and fold
     it again for every chunk, which is most of the time that a small chunk takes to plan."""
     spec = spec.model_copy(update={"formats": list(wanted)})
-    columns = {name: dataset.selected(spec, name) for name in wanted}
+    columns = {name: dataset.chosen(spec, name) for name in wanted}
     return _compile(dataset.relation(spec, snapshot, lower, upper), columns, spec, fold)
 
 
@@ -84,25 +91,56 @@ def compile_sheet(sheet: Sheet, names: Sequence[str], spec: PlanSpec, wanted: Se
 
 def _compile(query: ChunkQuery, columns: Mapping[str, Sequence[Column]], spec: PlanSpec, fold: Fold) -> ChunkStatements:
     fragments = _Fragments()
-    row = f"fact.{query.place[-1]}" if query.place else "null"
-    lines = {name: _line(formats.get(name), selected, spec, fragments, fold, row) for name, selected in columns.items()}
-    tables = tuple(DimensionTable(d, tuple(fragments.by_dimension[d.name])) for d in query.dimensions)
+    family = datasets.get(spec.dataset).family
+    sources = _redacted(columns.values(), spec, family)
+    # What a redaction may hide, an error doesn't tell.
+    row = f"fact.{query.place[-1]}" if query.place and spec.redaction is None else "null"
+    lines = {name: _line(formats.get(name), selected, spec, sources, fragments, fold, row) for name, selected in columns.items()}
+    counts = _counts(spec, columns.values(), sources, fragments)
+    tables = tuple(DimensionTable(d, tuple(fragments.by_dimension[d.name]), sources[d.name].over) for d in query.dimensions)
     texts = ", ".join(f'{sql} as "{name}"' for name, sql in lines.items())
     finished = ", ".join(f'{formats.get(name).finish(f"line.{name}")} as "{name}"' for name in lines)
     facts = f"select *, row_number() over () - 1 as _n from {pulled(query.facts)}"
-    source = _joined(tables) if tables else f"({facts}) fact"
-    keys = [f"_key{i}" for i in range(len(query.place))]
-    place = ", ".join(["fact._n", *(f"fact.{column} as {key}" for key, column in zip(keys, query.place, strict=True))])
-    rows = f"select {', '.join([finished, '_n', *keys])} from (select {texts}, {place} from {source}) line"
-    return ChunkStatements(facts if query.dimensions else None, tables, rows)
+    fact = f"{sources['fact'].over('fact' if tables else f'({facts})')} fact"
+    places = {"_n": "fact._n", **{f"_key{i}": f"fact.{column}" for i, column in enumerate(query.place)}}
+    places |= {f"_count{i}": sql for i, sql in enumerate(counts.values())}
+    place = ", ".join(f"{sql} as {name}" for name, sql in places.items())
+    rows = f"select {finished}, {', '.join(places)} from (select {texts}, {place} from {_joined(fact, tables)}) line"
+    return ChunkStatements(facts if query.dimensions else None, tables, rows, tuple(counts))
 
 
-def _joined(tables: Sequence[DimensionTable]) -> str:
+def _redacted(columns: Iterable[Sequence[Column]], spec: PlanSpec, family: str) -> dict[str, Redacted]:
+    """Each source of the columns, as it is read. The facts are always there."""
+    by_source: dict[str, list[Column]] = {"fact": []}
+    for column in (c for each in columns for c in each):
+        by_source.setdefault(column.source, []).append(column)
+    return {source: redacted(source, found, spec.redaction, family) for source, found in by_source.items()}
+
+
+def _counts(
+    spec: PlanSpec, columns: Iterable[Sequence[Column]], sources: Mapping[str, Redacted], fragments: _Fragments
+) -> dict[str, str]:  # fmt: skip
+    """What is counted → the expression of how much of it is in a row."""
+    if spec.redaction is None:
+        return {}
+    flat = list(dict.fromkeys(c for each in columns for c in each))
+    absent = {f"columns.{c.key}": counted_missing(c) for c in flat}
+    counts: dict[str, str] = {}
+    for counter in counter_names(flat, spec.redaction):
+        terms = ["0::bigint"]
+        for source, relation in sources.items():
+            for sql in relation.counts.get(counter, ()):
+                terms.append(sql if source == "fact" else f"coalesce({fragments.add(source, sql)}, {absent.get(counter, '0')})")
+        counts[counter] = " + ".join(terms)
+    return counts
+
+
+def _joined(fact: str, tables: Sequence[DimensionTable]) -> str:
     """The facts with a row of each dimension. Where every fact has one, a left join keeps their order (but for rare collisions of hashes).
 
     Where not, a scalar subquery does: DuckDB runs one as a plain join, but for a second would keep all facts once more.
     """
-    source, looked_up = "fact", [t for t in tables if not t.dimension.dense][:1]
+    source, looked_up = fact, [t for t in tables if not t.dimension.dense][:1]
     for table in looked_up:
         name = table.dimension.name
         found = ", ".join(f"f{i}: {name}.f{i}" for i in range(len(table.fragments)))
@@ -110,33 +148,43 @@ def _joined(tables: Sequence[DimensionTable]) -> str:
     return " ".join([source, *(f"left join {t.dimension.name} on {t.dimension.join}" for t in tables if t not in looked_up)])
 
 
-def _line(fmt: Format, columns: Sequence[Column], spec: PlanSpec, fragments: _Fragments, fold: Fold, row: str) -> str:
+def _line(
+    fmt: Format, columns: Sequence[Column], spec: PlanSpec, sources: Mapping[str, Redacted], fragments: _Fragments, fold: Fold, row: str
+) -> str:  # fmt: skip
     if fmt.typed:
-        return _struct(fmt, columns, spec, fragments)
+        return _struct(fmt, columns, spec, sources, fragments)
     runs: list[list[Piece]] = []
     for source, run in groupby(columns, key=lambda c: c.source):
         adjacent = list(run)
-        pieces = fmt.cells([Cell(c, c.sql, row if source == "fact" else "null") for c in adjacent], spec)
+        pieces = fmt.cells([_cell(sources[source].cells[c], row if source == "fact" else "null") for c in adjacent], spec)
         if source != "fact":
-            missing = fold(concat(fmt.cells([Cell(c, c.missing) for c in adjacent], spec)))
-            pieces = [Sql(f"coalesce({fragments.add(source, concat(pieces))}, {missing})")]
+            family = datasets.get(spec.dataset).family
+            absent = concat(fmt.cells([_cell(missing(c, spec.redaction, family)) for c in adjacent], spec))
+            if "pseudonym(" not in absent:  # which is another for each organisation
+                absent = fold(absent)
+            pieces = [Sql(f"coalesce({fragments.add(source, concat(pieces))}, {absent})")]
         runs.append(pieces)
     return fmt.line(runs)
 
 
-def _struct(fmt: Format, columns: Sequence[Column], spec: PlanSpec, fragments: _Fragments) -> str:
+def _cell(column: Column, row: str = "null") -> Cell:
+    return Cell(column, column.sql, row)
+
+
+def _struct(fmt: Format, columns: Sequence[Column], spec: PlanSpec, sources: Mapping[str, Redacted], fragments: _Fragments) -> str:
     """A row as typed values, a dimension's made once for each of its rows."""
     fields = []
     for place, column in enumerate(columns):
-        value = _value(fmt, column, column.sql, spec)
+        value = _value(fmt, sources[column.source].cells[column], spec)
         if column.source != "fact":
             value = fragments.add(column.source, value)
             if not column.missing.startswith("null"):
-                value = f"coalesce({value}, {_value(fmt, column, column.missing, spec)})"
+                absent = missing(column, spec.redaction, datasets.get(spec.dataset).family)
+                value = f"coalesce({value}, {_value(fmt, absent, spec)})"
         fields.append(f"c{place} := {value}")
     return f"struct_pack({', '.join(fields)})"
 
 
-def _value(fmt: Format, column: Column, sql: str, spec: PlanSpec) -> str:
-    (piece,) = fmt.cell(Cell(column, sql), spec)
+def _value(fmt: Format, column: Column, spec: PlanSpec) -> str:
+    (piece,) = fmt.cell(_cell(column), spec)
     return piece.text if isinstance(piece, Fixed) else piece.sql

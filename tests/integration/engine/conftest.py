@@ -138,6 +138,6 @@ def exporter(database: Database) -> Iterator[Exporter]:
     """The example records are in."""
     with psycopg.connect(database.url) as connection:
         load(connection, ORG, RECORDS, CASES["scores"])
-    engine = FormatEngine(database.libpq("formatter"), memory_mb=256)
+    engine = FormatEngine(database.libpq("formatter"), memory_mb=256, pseudonym_secret="a secret of the tests, long enough")
     yield Exporter(database, engine)
     engine.close()

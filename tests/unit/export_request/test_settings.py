@@ -42,7 +42,7 @@ def test_everything_that_is_right_is_taken_and_shown_whole() -> None:
     shown = settings.view(row(GOOD))
     assert shown.keys() == settings.SETTINGS.keys()
     assert shown["redaction_profiles"][1] == {"name": "bare", "default": False, "columns": {}, "detect": [], "patterns": []}
-    assert shown["redaction_profiles"][0]["patterns"] == [{"pattern": "[0-9]{9}", "replacement": ""}]
+    assert shown["redaction_profiles"][0]["patterns"] == [{"pattern": "[0-9]{9}", "replacement": "[REDACTED]"}]
     assert wrong(shown) == [], "what is shown can be sent back"
     assert settings.view(row(shown)) == shown
 

@@ -25,6 +25,7 @@ SECRETS = {f"{service}_password": f"pw-{service}" for service in SERVICES} | {
     "s3_secret_key": "sk",
     "secret_key": "00" * 32,
     "signing_secret": "11" * 32,
+    "pseudonym_secret": "22" * 32,
     "operator_token": "op",
 }
 
@@ -143,12 +144,19 @@ def test_a_service_knows_its_own_role_and_nobody_elses() -> None:
 def test_only_those_who_need_them_get_the_stores_key_and_the_secrets() -> None:
     holders = {
         name: {instance for instance in services.INSTANCES if name in services.environment_of(instance, PORTS, SECRETS, {})}
-        for name in ("WAYBILL_S3_SECRET_KEY", "WAYBILL_SECRET_KEY", "WAYBILL_OPERATOR_TOKEN", "WAYBILL_SIGNING_SECRET")
+        for name in (
+            "WAYBILL_S3_SECRET_KEY",
+            "WAYBILL_SECRET_KEY",
+            "WAYBILL_OPERATOR_TOKEN",
+            "WAYBILL_SIGNING_SECRET",
+            "WAYBILL_PSEUDONYM_SECRET",
+        )
     }
     assert holders["WAYBILL_S3_SECRET_KEY"] == {"formatter-1", "formatter-2", "delivery"}
     assert holders["WAYBILL_SECRET_KEY"] == {"export_request", "delivery"}
     assert holders["WAYBILL_OPERATOR_TOKEN"] == {"export_request", "delivery"}
     assert holders["WAYBILL_SIGNING_SECRET"] == {"delivery"}
+    assert holders["WAYBILL_PSEUDONYM_SECRET"] == {"formatter-1", "formatter-2"}
     rotated = {"WAYBILL_SECRET_KEYS_OLD": "aa" * 32}
     assert {i for i in services.INSTANCES if "WAYBILL_SECRET_KEYS_OLD" in services.environment_of(i, PORTS, SECRETS, rotated)} == {
         "delivery"

@@ -1,0 +1,87 @@
+"""Planted values on the real stack: they are in no file, manifest, event, message about parts and files, audit entry or log."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaConsumer
+
+from shared.datasets import registry
+from shared.topics import all_topics
+from tests.conftest import Stack
+from tests.e2e.conftest import Organisation, new_organisation
+from tests.integration.engine import planted
+from tests.oracle.generate import ndjson
+
+PROFILE = {
+    "name": "everything", "default": True, "columns": {"email": "hash", "lead_email": "hash"},
+    "detect": ["email", "phone", "card_number", "iban", "ip_address", "url"], "patterns": [{"pattern": "CANARY-[0-9]{5}"}],
+}  # fmt: skip
+PASSWORD = "correct4horse"
+RANGE = {"from": "2025-01-01", "to": "2027-12-31"}
+# Records as they come in hold what they hold, and chunks begin and end with ids (docs/redaction.md).
+RAW = ("records", "lead-changes", "lead-scores", "export-chunks", "export-chunks-express", "export-requests")
+
+
+@pytest.fixture(scope="module")
+def canaries(stack: Stack) -> Iterator[Organisation]:
+    made = new_organisation(stack)
+    settings = {"redaction_profiles": [PROFILE], "custom_properties": [{"name": "note"}, {"name": "number", "type": "number"}]}
+    assert made.http.patch("/v1/settings", json=settings).status_code == 200
+    assert made.send(ndjson(planted.planted(5, 12)))["refused_count"] == 0
+    yield made
+    made.http.close()
+
+
+def clean(text: str, where: str, traces: tuple[str, ...] = planted.LONG_TRACES) -> None:
+    assert not (found := [trace for trace in traces if trace in text]), (where, found)
+
+
+async def messages(stack: Stack, topics: list[str]) -> list[tuple[str, bytes]]:
+    """Everything that the topics hold by now."""
+    found: list[tuple[str, bytes]] = []
+    consumer = AIOKafkaConsumer(*topics, bootstrap_servers=stack.env["WAYBILL_KAFKA"], auto_offset_reset="earliest")
+    await consumer.start()
+    try:
+        places = list(consumer.assignment())
+        ends = await consumer.end_offsets(places)
+        await consumer.seek_to_beginning(*places)
+        while any([await consumer.position(place) < end for place, end in ends.items()]):
+            for place, batch in (await consumer.getmany(timeout_ms=500)).items():
+                found += [(place.topic, (m.key or b"") + b" " + (m.value or b"") + repr(m.headers).encode()) for m in batch]
+    finally:
+        await consumer.stop()
+    return found
+
+
+async def test_planted_values_are_nowhere(stack: Stack, canaries: Organisation) -> None:
+    for name in registry.names():
+        dataset = registry.get(name)
+        body: dict[str, Any] = {"dataset": name, "formats": list(dataset.formats), **(RANGE if dataset.range_rule == "required" else {})}
+        if dataset.protected:
+            body |= {"password": PASSWORD, "purpose": "a test"}
+        export = canaries.completed(body)
+        for number, file in enumerate(export["files"]):
+            clean(planted.readable(canaries.download(export, number), PASSWORD), file["name"])
+        manifest = canaries.http.get(export["manifest_url"]).json()
+        clean(json.dumps(manifest), f"{name}'s manifest")
+        told = manifest["redaction"]
+        assert (told["profile"], {p["name"] for p in told["patterns"]}) == ("everything", {"everything.1", *PROFILE["detect"]})
+        if any(c.key == "email" for c in dataset.columns()) and manifest["rows_planned"]:
+            (email,) = [c for c in told["columns"] if c["column"] == "email"]
+            assert email["values"] > 0
+        if dataset.protected:  # its password is gone
+            continue
+        again = canaries.ended(canaries.http.post(f"/v1/exports/{export['id']}/rerun").raise_for_status().json()["id"])
+        repeated = canaries.http.get(again["manifest_url"]).json()
+        assert (repeated["reproduces"], repeated["redaction"]) == (export["id"], told)
+    topics = [topic for topic in all_topics() if topic not in RAW and not topic.endswith("-dlq")]
+    own = canaries.org_id.encode()
+    for topic, value in await messages(stack, topics):
+        if own in value:
+            clean(value.decode(errors="replace"), topic)
+    for log in sorted(Path(stack.env["WAYBILL_PIDS"]).parent.glob("log/*.log")):
+        if log.name.startswith(("ingest", "export_request", "formatter", "delivery", "lead_scoring")):
+            clean(log.read_text("utf-8", errors="replace"), log.name)
