@@ -52,10 +52,8 @@ def pseudonym_key(secret: bytes, org_id: str, profile: str) -> bytes:
     return hmac.digest(extracted, info + b"\x01", "sha256")
 
 
-def key_statements(key: bytes | None) -> list[str]:
-    """Statements that set the key of `pseudonym` on a connection, or take it away: then a pseudonym is null, never a value."""
-    if key is None:
-        return ["reset variable pseudonym_inner", "reset variable pseudonym_outer"]
+def key_statements(key: bytes) -> list[str]:
+    """Statements that set the key of `pseudonym` on a connection. Without one a pseudonym is null, never a value."""
     block = (key if len(key) <= _BLOCK else hashlib.sha256(key).digest()).ljust(_BLOCK, b"\x00")
     pads = (("inner", 0x36), ("outer", 0x5C))
     return [f"set variable pseudonym_{name} = unhex('{bytes(b ^ pad for b in block).hex()}')" for name, pad in pads]
