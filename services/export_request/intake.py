@@ -168,7 +168,7 @@ class Intake:
             raise unprocessable(Detail("password", "is not taken while processes of an older release run: ask again after the upgrade"))
         return New(
             json.dumps(shown, ensure_ascii=False), spec.dataset, spec.formats, json.dumps(resolved.labels), settings["snapshot"],
-            spec.model_dump_json(), resolved.expires_in, self._planner.limits, resolved.purpose,
+            spec.model_dump_json(exclude_defaults=True), resolved.expires_in, self._planner.limits, resolved.purpose,
             password=resolved.password,
         )  # fmt: skip
 

@@ -33,6 +33,7 @@ class Analytics(Groups):
     formats = ("csv", "json", "xlsx")
     family = "leads"
     granularities = ("day", "week", "month")
+    reads_settings = frozenset({"qualification_threshold"})
 
     def groups(self, spec: PlanSpec, snapshot: str) -> str:
         first_days, starts = _periods(spec)

@@ -16,6 +16,7 @@ class Dataset:
 
     `range_rule` is required, optional or refused. `whole` says that all rows of a file are one chunk: where finding some of them costs as much as finding all.
     `granularities`: how long the periods may be that its rows stand for; the first is the default.
+    `reads_settings`: what of the organisation's settings its plan keeps, besides what every plan does.
     `protected`: its files are encrypted with a password, asked for with a purpose by who may download.
     """
 
@@ -31,6 +32,7 @@ class Dataset:
     whole: ClassVar[bool] = False
     granularities: ClassVar[tuple[str, ...]] = ()
     rows_max_per_file: ClassVar[int | None] = None
+    reads_settings: ClassVar[frozenset[str]] = frozenset()
     found_rows_max: ClassVar[int | None] = None  # of an export by a search, the filter `q`
     protected: ClassVar[bool] = False
 

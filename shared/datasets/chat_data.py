@@ -30,6 +30,7 @@ class ChatData(Workbook):
     rows_max_per_file = 10_000
     found_rows_max = 200
     protected = True
+    reads_settings = frozenset({"operating_hours"})
     table: ClassVar[str] = "conversations"
     alias: ClassVar[str] = "c"
 

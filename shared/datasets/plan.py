@@ -104,7 +104,9 @@ class Redaction(BaseModel):
 class PlanSpec(BaseModel):
     """Everything that shapes the bytes of an export, resolved when it is accepted. Travels as JSON inside `FormatChunk`.
 
-    A formatter of before that doesn't know `redaction` refuses a plan that has it. `columns` holds the column keys of each format, in order. `from_` and `to` are instants (UTC), `[from_, to)`.
+    A field that isn't there has its default: a plan without new fields is read by older releases too, so a default never changes. A formatter of before that
+    doesn't know `redaction` refuses a plan that has it.
+    `columns` holds the column keys of each format, in order. `from_` and `to` are instants (UTC), `[from_, to)`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)

@@ -132,8 +132,7 @@ class _Resolver:
             dataset=dataset.name, formats=asked, columns=columns, custom_properties=list(self._organisation.custom_properties),
             timezone=timezone, from_=start, to=end, filter=chosen, spreadsheet_safe=safe, compression=compression, max_rows_per_file=rows,
             organisation_name=self._organisation.name, granularity=granularity,
-            qualification_threshold=self._organisation.qualification_threshold, operating_hours=self._organisation.operating_hours,
-            redaction=hidden,
+            redaction=hidden, **{name: getattr(self._organisation, name) for name in sorted(dataset.reads_settings)},
         )  # fmt: skip
         return Resolved(spec, labels, timedelta(seconds=expires_in or retention), purpose, password)
 

@@ -1,5 +1,6 @@
 """What a body may ask for: every wrong field named at once, and how ranges and columns resolve."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -161,3 +162,15 @@ def test_workbooks_are_split_where_a_sheet_is_full_and_never_compressed_twice() 
     assert resolve({"dataset": "leads", "formats": ["csv", "xlsx"], "compression": "gzip"}, ACME).spec.compression == "gzip"
     assert refused({"dataset": "leads", "format": "xlsx", "compression": "gzip"}) == (422, ["compression"])
     assert refused({"dataset": "conversations", "format": "parquet"})[0] in (400, 422)
+
+
+def test_a_plan_keeps_only_what_its_dataset_reads() -> None:
+    """What an older release doesn't know isn't in a plan that it could work on."""
+    hours = {"timezone": "UTC", "mon": [["09:00", "17:00"]]}
+    told = Organisation("org_1", "Acme", "UTC", qualification_threshold=5, operating_hours=hours)
+    kept = json.loads(resolve(MESSAGES, told).spec.model_dump_json(exclude_defaults=True))
+    assert kept.keys() <= {"dataset", "formats", "columns", "from_", "to", "organisation_name"}
+    protected = {"password": "Abcd1234", "purpose": "why"}  # pragma: allowlist secret
+    chats = resolve(MESSAGES | {"dataset": "chat-data", "format": "json"} | protected, told).spec
+    assert (chats.operating_hours, chats.qualification_threshold, chats.max_rows_per_file) == (hours, 70, 10_000)
+    assert resolve(MESSAGES | {"dataset": "analytics"}, told).spec.qualification_threshold == 5
