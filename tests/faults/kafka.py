@@ -14,6 +14,7 @@ from shared.topics import all_topics
 T = TypeVar("T")
 Places = dict[tuple[str, int], int]  # (topic, partition) → offset
 SECONDS = 30
+ASK_SECONDS = 3  # a client from before a crash may hear nothing: it is made anew, and none of this is the system's recovery
 RESTART_SECONDS = 120  # a broker that restarts on a busy machine takes most of a minute
 
 
@@ -69,7 +70,7 @@ class Kafka:
 
     def _ends(self, topics: list[str]) -> Places:
         wanted = {TopicPartition(t, p): OffsetSpec.latest() for t in topics for p in range(all_topics()[t].partitions)}
-        found = self.admin.list_offsets(wanted, request_timeout=SECONDS)
+        found = self.admin.list_offsets(wanted, request_timeout=ASK_SECONDS)
         return {(place.topic, place.partition): future.result().offset for place, future in found.items()}
 
     def read(self, topic: str, since: Places) -> list[Message]:
@@ -124,8 +125,8 @@ class Kafka:
 
     def _lag(self) -> dict[str, int]:
         """What was acknowledged first, then the ends: what is published by whoever acknowledges in between is behind."""
-        groups = [g.group_id for g in self.admin.list_consumer_groups(request_timeout=SECONDS).result().valid]
-        asked = [self.admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(g)], request_timeout=SECONDS) for g in groups]
+        groups = [g.group_id for g in self.admin.list_consumer_groups(request_timeout=ASK_SECONDS).result().valid]
+        asked = [self.admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(g)], request_timeout=ASK_SECONDS) for g in groups]
         acknowledged = [(name, found) for each in asked for name, future in each.items() for found in future.result().topic_partitions]
         ends = self._ends([t for t in all_topics() if not t.endswith("-dlq")])
         behind: dict[str, int] = {}
