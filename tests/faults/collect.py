@@ -21,6 +21,7 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from deploy.local.s3 import REGION
+from shared.datasets.plan import PlanSpec
 from shared.topics import all_topics
 from tests.faults.kafka import Event, Kafka, Places
 from tests.faults.load import Asked, Load, Organisation
@@ -239,7 +240,7 @@ class Collector:
 
 def unpacked(data: bytes, row: dict[str, Any]) -> bytes:
     """A file's text; members in a row are one text."""
-    match json.loads(row["spec"])["compression"]:
+    match PlanSpec.model_validate_json(row["spec"]).compression:
         case "gzip":
             return gzip.decompress(data)
         case "zstd":
