@@ -43,7 +43,7 @@ async def test_scores_are_exact_whoever_dies(own: Own, database: Connection) -> 
         await send(own, organisation, sent[number * size : (number + 1) * size])
         until(lambda before=before: count(database, messages, org_id) > before, WAIT_SECONDS)  # type: ignore[misc]
         own.kill(KILLED[number % 2])  # some of the piece is written, some of its leads are scored
-    assert count(database, scored, org_id) > 0
+    until(lambda: count(database, scored, org_id) > 0, WAIT_SECONDS)
     assert organisation.http.patch("/v1/settings", json={"scoring": oracle.OTHER_SETTING}).status_code == 200
     anew = "SELECT count(*) FROM ingest.lead_facts WHERE org_id = %s AND model_version > 1"
     for name in KILLED:

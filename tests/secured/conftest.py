@@ -6,6 +6,7 @@ import secrets
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -42,10 +43,14 @@ def run(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str
     return subprocess.run([sys.executable, "-m", *arguments], cwd=ROOT, env=told, capture_output=True, text=True)
 
 
+ONE_COMMAND = threading.Lock()  # the runner takes the process's own output and environment while a command runs
+
+
 def command(*arguments: str, **settings: str) -> Result:
     """The `waybill` command, with these settings and no others."""
     environment = {name: None for name in os.environ if name.startswith("WAYBILL_")} | settings
-    return CliRunner().invoke(app, [*arguments, "--env-file", "/dev/null"], env=environment)
+    with ONE_COMMAND:
+        return CliRunner().invoke(app, [*arguments, "--env-file", "/dev/null"], env=environment)
 
 
 @dataclass
