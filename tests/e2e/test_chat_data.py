@@ -19,6 +19,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, Top
 from shared.audit import PURPOSE_MAX
 from tests.conftest import Stack
 from tests.e2e.conftest import EXAMPLES, Organisation
+from tests.e2e.logs import logs
 
 CASES = json.loads((EXAMPLES / "cases.json").read_text("utf-8"))
 CASE = next(c for c in CASES["cases"] if c["file"] == "chat-data.json")
@@ -116,11 +117,9 @@ def test_the_password_is_nowhere(sample: Organisation, export: dict[str, Any], s
             found = connection.execute(f'select count(*) from "{schema}"."{table}" t where strpos(t::text, %s) > 0', [PASSWORD]).fetchone()  # type: ignore[arg-type]
             assert found == (0,), (schema, table)
         assert connection.execute("select count(*) from exports.passwords where export_id = %s", [export["id"]]).fetchone() == (0,)
-    folder = Path(stack.env["WAYBILL_PIDS"]).parent
-    searched = [path for path in (folder / "log").rglob("*") if path.is_file()]
-    assert searched
-    holding = [path for path in searched if any(needle in piece for piece in _pieces(path, len(needle)))]
-    assert not holding
+    searched = {name: needle in text for name, text in logs(stack)}
+    assert any(name.startswith("delivery") for name in searched)
+    assert not [name for name, holding in searched.items() if holding]
     seen, holding_topics = 0, set()
     for message in every_message(stack):
         seen += export["id"].encode() in (message.key() or b"")
@@ -154,14 +153,6 @@ def every_message(stack: Stack) -> Iterator[Message]:
                 yield message
     finally:
         consumer.close()
-
-
-def _pieces(path: Path, overlap: int) -> Iterator[bytes]:
-    kept = b""
-    with path.open("rb") as file:
-        while piece := file.read(1 << 20):
-            yield kept + piece
-            kept = piece[-overlap:]
 
 
 def test_a_run_again_is_refused_with_what_to_do(sample: Organisation, export: dict[str, Any]) -> None:

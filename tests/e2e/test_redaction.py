@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ from shared.datasets import registry
 from shared.topics import all_topics
 from tests.conftest import Stack
 from tests.e2e.conftest import Organisation, new_organisation
+from tests.e2e.logs import logs
 from tests.integration.engine import planted
 from tests.oracle.generate import ndjson
 
@@ -82,6 +82,9 @@ async def test_planted_values_are_nowhere(stack: Stack, canaries: Organisation) 
     for topic, value in await messages(stack, topics):
         if own in value:
             clean(value.decode(errors="replace"), topic)
-    for log in sorted(Path(stack.env["WAYBILL_PIDS"]).parent.glob("log/*.log")):
-        if log.name.startswith(("ingest", "export_request", "formatter", "delivery", "lead_scoring")):
-            clean(log.read_text("utf-8", errors="replace"), log.name)
+    ours = {
+        name: text for name, text in logs(stack) if name.startswith(("ingest", "export_request", "formatter", "delivery", "lead_scoring"))
+    }
+    assert ours
+    for name, text in ours.items():
+        clean(text.decode("utf-8", errors="replace"), name)
