@@ -4,12 +4,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 
-from services.formatter.engine import FormatEngine
 from services.formatter.handlers import ChunkHandler
 from services.formatter.settings import Settings
 from services.formatter.store import ExportStates
 from shared.codec import write_for
 from shared.database import create_pool, ping
+from shared.formatting.engine import FormatEngine
 from shared.http import create_api
 from shared.observability import configure
 from shared.priority import step_back

@@ -10,12 +10,12 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from pydantic import ValidationError
 
-from services.formatter.engine import FormatEngine, PartResult
 from services.formatter.metrics import BYTES, FAILED, ROWS, SECONDS
 from shared.codec import decode, encode
 from shared.consumer import Incoming
 from shared.datasets.plan import PlanSpec
 from shared.errors import PermanentError, TransientError
+from shared.formatting.engine import FormatEngine, PartResult
 from shared.messages import ChunkFailed, ChunkFormatted, FormatChunk, Message, Part
 from shared.outbox import internal_headers
 from shared.storage import ObjectSink, ObjectStore

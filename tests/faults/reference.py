@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from services.export_request.frames import frame_of
-from services.formatter.engine import FormatEngine
 from shared.datasets.plan import Key, PlanSpec
+from shared.formatting.engine import FormatEngine
 
 
 class Buffer:

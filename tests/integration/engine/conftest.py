@@ -11,7 +11,6 @@ import asyncpg
 import psycopg
 import pytest
 
-from services.formatter.engine import FormatEngine, PartResult
 from shared.datasets import registry
 from shared.datasets.instants import resolve_instant
 from shared.datasets.plan import CustomProperty, PlanSpec
@@ -19,6 +18,7 @@ from shared.datasets.sql import session_sql
 from shared.datasets.workbooks import Workbook
 from shared.formats import registry as formats
 from shared.formats.compression import compress
+from shared.formatting.engine import FormatEngine, PartResult
 from tests.conftest import Database
 from tests.integration.engine.loader import load
 

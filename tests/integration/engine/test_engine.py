@@ -11,11 +11,11 @@ import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.formatter.engine import FormatEngine
 from shared.datasets import registry
 from shared.datasets.plan import CustomProperty, PlanSpec
 from shared.datasets.sql import literal, session_sql, texts
 from shared.errors import PermanentError, TransientError
+from shared.formatting.engine import FormatEngine
 from tests.integration.engine.conftest import ORG, RECORDS, Buffer, Exporter
 from tests.integration.engine.loader import load
 

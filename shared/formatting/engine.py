@@ -21,9 +21,6 @@ import duckdb_extension_postgres_scanner
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from services.formatter.core.batches import in_order
-from services.formatter.core.parts import ByteSink, Part, PartResult, PartWriter, TypedPart
-from services.formatter.core.statements import ChunkStatements, compile_chunk, compile_sheet, keys_of
 from shared.datasets import registry as datasets
 from shared.datasets.base import Dataset
 from shared.datasets.plan import Key, PlanSpec, Redaction, Sheet
@@ -34,6 +31,9 @@ from shared.formats import macros
 from shared.formats import registry as formats
 from shared.formats.base import Format, Frame
 from shared.formats.redaction import key_statements, needs_key, pseudonym_key
+from shared.formatting.batches import in_order
+from shared.formatting.parts import ByteSink, Part, PartResult, PartWriter, TypedPart
+from shared.formatting.statements import ChunkStatements, compile_chunk, compile_sheet, keys_of
 
 __all__ = ["ByteSink", "FormatEngine", "PartResult"]
 

@@ -8,10 +8,10 @@ from typing import Protocol
 import pyarrow as pa
 from isal import isal_zlib
 
-from services.formatter.core.batches import text_bytes
-from services.formatter.core.row_groups import RowGroups
 from shared.datasets.plan import Column
 from shared.formats.compression import Compressor
+from shared.formatting.batches import text_bytes
+from shared.formatting.row_groups import RowGroups
 from shared.messages import Note
 
 

@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.formatter.core.parts import TypedPart
 from shared.datasets import registry
 from shared.datasets.plan import Column, ColumnType, PlanSpec
 from shared.formats import parquet, thrift
 from shared.formats.parquet import FORMAT, MAGIC
+from shared.formatting.parts import TypedPart
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 KINDS: dict[ColumnType, tuple[Any, Any]] = {

@@ -10,10 +10,10 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.formatter.core.batches import in_order, text_bytes
-from services.formatter.core.parts import PartWriter
 from shared.errors import PermanentError
 from shared.formats.compression import compress, compressor
+from shared.formatting.batches import in_order, text_bytes
+from shared.formatting.parts import PartWriter
 
 
 class Buffer(bytearray):

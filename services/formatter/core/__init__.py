@@ -1,1 +1,0 @@
-"""Decisions of the formatter: no I/O, no clock."""
