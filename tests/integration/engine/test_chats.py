@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from services.formatter import engine
 from shared.errors import PermanentError
+from shared.formatting import engine
 from tests.integration.engine.conftest import CASES, EXAMPLES, Exporter
 
 CASE = next(c for c in CASES["cases"] if c["file"] == "chat-data.json")
