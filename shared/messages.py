@@ -59,7 +59,8 @@ class Part:
 
 @dataclass(frozen=True)
 class ChunkFormatted(Message):
-    """formatter → export_request: the parts of a chunk are in the store. `redacted`: what was redacted in it, by counter (shared/datasets/redaction.py)."""
+    """formatter → export_request: the parts of a chunk are in the store. `redacted`: what was redacted in it, by counter (shared/datasets/redaction.py).
+    `unchanged`: rows of a delta that came out as they were."""
 
     export_id: str
     org_id: str
@@ -68,6 +69,7 @@ class ChunkFormatted(Message):
     parts: list[Part]
     milliseconds: int = 0
     redacted: dict[str, int] = field(default_factory=dict)
+    unchanged: int = 0
 
 
 @dataclass(frozen=True)

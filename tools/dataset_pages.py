@@ -47,6 +47,7 @@ def _page(dataset: Dataset) -> str:
 - **Formats:** {formats}
 - **Range:** {RANGES[dataset.range_rule]}{periods if dataset.granularities else ""}
 - **Filters:** {filters}
+- **Deltas and diffs:** {"yes" if dataset.entity is not None else "no"} ([deltas](../deltas.md))
 - **Times in text formats:** {FAMILIES[dataset.family]}
 {_limits(dataset)}
 {_tables(dataset)}{_custom(dataset)}

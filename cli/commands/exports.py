@@ -32,6 +32,9 @@ def create(
     max_rows_per_file: Annotated[int | None, typer.Option("--max-rows-per-file", min=1, help="Splits into numbered files.")] = None,
     expires_in: Annotated[int | None, typer.Option("--expires-in", metavar="SECONDS", min=1, help="How long the files stay.")] = None,
     labels: Annotated[list[str] | None, typer.Option("--label", metavar="KEY=VALUE", help="May be repeated.")] = None,
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="ID", help="Only what changed since that export, with its filter and columns.")
+    ] = None,
     purpose: Annotated[
         str | None, typer.Option("--purpose", help="Why: the audit trail keeps it, and organisations may require it.")
     ] = None,
@@ -66,7 +69,7 @@ def create(
         "dataset": dataset, "from": from_, "to": to, "filter": filter_of(filters or []), "columns": split_list(columns or []),
         "timezone": timezone,
         "compression": compression, "spreadsheet_safe": spreadsheet_safe, "max_rows_per_file": max_rows_per_file,
-        "expires_in_seconds": expires_in, "labels": labels_of(labels or []), "purpose": purpose, "password": password,
+        "expires_in_seconds": expires_in, "labels": labels_of(labels or []), "purpose": purpose, "password": password, "since": since,
     }  # fmt: skip
     asked = body_of(read_body(body), flags, split_list(formats or []))
     # A key of our own makes the call safe to repeat when the answer is lost.

@@ -7,13 +7,25 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from services.export_request.core.track import Run, Tracked, file_key, file_name, manifest_name, numbering_known, runs
+from services.export_request.core.track import (
+    DELETED,
+    DELETED_FROM,
+    Run,
+    Tracked,
+    file_key,
+    file_name,
+    manifest_name,
+    numbering_known,
+    runs,
+)
 from services.export_request.effects import Row
 from services.export_request.frames import frame_of
 from services.export_request.queries import load, rows
 from shared.clock import instant
 from shared.database import Connection
+from shared.datasets import deleted
 from shared.datasets import registry as datasets
+from shared.datasets.deleted import PREFIX
 from shared.datasets.plan import PlanSpec
 from shared.datasets.redaction import told
 from shared.formats import protection
@@ -27,6 +39,11 @@ from shared.topics import EXPORT_ASSEMBLIES
 @functools.lru_cache(maxsize=256)
 def spec_of(text: str) -> PlanSpec:
     return PlanSpec.model_validate_json(text)
+
+
+def parts_of(spec: PlanSpec) -> list[str]:
+    """What a chunk has a part of, and each file number a file: every format, and of a delta every format's deletions."""
+    return [*spec.formats, *(f"{PREFIX}{name}" for name in spec.formats if spec.since)]
 
 
 class Assembly:
@@ -54,7 +71,7 @@ class Assembly:
         for run in found:
             taken = [(chunks[n]["position"], {p["format"]: p for p in json.loads(chunks[n]["parts"])}) for n in run.numbers]
             messages += [
-                _command(row, spec, name, run, [_part(position, parts[name]) for position, parts in taken]) for name in spec.formats
+                _command(row, spec, name, run, [_part(position, parts[name]) for position, parts in taken]) for name in parts_of(spec)
             ]
         return messages
 
@@ -66,13 +83,16 @@ def _part(position: int, part: dict[str, Any]) -> AssemblyPart:
 
 
 def _command(row: Row, spec: PlanSpec, format_name: str, run: Run, parts: list[AssemblyPart]) -> Outgoing:
-    kind, frame = formats.get(format_name), _frame(row["spec"], format_name)
+    frame, gone = _frame(row["spec"], format_name), format_name.startswith(PREFIX)
+    format_name = format_name.removeprefix(PREFIX)
+    kind, number = formats.get(format_name), run.file_number
     split = spec.max_rows_per_file is not None and row["files_planned"] > 1
-    name = file_name(spec.dataset, row["id"], kind.extension, kind.compression(spec), run.file_number if split else None)
+    stem = DELETED if gone else f"{spec.dataset}_{row['id']}"
+    name = file_name(stem, kind.extension, kind.compression(spec), number if split else None)
     name, media_type = protection.published(kind, name) if row["protected"] else (name, kind.media_type)
-    closing = {"files_total": row["files_planned"] * len(spec.formats), "manifest": _manifest(row)} if run.last else {}
+    closing = {"files_total": row["files_planned"] * len(parts_of(spec)), "manifest": _manifest(row)} if run.last else {}
     command = AssembleFile(
-        export_id=row["id"], org_id=row["org_id"], format=format_name, file_number=run.file_number, name=name, media_type=media_type,
+        export_id=row["id"], org_id=row["org_id"], format=format_name, file_number=number + (DELETED_FROM if gone else 0), name=name, media_type=media_type,
         key=file_key(row["org_id"], row["id"], name), head=frame.head, separator=frame.separator, tail=frame.tail, empty=frame.empty,
         parts=parts, last=run.last, express=row["express"],
         manifest_key=file_key(row["org_id"], row["id"], manifest_name(spec.dataset, row["id"])),
@@ -83,7 +103,10 @@ def _command(row: Row, spec: PlanSpec, format_name: str, run: Run, parts: list[A
 
 @functools.lru_cache(maxsize=256)
 def _frame(spec_text: str, format_name: str) -> Frame:
-    return frame_of(spec_of(spec_text), format_name)
+    spec = spec_of(spec_text)
+    if format_name.startswith(PREFIX):
+        return frame_of(deleted.spec_of(datasets.get(spec.dataset), spec), format_name.removeprefix(PREFIX))
+    return frame_of(spec, format_name)
 
 
 @functools.cache
@@ -99,10 +122,16 @@ def _manifest(row: Row) -> str:
         {
             "export_id": row["id"], "request": json.loads(row["request"]), "snapshot": row["snapshot"], "versions": versions(),
             "rows_planned": row["rows_planned"], "excluded": json.loads(row["excluded"]),
-            **({"reproduces": claim} if claim else {}), **_redaction(row),
+            **({"reproduces": claim} if claim else {}), **_since(row), **_redaction(row),
         },
         ensure_ascii=False, separators=(",", ":"),
     )  # fmt: skip
+
+
+def _since(row: Row) -> dict[str, Any]:
+    """What a delta is measured from."""
+    since = spec_of(row["spec"]).since
+    return {"since": {"export_id": since.export_id, "snapshot": since.snapshot}} if since else {}
 
 
 def _redaction(row: Row) -> dict[str, Any]:

@@ -28,6 +28,7 @@ def _dataset(dataset: Dataset, custom_properties: Sequence[CustomProperty]) -> d
         "columns": [_column(column, dataset, sheet) for sheet, columns in _sheets(dataset, custom_properties) for column in columns],
         "filters": _filters(dataset),
         "range": dataset.range_rule,
+        "deltas": dataset.entity is not None,
         "limits": {
             "range_days_max": None if dataset.range_rule == "refused" else RANGE_DAYS_MAX,
             "rows_per_file_max": dataset.rows_max_per_file,

@@ -22,11 +22,12 @@ from shared.topics import EXPORT_ASSEMBLIES
 
 _SAVED = (
     "express", "files_planned", "planned_to", "lease_until", "planned_at", "files", "started_at", "completed_at", "released_at",
-    "progress_told_at", "redacted",
+    "progress_told_at", "redacted", "excluded",
 )  # fmt: skip
 
 Row = Mapping[str, Any]
 ACTOR = "service:export-request"
+UNCHANGED = "unchanged"  # why a delta leaves a row out: what it reads had changed, and it came out as it was
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,8 @@ class Effects:
     ) -> Row:
         life = taken.life
         values = {name: row[name] for name in _SAVED} | dict(changes)
+        if life.rows_excluded:
+            values["excluded"] = json.dumps([{"reason": UNCHANGED, "rows": life.rows_excluded}])
         if Told.started in told:
             values["started_at"] = now
         if Told.progress in told:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -10,11 +11,12 @@ from typing import Any
 import asyncpg
 
 from services.export_request.core import rerun
+from services.export_request.core.delta import Base, base_of
 from services.export_request.core.events import refused_event
 from services.export_request.core.life import Told
 from services.export_request.core.limits import Limits, limits_of, require_room
 from services.export_request.core.planning import ChunkLimits
-from services.export_request.core.request import ENVELOPE, Organisation, body_sha256, check_key, resolve
+from services.export_request.core.request import ENVELOPE, Organisation, body_sha256, check_key, resolve, since_of
 from services.export_request.effects import Effects, Row
 from services.export_request.metrics import ACCEPTED, REFUSED
 from services.export_request.planning import Planner
@@ -22,7 +24,8 @@ from services.export_request.queries import load
 from shared import audit
 from shared.database import Connection, tenant
 from shared.datasets import registry as datasets
-from shared.datasets.plan import CustomProperty
+from shared.datasets.plan import CustomProperty, PlanSpec, Since
+from shared.datasets.sql import session_sql
 from shared.errors import ApiError, Detail, PermanentError, conflict, gone, invalid_request, not_found, too_large, unprocessable
 from shared.http import BODY_BYTES_MAX, Principal
 from shared.ids import new_id
@@ -33,6 +36,7 @@ from shared.outbox import Outbox, Outgoing
 from shared.sealing import FILE_PASSWORDS, Seal
 
 REQUESTED_BY_MAX = 255
+PLAUSIBLE_ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
 
 
 @dataclass(frozen=True)
@@ -161,16 +165,36 @@ class Intake:
         """What the body asks for, at this instant. Raises ApiError."""
         settings = await self._queries.organisation_at_instant(connection, org_id=request.org_id)
         body = _without_envelope(request.body)
-        resolved = resolve(body, organisation_of(settings))
+        base = await self._base(connection, since) if (since := since_of(body)) is not None else None
+        resolved = resolve(body, organisation_of(settings), base)
         shown = {name: value for name, value in body.items() if name != "password"}
         spec = resolved.spec
+        if spec.since is not None:
+            spec = await self._measured(connection, request.org_id, spec, settings["snapshot"])
         if resolved.password is not None and self._upgrading:
             raise unprocessable(Detail("password", "is not taken while processes of an older release run: ask again after the upgrade"))
         return New(
             json.dumps(shown, ensure_ascii=False), spec.dataset, spec.formats, json.dumps(resolved.labels), settings["snapshot"],
             spec.model_dump_json(exclude_defaults=True), resolved.expires_in, self._planner.limits, resolved.purpose,
-            password=resolved.password,
+            password=resolved.password, since=spec.since,
         )  # fmt: skip
+
+    async def _base(self, connection: Connection, export_id: str) -> Base:
+        """Raises ApiError where it can't be measured from."""
+        known = await self._queries.rerun_source(connection, id=export_id) if PLAUSIBLE_ID.fullmatch(export_id) else None
+        return base_of(known)
+
+    async def _measured(self, connection: Connection, org_id: str, spec: PlanSpec, snapshot: str) -> PlanSpec:
+        """The plan, with whether what changed is found by the changes. Planned as chunks are, which holds for this question only."""
+        assert spec.since is not None
+        question = connection.transaction()
+        await question.start()
+        try:
+            await connection.execute(session_sql(org_id))
+            found = await connection.fetchval(datasets.get(spec.dataset).worth_finding(spec, snapshot))
+        finally:
+            await question.rollback()
+        return spec.model_copy(update={"since": spec.since.model_copy(update={"found": bool(found)})})
 
     async def _again(self, connection: Connection, export_id: str) -> "New":
         """The same plan at the same instant, in chunks of the same size. Raises ApiError."""
@@ -181,6 +205,7 @@ class Intake:
         return New(
             source["request"], source["dataset"], list(source["formats"]), source["labels"], source["snapshot"], source["spec"],
             rerun.expires_in(source), self._planner.limits_of(source), source["purpose"], source["id"], rerun.reproduces_sha256(source),
+            since=PlanSpec.model_validate_json(source["spec"]).since,
         )  # fmt: skip
 
     async def _add(self, connection: Connection, export_id: str, request: Request, new: "New") -> Row:
@@ -190,7 +215,8 @@ class Intake:
             requested_by=request.requested_by, dataset=new.dataset, formats=new.formats, labels=new.labels, snapshot=new.snapshot, spec=new.spec,
             traceparent=current_traceparent(), lease_until=self._planner.lease(now), now=now, expires_at=now + new.expires_in,
             chunk_rows_max=new.limits.rows, chunk_bytes_max=new.limits.bytes, rerun_of=new.rerun_of, reproduces_sha256=new.reproduces_sha256, purpose=new.purpose,
-            protected=new.password is not None,
+            protected=new.password is not None, since=new.since.export_id if new.since else None,
+            since_snapshot=new.since.snapshot if new.since else None,
         )  # fmt: skip
         return row
 
@@ -211,6 +237,7 @@ class New:
     rerun_of: str | None = None
     reproduces_sha256: str | None = None
     password: str | None = field(default=None, repr=False)
+    since: Since | None = None
 
 
 def _check_rights(request: Request, new: "New") -> None:

@@ -84,6 +84,10 @@ def _export_of(dataset: Dataset) -> Component:
         **({"granularity": one_of(dataset.granularities, default=dataset.granularities[0])} if dataset.granularities else {}),
         "filter": of_model(dataset.filter_model),
         **({} if isinstance(dataset, Workbook) else {"columns": listed(columns, minItems=1, maxItems=COLUMNS_MAX, uniqueItems=True, description="In this order; without them all that the format has by default.")}),
+        **({} if dataset.entity is None else {"since": text(
+            "The id of an ended export of this dataset: only what changed since its instant, and what is gone in a file of its own. Filter, range, columns and redaction are that export's.",
+            pattern="^[A-Za-z0-9_-]{1,100}$",
+        )}),
         "timezone": {**TIMEZONE, "description": "An IANA name; without one the organisation's."},
         "compression": one_of(COMPRESSIONS, default="none"),
         "spreadsheet_safe": {**BOOLEAN, "default": True, "description": "Formulas can't run (csv only); lossless."},
@@ -101,13 +105,15 @@ def _export_of(dataset: Dataset) -> Component:
         "redaction": text("The organisation's profile (settings, redaction_profiles) by its name; its default one holds too.", pattern=f"^{PROFILE_NAME.pattern}$"),
         "purpose": line(PURPOSE_MAX, description="Why: the audit trail keeps it. Organisations may require it."),
     }  # fmt: skip
+    ranged_rule = dataset.range_rule == "required"
     required = [
         "dataset",
-        *(["from", "to"] if dataset.range_rule == "required" else []),
+        *(["from", "to"] if ranged_rule and dataset.entity is None else []),
         *(["password", "purpose"] if dataset.protected else []),
     ]
     schema = taken(properties, required, title=f"{dataset.name} export", description=dataset.description)
-    return Component(_component(dataset.name), {**schema, "not": {"required": ["format", "formats"]}})
+    either = {"anyOf": [{"required": ["from", "to"]}, {"required": ["since"]}]} if ranged_rule and dataset.entity is not None else {}
+    return Component(_component(dataset.name), {**schema, **either, "not": {"required": ["format", "formats"]}})
 
 
 def _component(dataset: str) -> str:
@@ -172,6 +178,7 @@ DATASET = Component("Dataset", shown(
     {
         "name": text(), "description": text(), "formats": listed(text()), "default_format": text(), "columns": listed(_COLUMN),
         "filters": listed(shown({"name": text(), "description": text()})), "range": one_of(("required", "optional", "refused")),
+        "deltas": {**BOOLEAN, "description": "Whether an export can be measured from another one (`since`)."},
         "limits": shown({
             "range_days_max": nullable(whole(1)), "rows_per_file_max": nullable(whole(1, description="More are split over numbered files.")),
             "rows_found_max": nullable(whole(1, description="Of an export by a search (`q`).")),
@@ -182,7 +189,7 @@ DATASET = Component("Dataset", shown(
 _DATASETS_EXAMPLE: dict[str, Any] = {"data": [{
     "name": "leads", "description": "Leads with their score and custom properties.", "formats": ["csv", "json"], "default_format": "csv",
     "columns": [{"sheet": None, "key": "email", "header": "email", "type": "text", "description": "E-mail address", "personal": True, "formats": ["csv", "json"]}],
-    "filters": [{"name": "status", "description": ""}], "range": "optional",
+    "filters": [{"name": "status", "description": ""}], "range": "optional", "deltas": True,
     "limits": {"range_days_max": 1100, "rows_per_file_max": None, "rows_found_max": None}, "requires": [], "compression": ["none", "gzip", "zstd"],
 }]}  # fmt: skip
 

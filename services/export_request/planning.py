@@ -11,7 +11,7 @@ from typing import Any
 import asyncpg
 import structlog
 
-from services.export_request.assembly import Assembly, spec_of
+from services.export_request.assembly import Assembly, parts_of, spec_of
 from services.export_request.core.life import Failed, PlanGrew
 from services.export_request.core.planning import FILES_MAX, WHOLE, ChunkLimits, Cursor, Planned, add, is_express, resume, rows_max
 from services.export_request.effects import Effects, Outcome, Row, seconds_between
@@ -187,7 +187,7 @@ class Planner:
             await self._publish(connection, await self._effects.apply(connection, row, found.failed, now))
             return
         files = max([row["files_planned"], *(c.file_number for c in found.chunks)])
-        if files * len(row["formats"]) > FILES_MAX:
+        if files * len(parts_of(spec_of(row["spec"]))) > FILES_MAX:
             too_many = Failed("too_many_files", f"The export would have more than {FILES_MAX} files; ask for more rows a file.")
             await self._publish(connection, await self._effects.apply(connection, row, too_many, now))
             return

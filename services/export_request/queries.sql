@@ -40,19 +40,21 @@ INSERT INTO exports.idempotency_keys (org_id, key, body_sha256, export_id)
 VALUES (:org_id, :key, :body_sha256, :export_id) ON CONFLICT DO NOTHING RETURNING export_id;
 
 -- name: rerun_source(id)^
--- An export that is to be run again, and whether its instant can still be seen: an erasure since may have taken away what it saw, and a
+-- An export that is to be run again or measured from, and whether its instant can still be seen: an erasure since may have taken away what it saw, and a
 -- snapshot beyond the newest transaction is from another life of the database.
 SELECT e.*, o.retention_days,
     EXISTS (SELECT FROM ingest.erasures r WHERE r.org_id = e.org_id AND NOT pg_visible_in_snapshot(r.erased_in, e.snapshot::pg_snapshot)
         AND r.oldest < pg_snapshot_xmax(e.snapshot::pg_snapshot)) AS erased,
+    EXISTS (SELECT FROM ingest.prunings p WHERE p.org_id = e.org_id
+        AND p.before > pg_snapshot_xmin(coalesce(e.since_snapshot, e.snapshot)::pg_snapshot)) AS pruned,
     pg_snapshot_xmax(e.snapshot::pg_snapshot) > pg_snapshot_xmax(pg_current_snapshot()) AS from_elsewhere
 FROM exports.exports e JOIN tenancy.organisations o ON o.org_id = e.org_id WHERE e.id = :id AND e.deleted_at IS NULL;
 
--- name: add_export(id, org_id, request_id, request, requested_by, dataset, formats, labels, snapshot, spec, traceparent, lease_until, now, expires_at, chunk_rows_max, chunk_bytes_max, rerun_of, reproduces_sha256, purpose, protected)^
+-- name: add_export(id, org_id, request_id, request, requested_by, dataset, formats, labels, snapshot, spec, traceparent, lease_until, now, expires_at, chunk_rows_max, chunk_bytes_max, rerun_of, reproduces_sha256, purpose, protected, since, since_snapshot)^
 INSERT INTO exports.exports (id, org_id, request_id, request, requested_by, dataset, formats, labels, status, snapshot, spec, traceparent,
-    lease_until, created_at, progressed_at, expires_at, chunk_rows_max, chunk_bytes_max, rerun_of, reproduces_sha256, purpose, protected)
+    lease_until, created_at, progressed_at, expires_at, chunk_rows_max, chunk_bytes_max, rerun_of, reproduces_sha256, purpose, protected, since, since_snapshot)
 VALUES (:id, :org_id, :request_id, :request, :requested_by, :dataset, :formats, :labels, 'accepted', :snapshot, :spec, :traceparent,
-    :lease_until, :now, :now, :expires_at, :chunk_rows_max, :chunk_bytes_max, :rerun_of, :reproduces_sha256, :purpose, :protected)
+    :lease_until, :now, :now, :expires_at, :chunk_rows_max, :chunk_bytes_max, :rerun_of, :reproduces_sha256, :purpose, :protected, :since, :since_snapshot)
 RETURNING *;
 
 -- name: add_password(export_id, org_id, sealed)!
@@ -80,13 +82,13 @@ ORDER BY created_at DESC, id DESC LIMIT :count;
 -- name: delete_export(id, now)!
 UPDATE exports.exports SET deleted_at = :now WHERE id = :id;
 
--- name: save_export(id, status, express, planned, rows_planned, chunks_planned, files_planned, rows_written, chunks_done, planned_to, lease_until, planned_at, files, error_code, error_message, started_at, completed_at, released_at, progressed_at, progress_told_at, redacted)^
+-- name: save_export(id, status, express, planned, rows_planned, chunks_planned, files_planned, rows_written, chunks_done, planned_to, lease_until, planned_at, files, error_code, error_message, started_at, completed_at, released_at, progressed_at, progress_told_at, redacted, excluded)^
 -- All that a step can change, in one statement.
 UPDATE exports.exports SET status = :status, express = :express, planned = :planned, rows_planned = :rows_planned,
     chunks_planned = :chunks_planned, files_planned = :files_planned, rows_written = :rows_written, chunks_done = :chunks_done,
     planned_to = :planned_to, lease_until = :lease_until, planned_at = :planned_at, files = :files, error_code = :error_code,
     error_message = :error_message, started_at = :started_at, completed_at = :completed_at, released_at = :released_at,
-    progressed_at = :progressed_at, progress_told_at = :progress_told_at, redacted = :redacted
+    progressed_at = :progressed_at, progress_told_at = :progress_told_at, redacted = :redacted, excluded = :excluded
 WHERE id = :id RETURNING *;
 
 -- name: queue_of(org_id, created_at, id)

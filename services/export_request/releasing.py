@@ -11,7 +11,7 @@ from typing import Any
 import asyncpg
 import structlog
 
-from services.export_request.assembly import spec_of
+from services.export_request.assembly import parts_of, spec_of
 from services.export_request.core.life import Released
 from services.export_request.core.planning import Planned
 from services.export_request.core.release import Waiting, choose, spread
@@ -128,7 +128,7 @@ class Releaser:
 
 def _command(row: Row, topic: str, chunk: Sequence[Any], partition: int) -> Outgoing:
     number, lower, upper, count = chunk
-    keys = {name: part_key(row["id"], number, name) for name in spec_of(row["spec"]).formats}
+    keys = {name: part_key(row["id"], number, name) for name in parts_of(spec_of(row["spec"]))}
     command = FormatChunk(row["id"], row["org_id"], number, row["snapshot"], row["spec"], lower, upper, count, keys)
     return internal(topic, f"{row['id']}/{number}", command, partition=partition)
 

@@ -9,12 +9,13 @@ from typing import Any
 
 import asyncpg
 
-from services.export_request.assembly import Assembly, spec_of
+from services.export_request.assembly import Assembly, parts_of, spec_of
 from services.export_request.core.life import ENDED, Assembled, ChunkDone, Failed, Happening, Published, Status
 from services.export_request.effects import Effects, Row, discard, seconds_between
 from services.export_request.queries import load
 from services.export_request.releasing import Releaser
 from shared.database import Connection, tenant
+from shared.datasets.deleted import PREFIX
 from shared.datasets.redaction import added
 from shared.inbox import Inbox
 from shared.messages import ChunkFailed, ChunkFormatted, ExportAssembled, ExportPublished, Part, PublishedFile, PublishFailed
@@ -50,11 +51,11 @@ class Tracker:
             return []
         if chunk["released_at"] is not None:
             STAGE_SECONDS.labels("format").observe(seconds_between(chunk["released_at"], now))
-        if [part.format for part in event.parts] != list(row["formats"]):
+        if [part.format for part in event.parts] != parts_of(spec_of(row["spec"])):
             wrong = Failed("parts_mismatch", f"Chunk {event.number} came back in other formats than were asked for.")
             outcome = await self._effects.apply(connection, row, wrong, now)
             return outcome.messages if outcome else []
-        done = ChunkDone(chunk["rows"], (event.rows, *(part.rows for part in event.parts)))
+        done = ChunkDone(chunk["rows"], _written(row, event), event.unchanged)
         outcome = await self._effects.apply(connection, row, done, now, **_redacted(row, event))
         if outcome is None:
             return []
@@ -100,6 +101,12 @@ class Tracker:
         self._outbox.wake()
 
 
+def _written(row: Row, event: ChunkFormatted) -> tuple[int, ...]:
+    """The chunk's rows as the formatter counted them, and as each format holds them: those of a delta, and those that are gone."""
+    rows = {part.format: part.rows for part in event.parts}
+    return (event.rows, *(rows[name] + rows.get(f"{PREFIX}{name}", 0) for name in row["formats"]))
+
+
 def _observe_assembling(row: Row, now: datetime) -> None:
     """From the last part until every file has its parts; where publishing was told, that was the end of it."""
     if row["status"] == Status.assembling:
@@ -131,7 +138,7 @@ def _place(row: Row, file: PublishedFile) -> int:
 
 
 def _verdict(row: Row, event: ExportPublished) -> Happening:
-    expected = row["files_planned"] * len(row["formats"])
+    expected = row["files_planned"] * len(parts_of(spec_of(row["spec"])))
     if len(event.files) != expected:
         return Failed("files_mismatch", f"{expected} files were planned, {len(event.files)} published.")
     return Published(tuple(sum(f.rows for f in event.files if f.format == name) for name in row["formats"]))

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from services.formatter.metrics import BYTES, FAILED, ROWS, SECONDS
 from shared.codec import decode, encode
 from shared.consumer import Incoming
+from shared.datasets.deleted import PREFIX
 from shared.datasets.plan import PlanSpec
 from shared.errors import PermanentError, TransientError
 from shared.formatting.engine import FormatEngine, PartResult
@@ -81,7 +82,7 @@ class ChunkHandler:
                 sink.abort()
             raise
         for name, result in results.items():
-            BYTES.labels(name).inc(result.bytes)
+            BYTES.labels(name.removeprefix(PREFIX)).inc(result.bytes)
         ROWS.labels(spec.dataset).inc(next(iter(results.values())).rows if results else 0)
         return results
 
@@ -101,8 +102,12 @@ def formatted(chunk: FormatChunk, results: dict[str, PartResult], milliseconds: 
     parts = [
         Part(name, chunk.part_keys[name], r.rows, r.bytes, r.sha256, r.first_key, r.last_key, r.crc32, r.note) for name, r in results.items()
     ]  # fmt: skip
-    redacted = dict(next(iter(results.values())).redacted) if results else {}
-    return ChunkFormatted(chunk.export_id, chunk.org_id, chunk.number, parts[0].rows if parts else 0, parts, milliseconds, redacted)
+    any_ = next(iter(results.values()), None)
+    rows = sum(part.rows for part in parts if part.format in (parts[0].format, f"{PREFIX}{parts[0].format}"))
+    return ChunkFormatted(
+        chunk.export_id, chunk.org_id, chunk.number, rows, parts, milliseconds, dict(any_.redacted) if any_ else {},
+        any_.unchanged if any_ else 0,
+    )  # fmt: skip
 
 
 async def publish(producer: AIOKafkaProducer, key: str, event: Message, message_id: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from shared.datasets import filters
 from shared.datasets.plan import ChunkQuery, Column, CustomProperty, Key, PlanSpec
 from shared.datasets.redaction import shown
-from shared.datasets.sql import literal, texts
+from shared.datasets.sql import current, literal, own, snapshot_literal, texts
 from shared.errors import Detail, invalid_request, unprocessable
 
 
@@ -18,6 +18,7 @@ class Dataset:
     `granularities`: how long the periods may be that its rows stand for; the first is the default.
     `reads_settings`: what of the organisation's settings its plan keeps, besides what every plan does.
     `protected`: its files are encrypted with a password, asked for with a purpose by who may download.
+    `entity`: the table whose rows its rows stand for, one each, so that two instants can be compared row by row; `id_key` is the column that shows the id.
     """
 
     name: ClassVar[str]
@@ -35,6 +36,8 @@ class Dataset:
     reads_settings: ClassVar[frozenset[str]] = frozenset()
     found_rows_max: ClassVar[int | None] = None  # of an export by a search, the filter `q`
     protected: ClassVar[bool] = False
+    entity: ClassVar[str | None] = None
+    id_key: ClassVar[str | None] = None
 
     def columns(self, custom_properties: Sequence[CustomProperty] = ()) -> list[Column]:
         """Every column of the dataset, in order; those of an organisation with these properties."""
@@ -57,6 +60,20 @@ class Dataset:
         """The first row in (after, upper] with a text that some format's cells don't take, and the column: a query for one row (row, from 1, header) or
         none. What it leaves out, because it is worked out elsewhere or costs too much to look at, the formatter refuses."""
         return "select 1 as row, null as header limit 0"
+
+    # ---- deltas (docs/deltas.md): with `spec.since`, plan_query counts the rows that may have changed and those that are gone, and relation gives the former
+
+    def worth_finding(self, spec: PlanSpec, snapshot: str) -> str:
+        """Whether what changed since `spec.since` is found by the changes themselves (`Since.found`): a query for one boolean `found`."""
+        return "select false as found"
+
+    def before(self, spec: PlanSpec, keys: str) -> ChunkQuery:
+        """The rows with these ids (a text[] literal) as `spec.since` saw them."""
+        raise NotImplementedError
+
+    def gone(self, spec: PlanSpec, snapshot: str, lower: Key | None, upper: Key | None) -> str:
+        """What `spec.since` saw in (lower, upper] and `snapshot` doesn't, in order: a query for the row's place (its last column the id) and `deleted_at`."""
+        raise NotImplementedError
 
     def years(self, spec: PlanSpec, lower: Key | None, upper: Key | None) -> tuple[int, int]:
         """The years (first, last) that most times of a chunk are in: what shapes statements, never bytes."""
@@ -96,6 +113,20 @@ class Dataset:
         """The columns of one format of an export, in order, as the dataset has them."""
         columns = {c.key: c for c in self.columns(spec.custom_properties) if in_format(c, fmt)}
         return [columns[key] for key in spec.columns[fmt]]
+
+
+def base_of(spec: PlanSpec) -> PlanSpec:
+    """The plan by which the rows were found that a delta compares with."""
+    since = spec.since
+    assert since is not None
+    return spec.model_copy(update={"since": None, **dict(since.theirs or {})})
+
+
+def deleted_at(entity: str, key: str, snapshot: str) -> str:
+    """When the entity with the id `key` was deleted: when its last version ended; null where it is there and only its row is not."""
+    seen = snapshot_literal(snapshot)
+    ended = f"select max(xd.replaced_at) from ingest.{entity}_ended xd where {own('xd')} and xd.id = {key} and pg_visible_in_snapshot(xd.ended, {seen})"
+    return f"case when not exists (select from ingest.{entity} xd where xd.id = {key} and {current('xd', snapshot)}) then ({ended}) end"
 
 
 def in_format(column: Column, fmt: str) -> bool:

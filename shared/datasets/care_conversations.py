@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from shared.datasets import care, rules
 from shared.datasets.care import column
+from shared.datasets.changes import Changes
 from shared.datasets.entities import Entities
 from shared.datasets.plan import Column, ColumnType, Dimension, PlanSpec
 from shared.datasets.sql import lookup
@@ -72,6 +73,14 @@ class CareConversations(Entities):
         "resolution_time_s": f"case when fr.at >= fi.created_at then {rules.seconds('fr.at - fi.created_at')} end",
         "topic_ids": "ht.ids", "topic_names": "ht.names", "url": "c.url", "updated_at": "c.updated_at", "language": "c.language",
     }  # fmt: skip
+
+    entity, id_key = "conversations", "conversation_id"
+
+    def touched(self, changes: Changes) -> Mapping[str, str]:
+        return {
+            "conversations": changes.ids("conversations"), "contacts": changes.of("conversations", "id", "contact_id", changes.ids("contacts")),
+            **{table: changes.named(table, "conversation_id") for table in ("messages", "events", "locks")},
+        }  # fmt: skip
 
     def joins(self, snapshot: str) -> dict[str, str]:
         c = self.conversation

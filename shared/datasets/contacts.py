@@ -27,6 +27,8 @@ class Contacts(Groups):
     fixed_columns = COLUMNS
     filter_model = care.ChannelFilter
 
+    entity, id_key = "contacts", "contact_profile_id"
+
     def groups(self, spec: PlanSpec, snapshot: str) -> str:
         by_conversation = f"""
             select m.conversation_id, count(*) filter (where {rules.inbound("m")}) as inbound, count(*) as messages,

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from shared.datasets import talk_filters
 from shared.datasets.base import any_of
+from shared.datasets.changes import Changes
 from shared.datasets.entities import Entities
 from shared.datasets.filters import Instant, Texts
 from shared.datasets.plan import Column, ColumnType, Dimension, PlanSpec
@@ -64,6 +65,15 @@ class Conversations(Entities):
         "conversation_id": "c.id", "lead_id": "c.lead_id", "lead_email": "ld.email", "started_at": "c.created_at", "ended_at": "c.ended_at",
         "qualification_triggered": "c.qualification_triggered", "meeting_booked": "c.meeting_booked",
     }  # fmt: skip
+
+    entity, id_key = "conversations", "conversation_id"
+
+    def touched(self, changes: Changes) -> Mapping[str, str]:
+        return {
+            "conversations": changes.ids("conversations"), "leads": changes.of("conversations", "id", "lead_id", changes.ids("leads")),
+            "contacts": changes.of("conversations", "id", "contact_id", changes.ids("contacts")),
+            "messages": changes.named("messages", "conversation_id"), "events": changes.named("events", "conversation_id"),
+        }  # fmt: skip
 
     def joins(self, snapshot: str) -> dict[str, str]:
         return {"ld": lookup("leads", "ld", "c.lead_id", snapshot)}

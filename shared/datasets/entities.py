@@ -2,11 +2,12 @@
 
 import re
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from shared.datasets.base import Dataset
-from shared.datasets.plan import ChunkQuery, ColumnType, Dimension, Key, PlanSpec
+from shared.datasets.base import Dataset, base_of, deleted_at
+from shared.datasets.changes import Changes, tables_read, together, worth_finding
+from shared.datasets.plan import ChunkQuery, ColumnType, Dimension, Key, PlanSpec, Since
 from shared.datasets.redaction import rule_of
 from shared.datasets.sql import current, instant, literal, replaced_since, texts, unreplaced
 from shared.formats import registry as formats
@@ -56,14 +57,10 @@ class Entities(Dataset):
         return start, int(upper[0][:4]) if upper else start
 
     def plan_query(self, spec: PlanSpec, snapshot: str, after: Key | None, rows_max: int, bytes_max: int | None) -> str:
-        # Along the index of the current rows, merged with the few that ended since: an index over all that ever ended would be walked to its
-        # end by every chunk. The order and limit inside let PostgreSQL merge instead of sorting everything.
-        page = f"""
-            with replaced as materialized ({self._sizes(spec, snapshot, after, "ended", replaced_since(self.alias, snapshot))})
-            select at, id, bytes, long from (
-                ({self._sizes(spec, snapshot, after, "current", unreplaced(self.alias, snapshot))} order by at, id limit {int(rows_max)})
-                union all select * from replaced
-            ) version order by at, id limit {int(rows_max)}"""
+        if spec.since is not None:
+            page = self._changed_page(spec, snapshot, after, rows_max)
+        else:
+            page = self._page(spec, snapshot, after, rows_max)
         if bytes_max is not None:
             page = f"""
                 select at, id, bytes, long from (
@@ -76,10 +73,40 @@ class Entities(Dataset):
             from (select count(*) as rows, coalesce(sum(bytes), 0)::bigint as bytes, bool_or(long) as long, max(row(at, id))::text::ingest.place as last
                   from ({page}) page) chunk"""
 
-    def _sizes(self, spec: PlanSpec, snapshot: str, after: Key | None, partition: str, seen: str) -> str:
-        size, where = self.size(spec, snapshot), self._where(spec, snapshot, after, None, seen)
-        rows = self._from(size + where, snapshot, f"_{partition}")
-        long = " or ".join(f"octet_length({sql}) > {units}" for _, sql, units in self._bounded(spec)) or "false"
+    def _page(self, spec: PlanSpec, snapshot: str, after: Key | None, rows_max: int) -> str:
+        # Along the index of the current rows, merged with the few that ended since: an index over all that ever ended would be walked to its
+        # end by every chunk. The order and limit inside let PostgreSQL merge instead of sorting everything.
+        return f"""
+            with replaced as materialized ({self._sizes(spec, snapshot, after, "_ended", replaced_since(self.alias, snapshot))})
+            select at, id, bytes, long from (
+                ({self._sizes(spec, snapshot, after, "_current", unreplaced(self.alias, snapshot))} order by at, id limit {int(rows_max)})
+                union all select * from replaced
+            ) version order by at, id limit {int(rows_max)}"""
+
+    def _changed_page(self, spec: PlanSpec, snapshot: str, after: Key | None, rows_max: int) -> str:
+        """Rows that may have changed, and those that are gone."""
+        since, base = _since(spec), base_of(spec)
+        in_order = f"order by at, id limit {int(rows_max)}"
+        touched = self._touched(spec, snapshot)
+        if since.found:
+            now = self._sizes(spec, snapshot, after, more=touched)
+            then = [self._sizes(base, since.snapshot, after, more=touched)]
+        else:
+            now = self._page(spec, snapshot, after, rows_max)
+            then = [self._sizes(base, since.snapshot, after, "_ended", replaced_since(self.alias, since.snapshot))]
+            if not self._gone_have_ended(spec):
+                then.append(self._sizes(base, since.snapshot, after, "_current", unreplaced(self.alias, since.snapshot)))
+        gone = [f"(select * from ({rows}) t where {self._not_there(spec, snapshot)} {in_order})" for rows in then]
+        return f"select at, id, bytes, long from (({now}) union all {' union all '.join(gone)}) version {in_order}"
+
+    def _sizes(
+        self, spec: PlanSpec, snapshot: str, after: Key | None, partition: str = "", seen: str = "", more: Sequence[str] = ()
+    ) -> str:
+        size, where = self.size(spec, snapshot), self._where(spec, snapshot, after, None, seen, more)
+        rows = self._from(size + where, snapshot, partition)
+        # What a delta doesn't write may be as long as it likes: the formatter refuses what is.
+        bounded = [] if spec.since else self._bounded(spec)
+        long = " or ".join(f"octet_length({sql}) > {units}" for _, sql, units in bounded) or "false"
         return f"select {self.alias}.{self.time} as at, {self.alias}.{self.key} as id, {size} as bytes, {long} as long from {rows} where {where}"
 
     def too_long(self, spec: PlanSpec, snapshot: str, after: Key | None, upper: Key) -> str:
@@ -109,12 +136,65 @@ class Entities(Dataset):
         return list(found.values())
 
     def relation(self, spec: PlanSpec, snapshot: str, lower: Key | None, upper: Key | None) -> ChunkQuery:
+        return self._rows(spec, snapshot, lower, upper, self._touched(spec, snapshot))
+
+    # ---- deltas
+
+    def touched(self, changes: Changes) -> Mapping[str, str]:
+        """Table → a query for the ids of rows that may be others because of what changed in it. A change in a table that isn't named may touch any row."""
+        return {}
+
+    def worth_finding(self, spec: PlanSpec, snapshot: str) -> str:
+        changes = Changes(_since(spec).snapshot, snapshot)
+        return worth_finding(changes, self._read(spec, snapshot), self.touched(changes))
+
+    def before(self, spec: PlanSpec, keys: str) -> ChunkQuery:
+        return self._rows(base_of(spec), _since(spec).snapshot, None, None, [f"{self.alias}.{self.key} = any({keys})"])
+
+    def gone(self, spec: PlanSpec, snapshot: str, lower: Key | None, upper: Key | None) -> str:
+        since, base = _since(spec), base_of(spec)
+        seen, partition = "", ""
+        if not since.found and self._gone_have_ended(spec):
+            seen, partition = replaced_since(self.alias, since.snapshot), "_ended"
+        where = self._where(base, since.snapshot, lower, upper, seen, self._touched(spec, snapshot))
+        then = f"select {self.alias}.{self.time} as at, {self.alias}.{self.key} as id from {self._from(where, since.snapshot, partition)} where {where}"
+        assert self.entity is not None
+        when = deleted_at(self.entity, "t.id", snapshot)
+        return f"select t.at, t.id, {when} as deleted_at from ({then}) t where {self._not_there(spec, snapshot)} order by t.at, t.id"
+
+    def _touched(self, spec: PlanSpec, snapshot: str) -> list[str]:
+        """The condition that a row may have changed since the base, where that is found by the changes."""
+        if spec.since is None or not spec.since.found:
+            return []
+        changes = Changes(spec.since.snapshot, snapshot)
+        rules = self.touched(changes)
+        found = together(rules[table] for table in self._read(spec, snapshot) if table in rules)
+        return [f"{self.alias}.{self.key} = any(array(select id from ({found}) found))"]
+
+    def _read(self, spec: PlanSpec, snapshot: str) -> list[str]:
+        """The tables that decide which rows there are and what they say."""
+        query = self._rows(base_of(spec), snapshot, None, None)
+        return tables_read(query.facts, *(dimension.select("'{}'::text[]") for dimension in query.dimensions))
+
+    def _not_there(self, spec: PlanSpec, snapshot: str) -> str:
+        """The condition that the row `t` of before has none with its id any more."""
+        where = f"{self._where(spec, snapshot, None, None)} and {self.alias}.{self.key} = t.id"
+        return f"not exists (select from {self._from(where, snapshot)} where {where})"
+
+    def _gone_have_ended(self, spec: PlanSpec) -> bool:
+        """Whether only a row can be gone whose own version has ended: nothing else decides if it is there."""
+        if spec.since is None or spec.since.theirs is not None:
+            return False
+        where = " ".join([*self.scope(spec.since.snapshot), *self.conditions(spec, spec.since.snapshot)])
+        return "ingest." not in where and not self._needed_joins(where, spec.since.snapshot)
+
+    def _rows(self, spec: PlanSpec, snapshot: str, lower: Key | None, upper: Key | None, more: Sequence[str] = ()) -> ChunkQuery:
         columns = [c for f in spec.formats for c in self.selected(spec, f)]
         sources = {c.source for c in columns}
         dimensions = tuple(d for d in self.dimensions(spec, snapshot) if d.name in sources)
         read = {name for c in columns for name in c.fact_fields} | {d.key for d in dimensions}
         read |= {name for d in dimensions for name in _FACT_FIELD.findall(d.join)}
-        where = self._where(spec, snapshot, lower, upper)
+        where = self._where(spec, snapshot, lower, upper, more=more)
         time, key = f"{self.alias}.{self.time}", f"{self.alias}.{self.key}"
         wanted = {name: sql for name, sql in self._fields(spec).items() if name in read}
         # No value is sent twice: every column costs both sides.
@@ -139,7 +219,7 @@ class Entities(Dataset):
                 used += sql
         return needed
 
-    def _where(self, spec: PlanSpec, snapshot: str, lower: Key | None, upper: Key | None, seen: str = "") -> str:
+    def _where(self, spec: PlanSpec, snapshot: str, lower: Key | None, upper: Key | None, seen: str = "", more: Sequence[str] = ()) -> str:
         time, key = f"{self.alias}.{self.time}", f"{self.alias}.{self.key}"
         parts = [seen or current(self.alias, snapshot), *self.scope(snapshot)]
         for sign, bound in ((">", lower), ("<=", upper)):
@@ -149,4 +229,9 @@ class Entities(Dataset):
             parts.append(f"{key} = any({texts(ids)})")
         else:
             parts += self.in_range(spec) + self.conditions(spec, snapshot)
-        return " and ".join(parts)
+        return " and ".join([*parts, *more])
+
+
+def _since(spec: PlanSpec) -> Since:
+    assert spec.since is not None
+    return spec.since

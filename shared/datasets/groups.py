@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from typing import ClassVar
 
-from shared.datasets.base import Dataset
+from shared.datasets.base import Dataset, base_of, deleted_at
 from shared.datasets.plan import ChunkQuery, Key, PlanSpec
 from shared.datasets.sql import literal
 
@@ -23,14 +23,35 @@ class Groups(Dataset):
 
     def plan_query(self, spec: PlanSpec, snapshot: str, after: Key | None, rows_max: int, bytes_max: int | None) -> str:
         most = int(rows_max) if bytes_max is None else max(1, min(int(rows_max), int(bytes_max) // self.row_bytes))
+        keys = f"select key from ({self.groups(spec, snapshot)}) g"
+        if spec.since is not None:
+            keys += f" union all ({self._gone_keys(spec, snapshot)})"
         return f"""
             select count(*) as rows, count(*) * {self.row_bytes} as bytes, case when count(*) > 0 then array[max(key)]::text[] end as last_key
-            from (select key from ({self.groups(spec, snapshot)}) g where {_between(after, None)} order by key limit {most}) page"""
+            from (select key from ({keys}) g where {_between(after, None)} order by key limit {most}) page"""
 
     def relation(self, spec: PlanSpec, snapshot: str, lower: Key | None, upper: Key | None) -> ChunkQuery:
+        return self._rows(spec, snapshot, _between(lower, upper))
+
+    def before(self, spec: PlanSpec, keys: str) -> ChunkQuery:
+        assert spec.since is not None
+        return self._rows(base_of(spec), spec.since.snapshot, f"key = any({keys})")
+
+    def gone(self, spec: PlanSpec, snapshot: str, lower: Key | None, upper: Key | None) -> str:
+        assert self.entity is not None
+        when = deleted_at(self.entity, "t.key", snapshot)
+        return f"""select t.key as id, {when} as deleted_at from ({self._gone_keys(spec, snapshot)}) t
+            where {_between(lower, upper)} order by t.key"""
+
+    def _gone_keys(self, spec: PlanSpec, snapshot: str) -> str:
+        assert spec.since is not None
+        then, now = self.groups(base_of(spec), spec.since.snapshot), self.groups(spec, snapshot)
+        return f"select key from ({then}) g except select key from ({now}) g"
+
+    def _rows(self, spec: PlanSpec, snapshot: str, where: str) -> ChunkQuery:
         wanted = dict.fromkeys(name for f in spec.formats for c in self.selected(spec, f) for name in c.fact_fields)
         shown = ", ".join(["key", *(name for name in wanted if name != "key")])
-        return ChunkQuery(f"select {shown} from ({self.groups(spec, snapshot)}) g where {_between(lower, upper)} order by key", ("key",))
+        return ChunkQuery(f"select {shown} from ({self.groups(spec, snapshot)}) g where {where} order by key", ("key",))
 
 
 def joined(first: str, second: str) -> str:

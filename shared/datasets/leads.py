@@ -7,6 +7,7 @@ from pydantic import Field, StrictInt
 
 from shared.datasets import filters
 from shared.datasets.base import any_of, holds_part
+from shared.datasets.changes import Changes
 from shared.datasets.entities import Entities
 from shared.datasets.filters import Filter, Instant, TagFilter, Text, Texts
 from shared.datasets.plan import Column, ColumnType, CustomProperty, Dimension, PlanSpec
@@ -48,6 +49,14 @@ class Leads(Entities):
         "score": "coalesce(sc.score, 0)", "source_url": "l.source_url", "created_at": "l.created_at", "last_activity_at": "l.last_activity_at",
         "tags": "l.tags", "assigned_to": "coalesce(ag.email, l.assigned_to)", "custom_properties": "l.custom_properties",
     }  # fmt: skip
+
+    entity, id_key = "leads", "id"
+
+    def touched(self, changes: Changes) -> Mapping[str, str]:
+        return {
+            "leads": changes.ids("leads"), "lead_scores": changes.ids("lead_scores"), "conversations": changes.named("conversations", "lead_id"),
+            "messages": changes.of("conversations", "lead_id", "id", changes.named("messages", "conversation_id")),
+        }  # fmt: skip
 
     def columns(self, custom_properties: Sequence[CustomProperty] = ()) -> list[Column]:
         t = ColumnType

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from shared.datasets import care, rules
 from shared.datasets.care import column
+from shared.datasets.changes import Changes
 from shared.datasets.entities import Entities
 from shared.datasets.plan import ColumnType, Dimension, PlanSpec
 from shared.datasets.sql import found, lookup, pulled
@@ -53,6 +54,16 @@ class Messages(Entities):
         "inbound": rules.inbound("m"),
         "content": "m.content", "post_url": "m.post_url", "updated_at": "m.updated_at", "deleted_at": "m.deleted_at",
     }  # fmt: skip
+
+    entity, id_key = "messages", "message_id"
+
+    def touched(self, changes: Changes) -> Mapping[str, str]:
+        conversations, contacts = changes.ids("conversations"), changes.of("conversations", "id", "contact_id", changes.ids("contacts"))
+        return {
+            "messages": changes.ids("messages"), "events": changes.named("events", "message_id"),
+            "conversations": changes.of("messages", "id", "conversation_id", conversations),
+            "contacts": changes.of("messages", "id", "conversation_id", contacts),
+        }  # fmt: skip
 
     def conditions(self, spec: PlanSpec, snapshot: str) -> list[str]:
         return care.on_channels(spec, "m.conversation_id", snapshot)

@@ -101,11 +101,34 @@ class Redaction(BaseModel):
     patterns: list[OwnPattern] = []
 
 
+class Wanted(BaseModel):
+    """Which rows of a dataset an export is of."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    filter: dict[str, Any] = {}
+    from_: datetime | None = None
+    to: datetime | None = None
+
+
+class Since(BaseModel):
+    """What a delta is measured from: another export, and its instant.
+
+    `found`: what can have changed is found by the changes themselves; else every row is looked at. Settled with the plan, so that all who work on it agree.
+    `theirs`: what the other one is of, where that isn't the same (a diff; of a delta it always is).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    export_id: str
+    snapshot: str
+    found: bool = False
+    theirs: Wanted | None = None
+
+
 class PlanSpec(BaseModel):
     """Everything that shapes the bytes of an export, resolved when it is accepted. Travels as JSON inside `FormatChunk`.
 
     A field that isn't there has its default: a plan without new fields is read by older releases too, so a default never changes. A formatter of before that
-    doesn't know `redaction` refuses a plan that has it.
+    doesn't know `redaction` or `since` refuses a plan that has it.
     `columns` holds the column keys of each format, in order. `from_` and `to` are instants (UTC), `[from_, to)`.
     """
 
@@ -126,6 +149,7 @@ class PlanSpec(BaseModel):
     qualification_threshold: int = 70
     operating_hours: dict[str, Any] | None = None
     redaction: Redaction | None = Field(None, exclude_if=lambda value: value is None)
+    since: Since | None = Field(None, exclude_if=lambda value: value is None)
 
 
 @dataclass(frozen=True)

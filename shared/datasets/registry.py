@@ -3,6 +3,7 @@
 from functools import cache
 
 import shared.datasets
+from shared.datasets import deleted
 from shared.datasets.base import Dataset
 from shared.registry import discover
 
@@ -19,5 +20,5 @@ def names() -> list[str]:
 
 
 def get(name: str) -> Dataset:
-    """The dataset `name`; raises KeyError where there is none."""
-    return all_datasets()[name]
+    """The dataset `name`, also one of those that only files of deletions are of; raises KeyError where there is none."""
+    return deleted.DATASETS.get(name) or all_datasets()[name]

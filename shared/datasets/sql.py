@@ -74,7 +74,23 @@ def unreplaced(alias: str, snapshot: str) -> str:
 
 def replaced_since(alias: str, snapshot: str) -> str:
     """`current`, of a row in <table>_ended: only what ended after the snapshot can be, which its index finds, however much ended before."""
-    return f"{current(alias, snapshot)} and {alias}.ended >= '{snapshot.partition(':')[0]}'::xid8"
+    return f"{current(alias, snapshot)} and {alias}.ended >= {oldest_unseen(snapshot)}"
+
+
+def between(column: str, earlier: str, later: str) -> str:
+    """The condition that what the transaction in `column` did is seen by the snapshot `later` and wasn't by `earlier`."""
+    return f"(pg_visible_in_snapshot({column}, {snapshot_literal(later)}) and not pg_visible_in_snapshot({column}, {snapshot_literal(earlier)}))"
+
+
+def oldest_unseen(snapshot: str) -> str:
+    """No transaction before this one is unseen by the snapshot: where an index may begin."""
+    snapshot_literal(snapshot)
+    return f"'{snapshot.partition(':')[0]}'::xid8"
+
+
+def own(alias: str) -> str:
+    """The condition that a row of `alias` is the organisation's, in the words of the row-level policy."""
+    return _OWN.format(alias)
 
 
 def lookup(table: str, alias: str, key: str, snapshot: str) -> str:

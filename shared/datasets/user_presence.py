@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from shared.datasets import care, rules
 from shared.datasets.care import column
+from shared.datasets.changes import Changes
 from shared.datasets.entities import Entities
 from shared.datasets.plan import ColumnType, Dimension, PlanSpec
 from shared.datasets.sql import instant
@@ -31,6 +32,11 @@ class UserPresence(Entities):
         "agent_id": "p.agent_id", "type": "p.type", "away_state": "p.away_state", "since": 'p."from"', "until": 'p."to"',
         "duration_s": rules.seconds('p."to" - p."from"'),
     }  # fmt: skip
+
+    entity = "presences"
+
+    def touched(self, changes: Changes) -> Mapping[str, str]:
+        return {"presences": changes.ids("presences")}
 
     def in_range(self, spec: PlanSpec) -> list[str]:
         parts = [f'p."from" < {instant(spec.to.isoformat())}'] if spec.to else []

@@ -13,7 +13,7 @@ class Json(Format):
     opening, closing, row_separator = "{", "}", ",\n"
 
     def cell(self, cell: Cell, spec: PlanSpec) -> list[Piece]:
-        return [Fixed(quoted(cell.column.key) + ":"), Sql(_value(cell, datasets.get(spec.dataset).family))]
+        return [Fixed(quoted(cell.column.key) + ":"), Sql(value(cell, datasets.get(spec.dataset).family))]
 
     def finish(self, line: str) -> str:
         return f"lower_escapes({line})"
@@ -30,7 +30,7 @@ class Json(Format):
         return Frame(key + b"[\n", b"", b"\n]", key + b"[]")
 
 
-def _value(cell: Cell, family: str) -> str:
+def value(cell: Cell, family: str) -> str:
     kind = cell.column.type
     if kind is ColumnType.date:
         return f"""coalesce('"' || ({cell.sql})::varchar || '"', 'null')"""

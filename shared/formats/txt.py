@@ -1,5 +1,6 @@
 """txt: transcripts, a blank line between two."""
 
+from shared.datasets import deleted
 from shared.datasets.plan import PlanSpec
 from shared.formats.base import Cell, Format, Frame, Piece, Sql
 
@@ -14,7 +15,8 @@ class Txt(Format):
         return [Sql(cell.sql)]
 
     def frame(self, spec: PlanSpec) -> Frame:
-        return Frame(b"", b"\n", b"", b"")
+        # A transcript ends its last line itself, a deletion's line doesn't.
+        return Frame(b"", b"\n", b"\n" if spec.dataset.startswith(deleted.PREFIX) else b"", b"")
 
 
 FORMAT = Txt()

@@ -8,7 +8,7 @@ import json
 import re
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -21,6 +21,7 @@ import duckdb_extension_postgres_scanner
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from shared.datasets import deleted
 from shared.datasets import registry as datasets
 from shared.datasets.base import Dataset
 from shared.datasets.plan import Key, PlanSpec, Redaction, Sheet
@@ -29,11 +30,13 @@ from shared.datasets.workbooks import Workbook
 from shared.errors import PermanentError, TransientError
 from shared.formats import macros
 from shared.formats import registry as formats
-from shared.formats.base import Format, Frame
+from shared.formats.base import Frame
+from shared.formats.fields import FIELDS
 from shared.formats.redaction import key_statements, needs_key, pseudonym_key
-from shared.formatting.batches import in_order
+from shared.formatting import comparing
+from shared.formatting.batches import in_order, text_bytes
 from shared.formatting.parts import ByteSink, Part, PartResult, PartWriter, TypedPart
-from shared.formatting.statements import ChunkStatements, compile_chunk, compile_sheet, keys_of
+from shared.formatting.statements import ChunkStatements, changed_rows, compile_chunk, compile_fields, compile_query, compile_sheet, keys_of
 
 __all__ = ["ByteSink", "FormatEngine", "PartResult"]
 
@@ -106,20 +109,61 @@ class FormatEngine:
         with self._lock:
             connection = self._begin(org_id, (spec.timezone, _years(spec, lower, upper)))
             try:
-                dataset, parts = _dataset(spec), {name: _part(formats.get(name), spec, sink) for name, sink in sinks.items()}
+                dataset, parts = _dataset(spec), {name: _part(spec, name, sink) for name, sink in sinks.items()}
                 with self._sorted_errors():
                     self._key(connection, spec.redaction, org_id)
-                if isinstance(dataset, Workbook):
+                if spec.since is not None:
+                    results = self._delta(connection, dataset, spec, snapshot, lower, upper, parts)
+                elif isinstance(dataset, Workbook):
                     results = self._sheets(connection, dataset, spec, snapshot, lower, upper, parts)
                 else:
                     statements = self._compiled(lambda: compile_chunk(dataset, spec, list(sinks), snapshot, lower, upper, self._fold))
-                    results = _finished(parts, self._stream(connection, statements, parts, tell_keys=spec.redaction is None))
+                    self._pull(connection, statements)
+                    results = _finished(
+                        parts, self._stream(connection, statements.rows, statements.counters, parts, tell_keys=spec.redaction is None)
+                    )
             except BaseException:
                 # Whatever went wrong, what is left of the transaction and the connection isn't worth knowing.
                 self._drop()
                 raise
             self._end()
             return results
+
+    def compare_chunk(
+        self, spec: PlanSpec, org_id: str, snapshot: str, lower: Key | None, upper: Key | None, *, backwards: bool = False
+    ) -> bytes:
+        """What differs between `spec.since` and `snapshot` in (lower, upper], as lines of NDJSON; the spec's first format says which columns.
+        `backwards`: from `snapshot` to `spec.since`. Raises as format_chunk."""
+        with self._lock:
+            connection = self._begin(org_id, (spec.timezone, _years(spec, lower, upper)))
+            try:
+                with self._sorted_errors():
+                    self._key(connection, spec.redaction, org_id)
+                text = self._compare(connection, _dataset(spec), spec, snapshot, lower, upper, backwards)
+            except BaseException:
+                self._drop()
+                raise
+            self._end()
+            return text
+
+    def _compare(
+        self, connection: duckdb.DuckDBPyConnection, dataset: Dataset, spec: PlanSpec, snapshot: str, lower: Key | None, upper: Key | None,
+        backwards: bool,
+    ) -> bytes:  # fmt: skip
+        shown = dataset.chosen(spec, spec.formats[0])
+        spec = comparing.with_key(dataset, spec)
+        columns = dataset.chosen(spec, spec.formats[0])
+        now = self._compiled(lambda: compile_fields(dataset.relation(spec, snapshot, lower, upper), columns, spec))
+        self._kept(connection, "row_now", now)
+        with self._sorted_errors():
+            gone = f"select id from {pulled(dataset.gone(spec, snapshot, lower, upper))}"
+            ids = _one(connection.execute(f"select array_text(k) from (select _key{now.keys - 1} as k from row_now union {gone})"))
+        then = self._compiled(lambda: compile_fields(dataset.before(spec, f"{literal(ids)}::text[]"), columns, spec))
+        self._kept(connection, "row_then", then)
+        sides = ("row_now", "row_then") if backwards else ("row_then", "row_now")
+        with self._sorted_errors():
+            found = connection.execute(comparing.lines(*sides, shown, dataset, spec, now.keys, FIELDS.name)).to_arrow_table()
+        return b"".join(bytes(text_bytes(batch)) for batch in found.column("line").chunks)
 
     def _key(self, connection: duckdb.DuckDBPyConnection, redaction: Redaction | None, org_id: str) -> None:
         """The key of the chunk's pseudonyms, and no other's."""
@@ -133,13 +177,51 @@ class FormatEngine:
         """The chunk's facts, as an Arrow table that DuckDB reads where it lies, and each dimension's rows for the keys that the facts name."""
         if statements.facts is None:
             return
-        connection.register("fact", connection.execute(statements.facts).to_arrow_table())
-        keys: dict[str, str] = {}
-        for table in statements.dimensions:
-            column = table.dimension.key
-            if column not in keys:
-                keys[column] = f"{literal(_one(connection.execute(keys_of(column))))}::text[]"
-            connection.execute(table.create(keys[column]))
+        with self._sorted_errors():
+            connection.register("fact", connection.execute(statements.facts).to_arrow_table())
+            keys: dict[str, str] = {}
+            for table in statements.dimensions:
+                column = table.dimension.key
+                if column not in keys:
+                    keys[column] = f"{literal(_one(connection.execute(keys_of(column))))}::text[]"
+                connection.execute(table.create(keys[column]))
+
+    def _kept(self, connection: duckdb.DuckDBPyConnection, table: str, statements: ChunkStatements) -> int:
+        """Keep the rows of statements as a temporary table; returns how many there are."""
+        self._pull(connection, statements)
+        with self._sorted_errors():
+            connection.execute(f"create temp table {table} as {statements.rows}")
+            for dimension in statements.dimensions:
+                connection.execute(f"drop table {dimension.dimension.name}")
+            return int(_one(connection.execute(f"select count(*) from {table}")))
+
+    def _delta(
+        self, connection: duckdb.DuckDBPyConnection, dataset: Dataset, spec: PlanSpec, snapshot: str, lower: Key | None, upper: Key | None,
+        parts: Mapping[str, Part],
+    ) -> dict[str, PartResult]:  # fmt: skip
+        """A delta's chunk: the rows that were written otherwise at the base's instant, or weren't there, and beside each format's part one of what is gone.
+
+        Rows are compared as they are written, in every format: who differs in one is in all.
+        """
+        rows, gone = {n: p for n, p in parts.items() if n in spec.formats}, {n: p for n, p in parts.items() if n not in spec.formats}
+        now = self._compiled(lambda: compile_chunk(dataset, spec, list(rows), snapshot, lower, upper, self._fold))
+        looked_at = self._kept(connection, "row_now", now)
+        with self._sorted_errors():
+            ids = _one(connection.execute(f"select array_text(k) from (select distinct _key{now.keys - 1} as k from row_now)"))
+        then = self._compiled(lambda: compile_query(dataset, dataset.before(spec, f"{literal(ids)}::text[]"), spec, self._fold))
+        self._kept(connection, "row_then", then)
+        told = spec.redaction is None
+        written = self._stream(connection, changed_rows("row_now", "row_then", now, spec.formats), now.counters, rows, tell_keys=told)
+        files = deleted.spec_of(dataset, spec)
+        missing = self._compiled(
+            lambda: compile_query(datasets.get(files.dataset), deleted.query(dataset, spec, snapshot, lower, upper), files, self._fold)
+        )
+        by_file = {name.removeprefix(deleted.PREFIX): part for name, part in gone.items()}
+        lost = self._stream(connection, missing.rows, missing.counters, by_file, tell_keys=told)
+        counts = Counter(written.redacted)
+        counts.update(deleted.counted(dataset, lost.redacted))
+        both = _finished(rows, written) | {f"{deleted.PREFIX}{name}": result for name, result in _finished(by_file, lost).items()}
+        return {name: replace(both[name], redacted=dict(counts), unchanged=looked_at - written.rows) for name in parts}
 
     def _sheets(
         self, connection: duckdb.DuckDBPyConnection, dataset: Workbook, spec: PlanSpec, snapshot: str, lower: Key | None, upper: Key | None,
@@ -154,7 +236,8 @@ class FormatEngine:
             names = self._names(connection, sheet)
             statements = self._compiled(partial(compile_sheet, sheet, names, spec, list(parts), self._fold))
             around = {name: formats.get(name).sheet(sheet.name, not extents) for name in parts}
-            extents.append(self._stream(connection, statements, parts, around, tell_keys=spec.redaction is None))
+            self._pull(connection, statements)
+            extents.append(self._stream(connection, statements.rows, statements.counters, parts, around, tell_keys=spec.redaction is None))
         redacted: Counter[str] = Counter()
         for extent in extents:
             redacted.update(extent.redacted)
@@ -187,16 +270,15 @@ class FormatEngine:
         return self._constants[constant]
 
     def _stream(
-        self, connection: duckdb.DuckDBPyConnection, statements: ChunkStatements, parts: Mapping[str, Part],
+        self, connection: duckdb.DuckDBPyConnection, query: str, counters: Sequence[str], parts: Mapping[str, Part],
         around: Mapping[str, Frame] | None = None, *, tell_keys: bool,
     ) -> Extent:  # fmt: skip
-        """Write the rows of statements; `around`: what stands around them, for each format. `tell_keys`: the manifest may say which rows a part
+        """Write the rows of a query; `around`: what stands around them, for each format. `tell_keys`: the manifest may say which rows a part
         begins and ends with; under redaction it would name what the file hides."""
         with self._sorted_errors():
-            self._pull(connection, statements)
-            reader = connection.execute(statements.rows).to_arrow_reader(_BATCH_ROWS)
+            reader = connection.execute(query).to_arrow_reader(_BATCH_ROWS)
         rows, first, last = 0, "", ""
-        redacted = dict.fromkeys(statements.counters, 0)
+        redacted = dict.fromkeys(counters, 0)
         for batch in in_order(self._batches(reader)):
             for name, part in parts.items():
                 if around is not None and not rows:
@@ -205,7 +287,7 @@ class FormatEngine:
             if tell_keys:
                 first = first or _key(batch, 0)
                 last = _key(batch, batch.num_rows - 1)
-            for i, counter in enumerate(statements.counters):
+            for i, counter in enumerate(counters):
                 redacted[counter] += pc.sum(batch.column(f"_count{i}")).as_py()
             rows += batch.num_rows
         for name, frame in (around or {}).items():
@@ -323,7 +405,11 @@ def _dataset(spec: PlanSpec) -> Dataset:
         raise PermanentError("bad_plan", f"The plan can't be formatted: {error}") from error
 
 
-def _part(fmt: Format, spec: PlanSpec, sink: ByteSink) -> Part:
+def _part(spec: PlanSpec, name: str, sink: ByteSink) -> Part:
+    """The part of a format, or of what is gone in one."""
+    if name.startswith(deleted.PREFIX):
+        spec, name = deleted.spec_of(_dataset(spec), spec), name.removeprefix(deleted.PREFIX)
+    fmt = formats.get(name)
     if fmt.typed:
         return TypedPart(sink, datasets.get(spec.dataset).selected(spec, fmt.name))
     return PartWriter(sink, fmt.compressor(spec), fmt.row_separator.encode())

@@ -24,7 +24,7 @@ class ByteSink(Protocol):
 @dataclass(frozen=True)
 class PartResult:
     """A part as written. `bytes` and checksums are of the stored (compressed) bytes; keys are JSON arrays `["<time>","<id>"]`, empty without rows and
-    under redaction; `note` is what its format has to know of it to end the file; `redacted` counts what was redacted in the chunk, the same in every format."""
+    under redaction; `note` is what its format has to know of it to end the file; `redacted` counts what was redacted in the chunk, and `unchanged` a delta's rows that came out as they were: the same in every format."""
 
     rows: int
     bytes: int
@@ -34,6 +34,7 @@ class PartResult:
     last_key: str = ""
     note: Note | None = None
     redacted: Mapping[str, int] = field(default_factory=dict)
+    unchanged: int = 0
 
 
 class Part(Protocol):

@@ -16,6 +16,7 @@ from shared.datasets.redaction import counter_names
 from shared.datasets.sql import pulled
 from shared.formats import registry as formats
 from shared.formats.base import Cell, Fixed, Format, Piece, Sql, concat
+from shared.formats.fields import FIELDS
 from shared.formats.redaction import Redacted, counted_missing, missing, redacted
 
 
@@ -51,6 +52,7 @@ class ChunkStatements:
     dimensions: tuple[DimensionTable, ...]
     rows: str
     counters: tuple[str, ...] = ()
+    keys: int = 2
 
 
 @dataclass
@@ -79,8 +81,30 @@ def compile_chunk(
     """The statements of one chunk in the `wanted` formats. `fold` may turn a constant expression into its literal: DuckDB would bind and fold
     it again for every chunk, which is most of the time that a small chunk takes to plan."""
     spec = spec.model_copy(update={"formats": list(wanted)})
-    columns = {name: dataset.chosen(spec, name) for name in wanted}
-    return _compile(dataset.relation(spec, snapshot, lower, upper), columns, spec, fold)
+    return compile_query(dataset, dataset.relation(spec, snapshot, lower, upper), spec, fold)
+
+
+def compile_query(dataset: Dataset, query: ChunkQuery, spec: PlanSpec, fold: Fold = as_it_is) -> ChunkStatements:
+    """The statements of any rows of the dataset, in all formats of the spec."""
+    return _compile(query, {name: dataset.chosen(spec, name) for name in spec.formats}, spec, fold)
+
+
+def compile_fields(query: ChunkQuery, columns: Sequence[Column], spec: PlanSpec) -> ChunkStatements:
+    """The statements of rows as their fields (shared/formats/fields.py): one column `fields` of structs."""
+    return _compile(query, {FIELDS.name: columns}, spec, as_it_is)
+
+
+def changed_rows(now: str, then: str, statements: ChunkStatements, formats: Sequence[str]) -> str:
+    """The rows of the table `now` that aren't in the table `then` as they are, in any format: as the statements' own rows, numbered anew."""
+    key = f"_key{statements.keys - 1}"
+    differs = " or ".join(f'n."{name}" is distinct from t."{name}"' for name in formats)
+    kept = [
+        *(f'"{name}"' for name in formats),
+        *(f"_key{i}" for i in range(statements.keys)),
+        *(f"_count{i}" for i in range(len(statements.counters))),
+    ]
+    return f"""select {", ".join(f"n.{name}" for name in kept)}, row_number() over (order by n._n) - 1 as _n
+        from {now} n left join {then} t on t.{key} = n.{key} where t._n is null or {differs} order by n._n"""
 
 
 def compile_sheet(sheet: Sheet, names: Sequence[str], spec: PlanSpec, wanted: Sequence[str], fold: Fold = as_it_is) -> ChunkStatements:
@@ -95,18 +119,22 @@ def _compile(query: ChunkQuery, columns: Mapping[str, Sequence[Column]], spec: P
     sources = _redacted(columns.values(), spec, family)
     # What a redaction may hide, an error doesn't tell.
     row = f"fact.{query.place[-1]}" if query.place and spec.redaction is None else "null"
-    lines = {name: _line(formats.get(name), selected, spec, sources, fragments, fold, row) for name, selected in columns.items()}
+    lines = {name: _line(_format(name), selected, spec, sources, fragments, fold, row) for name, selected in columns.items()}
     counts = _counts(spec, columns.values(), sources, fragments)
     tables = tuple(DimensionTable(d, tuple(fragments.by_dimension[d.name]), sources[d.name].over) for d in query.dimensions)
     texts = ", ".join(f'{sql} as "{name}"' for name, sql in lines.items())
-    finished = ", ".join(f'{formats.get(name).finish(f"line.{name}")} as "{name}"' for name in lines)
+    finished = ", ".join(f'{_format(name).finish(f"line.{name}")} as "{name}"' for name in lines)
     facts = f"select *, row_number() over () - 1 as _n from {pulled(query.facts)}"
     fact = f"{sources['fact'].over('fact' if tables else f'({facts})')} fact"
     places = {"_n": "fact._n", **{f"_key{i}": f"fact.{column}" for i, column in enumerate(query.place)}}
     places |= {f"_count{i}": sql for i, sql in enumerate(counts.values())}
     place = ", ".join(f"{sql} as {name}" for name, sql in places.items())
     rows = f"select {finished}, {', '.join(places)} from (select {texts}, {place} from {_joined(fact, tables)}) line"
-    return ChunkStatements(facts if query.dimensions else None, tables, rows, tuple(counts))
+    return ChunkStatements(facts if query.dimensions else None, tables, rows, tuple(counts), len(query.place))
+
+
+def _format(name: str) -> Format:
+    return FIELDS if name == FIELDS.name else formats.get(name)
 
 
 def _redacted(columns: Iterable[Sequence[Column]], spec: PlanSpec, family: str) -> dict[str, Redacted]:

@@ -85,10 +85,11 @@ class Released:
 
 @dataclass(frozen=True)
 class ChunkDone:
-    """A chunk's parts are in the store; rows as counted by the plan, and as written by each format."""
+    """A chunk's parts are in the store; rows as counted by the plan, as written by each format, and left out of all."""
 
     rows_planned: int
     rows_written: tuple[int, ...]
+    rows_excluded: int = 0
 
 
 @dataclass(frozen=True)
@@ -172,10 +173,15 @@ def _plan_grew(life: Life, grown: PlanGrew) -> Step:
 
 
 def _chunk_done(life: Life, done: ChunkDone) -> Step:
-    wrong = [rows for rows in done.rows_written if rows != done.rows_planned]
+    planned, excluded = done.rows_planned, done.rows_excluded
+    wrong = [rows for rows in done.rows_written if rows + excluded != planned]
     if wrong:
-        return _failed(life, "rows_mismatch", f"A chunk was planned with {done.rows_planned} rows and written with {wrong[0]}.")
-    after = replace(life, rows_written=life.rows_written + done.rows_planned, chunks_done=life.chunks_done + 1)
+        left_out = f", {excluded} left out" if excluded else ""
+        return _failed(life, "rows_mismatch", f"A chunk was planned with {planned} rows and written with {wrong[0]}{left_out}.")
+    after = replace(
+        life, rows_written=life.rows_written + planned - excluded, rows_excluded=life.rows_excluded + excluded,
+        chunks_done=life.chunks_done + 1,
+    )  # fmt: skip
     return Step(replace(after, status=Status.assembling if after.formatted else Status.formatting), (Told.progress,))
 
 

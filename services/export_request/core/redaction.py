@@ -33,6 +33,21 @@ def resolved(asked: str | None, profiles: Sequence[Profile]) -> Redaction | None
     )  # fmt: skip
 
 
+def strictest(*redactions: Redaction | None) -> Redaction | None:
+    """One that shows nothing that any of these hides; pseudonyms are those of the first that is one."""
+    there = [each for each in redactions if each is not None]
+    if not there:
+        return None
+    keys = dict.fromkeys(key for each in there for key in each.columns)
+    rules = {key: _strictest([each.columns.get(key) if each is not None else None for each in redactions]) for key in keys}
+    detect = {name for each in there for name in each.detect}
+    patterns = {(p.pattern, p.replacement): p for each in there for p in each.patterns}
+    return Redaction(
+        profile=there[0].profile, columns={key: rule for key, rule in rules.items() if rule is not None},
+        detect=[name for name in get_args(Detector) if name in detect], patterns=list(patterns.values()),
+    )  # fmt: skip
+
+
 def _strictest(rules: Sequence[Any]) -> Any:
     strictest = rules[0]
     for rule in rules[1:]:

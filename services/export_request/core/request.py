@@ -16,23 +16,24 @@ from zoneinfo import available_timezones
 
 import rfc8785
 
-from services.export_request.core import redaction
+from services.export_request.core import delta, redaction
+from services.export_request.core.delta import Base
 from services.export_request.core.redaction import Profile
 from shared.audit import PURPOSE_MAX
 from shared.checks import is_seen, line
 from shared.datasets import registry as datasets
 from shared.datasets.base import Dataset
 from shared.datasets.instants import resolve_instant
-from shared.datasets.plan import CustomProperty, PlanSpec, Redaction
+from shared.datasets.plan import CustomProperty, PlanSpec, Redaction, Since
 from shared.errors import ApiError, Detail, invalid_request, unprocessable
 from shared.formats import registry as formats
 
 ENVELOPE = frozenset({"org_id", "request_id", "requested_by"})  # what a Kafka message has besides the body
 KNOWN = (
     "dataset", "format", "formats", "from", "to", "filter", "columns", "timezone", "compression", "spreadsheet_safe", "max_rows_per_file",
-    "expires_in_seconds", "labels", "purpose", "granularity", "password", "redaction",
+    "expires_in_seconds", "labels", "purpose", "granularity", "password", "redaction", "since",
 )  # fmt: skip
-LATER = frozenset({"since", "destinations"})
+LATER = frozenset({"destinations"})
 LATER_FORMATS = frozenset({"xlsx", "parquet", "pdf"})
 GRANULARITIES = ("day", "week", "month")
 COMPRESSIONS = ("none", "gzip", "zstd")
@@ -41,6 +42,7 @@ LABELS_MAX, LABEL_NAME_MAX, LABEL_VALUE_MAX = 20, 63, 255
 COLUMNS_MAX = 1_000
 KEY_MAX = 255
 DETAILS_MAX = 200
+AS_BEFORE = "is that of the export that 'since' names: leave it out"
 PASSWORD = re.compile(r"[A-Za-z0-9]{8,64}")  # 7-Zip takes 99 characters at most
 WHOLE_MAX = 2**53 - 1
 
@@ -93,24 +95,39 @@ def check_key(key: str, field: str) -> None:
         raise invalid_request(Detail(field, f"must have 1 to {KEY_MAX} printable characters"))
 
 
-def resolve(body: Any, organisation: Organisation) -> Resolved:
-    """Raises ApiError 400 that names every field that is wrong by itself, else 422 that names those that don't fit together."""
+def since_of(body: Any) -> str | None:
+    """The id of the export that a delta is asked for since; null for a whole export. Raises ApiError 400 where it is no text."""
+    if not isinstance(body, dict) or "since" not in body:
+        return None
+    if not isinstance(body["since"], str):
+        raise invalid_request(Detail("since", "must be text: the id of an export"))
+    return body["since"]
+
+
+def resolve(body: Any, organisation: Organisation, base: Base | None = None) -> Resolved:
+    """Raises ApiError 400 that names every field that is wrong by itself, else 422 that names those that don't fit together.
+
+    `base`: what `since` names. What isn't given is as it was there.
+    """
     if not isinstance(body, dict):
         raise invalid_request(Detail("", "the body must be a JSON object"))
-    return _Resolver(body, organisation).resolve()
+    return _Resolver(body, organisation, base).resolve()
 
 
 class _Resolver:
     """Walks the body once and gathers what is wrong."""
 
-    def __init__(self, body: dict[str, Any], organisation: Organisation) -> None:
-        self._body, self._organisation = body, organisation
+    def __init__(self, body: dict[str, Any], organisation: Organisation, base: Base | None) -> None:
+        self._body, self._organisation, self._base = body, organisation, base
+        self._then = base.spec if base is not None else None
         self._wrong: list[Detail] = []
         self._together: list[Detail] = []
 
     def resolve(self) -> Resolved:
         self._names()
         dataset = self._dataset()
+        if dataset is not None and self._base is not None and (wrong := delta.check_dataset(dataset, self._base)):
+            raise unprocessable(*wrong)
         asked = self._formats(dataset)
         timezone = self._timezone()
         start, end = self._range(dataset, timezone)
@@ -118,7 +135,8 @@ class _Resolver:
         chosen = self._filter(dataset, timezone)
         compression = self._compression(asked)
         safe = self._spreadsheet_safe(asked)
-        rows = _rows_max(self._whole("max_rows_per_file", 1, WHOLE_MAX), dataset, asked)
+        before = self._then.max_rows_per_file if self._then else None
+        rows = _rows_max(self._whole("max_rows_per_file", 1, WHOLE_MAX) or before, dataset, asked)
         retention = self._organisation.retention_days * 86_400
         expires_in = self._whole("expires_in_seconds", 1, retention, f" (your organisation keeps files for {retention} seconds)")
         labels, purpose, granularity = self._labels(), self._purpose(dataset), self._granularity(dataset)
@@ -128,6 +146,15 @@ class _Resolver:
             raise invalid_request(*_bounded(self._wrong))
         if self._together or dataset is None:
             raise unprocessable(*_bounded(self._together))
+        if self._base is not None:
+            since = Since(export_id=self._base.export_id, snapshot=self._base.snapshot)
+            spec = self._base.spec.model_copy(
+                update={
+                    "formats": asked, "columns": columns, "timezone": timezone, "spreadsheet_safe": safe, "compression": compression,
+                    "max_rows_per_file": rows, "since": since,
+                }
+            )  # fmt: skip
+            return Resolved(spec, labels, timedelta(seconds=expires_in or retention), purpose, password)
         spec = PlanSpec(
             dataset=dataset.name, formats=asked, columns=columns, custom_properties=list(self._organisation.custom_properties),
             timezone=timezone, from_=start, to=end, filter=chosen, spreadsheet_safe=safe, compression=compression, max_rows_per_file=rows,
@@ -171,7 +198,7 @@ class _Resolver:
         elif "format" in self._body:
             named = [("format", self._body["format"])]
         else:
-            return [dataset.default_format] if dataset else []
+            return list(self._then.formats) if self._then else [dataset.default_format] if dataset else []
         found: list[str] = []
         for field, each in named:
             self._format(field, each, found, dataset)
@@ -194,7 +221,7 @@ class _Resolver:
     def _timezone(self) -> str:
         name = self._body.get("timezone")
         if name is None and "timezone" not in self._body:
-            return self._organisation.timezone
+            return self._then.timezone if self._then else self._organisation.timezone
         if not isinstance(name, str):
             self._refuse("timezone", "must be text")
         elif name not in _timezones():
@@ -206,6 +233,10 @@ class _Resolver:
     def _range(self, dataset: Dataset | None, timezone: str) -> tuple[datetime | None, datetime | None]:
         start, end = self._instant("from", timezone), self._instant("to", timezone)
         given = [name for name in ("from", "to") if name in self._body]
+        if self._then is not None:
+            ends = {"from": (start, self._then.from_), "to": (end, self._then.to)}
+            self._together += [Detail(name, AS_BEFORE) for name in given if ends[name][0] != ends[name][1]]
+            return self._then.from_, self._then.to
         if dataset is not None and dataset.range_rule == "refused":
             self._together += [Detail(name, f"'{dataset.name}' has no range: it shows one instant") for name in given]
         elif dataset is not None and dataset.range_rule == "required":
@@ -239,12 +270,23 @@ class _Resolver:
             return {}
         if dataset is None:
             return {}
-        return self._gathered(lambda: dataset.resolve_columns(columns, asked, self._organisation.custom_properties)) or {}
+        if self._base is None:
+            return self._gathered(lambda: dataset.resolve_columns(columns, asked, self._organisation.custom_properties)) or {}
+        custom, theirs = self._base.spec.custom_properties, delta.columns_asked(dataset, self._base)
+        found = self._gathered(lambda: dataset.resolve_columns(theirs, asked, custom)) or {}
+        if isinstance(columns, list) and (self._gathered(lambda: dataset.resolve_columns(columns, asked, custom)) or found) != found:
+            self._together.append(Detail("columns", AS_BEFORE))
+        return found
 
     def _filter(self, dataset: Dataset | None, timezone: str) -> dict[str, Any]:
         if dataset is None:
             return {}
-        return self._gathered(lambda: dataset.validate_filter(self._body.get("filter", {}), timezone)) or {}
+        if self._then is not None and "filter" not in self._body:
+            return self._then.filter
+        found = self._gathered(lambda: dataset.validate_filter(self._body.get("filter", {}), timezone)) or {}
+        if self._then is not None and not delta.same(found, self._then.filter):
+            self._together.append(Detail("filter", AS_BEFORE))
+        return found
 
     def _gathered(self, work: Callable[[], dict[str, Any]]) -> dict[str, Any] | None:
         """The result of `work`, or its complaints among ours."""
@@ -255,7 +297,7 @@ class _Resolver:
             return None
 
     def _spreadsheet_safe(self, asked: list[str]) -> bool:
-        value: Any = self._body.get("spreadsheet_safe", True)
+        value: Any = self._body.get("spreadsheet_safe", self._then.spreadsheet_safe if self._then else True)
         if not isinstance(value, bool):
             self._refuse("spreadsheet_safe", "must be true or false")
             return True
@@ -264,8 +306,10 @@ class _Resolver:
         return bool(value)
 
     def _compression(self, asked: list[str]) -> Any:
-        value = self._choice("compression", COMPRESSIONS, "none")
+        value = self._choice("compression", COMPRESSIONS, self._then.compression if self._then else "none")
         if value != "none" and asked and all(formats.get(name).binary for name in asked):
+            if "compression" not in self._body:
+                return "none"
             self._together.append(Detail("compression", f"{' and '.join(asked)} files are compressed already"))
         return value
 
@@ -289,9 +333,11 @@ class _Resolver:
         asked, profiles = self._body.get("redaction"), self._organisation.redaction_profiles
         if "redaction" in self._body and not isinstance(asked, str):
             self._refuse("redaction", "must be text: the name of a redaction profile")
-        elif asked is not None and asked not in (known := [each["name"] for each in profiles]):
+        elif asked is not None and self._base is None and asked not in (known := [each["name"] for each in profiles]):
             there = f"there are {', '.join(known)}" if known else "your organisation has none"
             self._refuse("redaction", f"'{asked[:80]}' is not a redaction profile; {there}")
+        elif self._base is not None:
+            self._together += delta.check_redaction(asked, "redaction" in self._body, profiles, self._base)
         else:
             return redaction.resolved(asked, profiles)
         return None

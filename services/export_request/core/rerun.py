@@ -20,6 +20,8 @@ def check(source: Row) -> None:
         raise unprocessable(
             Detail("", "The export's password was wiped when it ended: ask for a new export with the same request and a password.")
         )
+    if source["pruned"]:
+        raise gone("What was replaced or deleted since has been pruned: the export can't be reproduced any more. Ask for a new one.")
     if source["erased"]:
         raise gone("A person was erased since: the export can't be reproduced any more. Ask for a new one.")
     if source["from_elsewhere"]:

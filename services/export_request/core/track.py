@@ -62,10 +62,14 @@ def numbering_known(max_rows_per_file: int | None, files_planned: int, planned: 
 _SUFFIXES = {"none": "", "gzip": ".gz", "zstd": ".zst"}
 
 
-def file_name(dataset: str, export_id: str, extension: str, compression: str, number: int | None) -> str:
+# A delta's files of deletions: what they are called, and what comes on top of the number of the file beside which each stands.
+DELETED, DELETED_FROM = "deleted", 1_000_000
+
+
+def file_name(stem: str, extension: str, compression: str, number: int | None) -> str:
     """What a file is called; `number` where the export is split over several."""
     part = "" if number is None else f"_{number:04d}"
-    return f"{dataset}_{export_id}{part}.{extension}{_SUFFIXES[compression]}"
+    return f"{stem}{part}.{extension}{_SUFFIXES[compression]}"
 
 
 def manifest_name(dataset: str, export_id: str) -> str:

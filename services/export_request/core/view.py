@@ -62,8 +62,12 @@ def percent(row: Row) -> float | None:
         return 100
     if not row["planned"] or not row["rows_planned"]:
         return None
-    written, planned = int(row["rows_written"]), int(row["rows_planned"])
-    return min(99.0, math.floor(1000 * written / planned) / 10)
+    looked_at, planned = int(row["rows_written"]) + _rows_excluded(row), int(row["rows_planned"])
+    return min(99.0, math.floor(1000 * looked_at / planned) / 10)
+
+
+def _rows_excluded(row: Row) -> int:
+    return sum(int(each["rows"]) for each in row["excluded"])
 
 
 def eta_seconds(row: Row, now: datetime) -> int | None:

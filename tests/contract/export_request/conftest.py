@@ -132,11 +132,14 @@ class World:
     def chunks(self, messages: list[Published]) -> list[FormatChunk]:
         return [m.message for m in messages if m.topic.startswith("export-chunks")]  # type: ignore[misc]
 
-    async def formatted(self, chunk: FormatChunk, rows: int | None = None, message_id: str | None = None) -> None:
-        """The formatter's answer."""
-        count = chunk.rows if rows is None else rows
-        parts = [Part(name, key, count, 10 * count, "00" * 32, "a", "b") for name, key in chunk.part_keys.items()]
-        event = ChunkFormatted(chunk.export_id, chunk.org_id, chunk.number, count, parts, 5)
+    async def formatted(
+        self, chunk: FormatChunk, rows: int | None = None, message_id: str | None = None, gone: int = 0, unchanged: int = 0
+    ) -> None:
+        """The formatter's answer; of a delta's rows some are `gone` and some `unchanged`."""
+        count = (chunk.rows if rows is None else rows) - unchanged
+        each = {name: gone if name.startswith("deleted.") else count - gone for name in chunk.part_keys}
+        parts = [Part(name, key, each[name], 10 * each[name], "00" * 32, "a", "b") for name, key in chunk.part_keys.items()]
+        event = ChunkFormatted(chunk.export_id, chunk.org_id, chunk.number, count, parts, 5, {}, unchanged)
         await self.parts.handlers.export_parts(incoming("export-parts", event, message_id or f"{chunk.export_id}/{chunk.number}/formatted"))
 
     async def assembled(self, org_id: str, export_id: str, message_id: str = "") -> None:

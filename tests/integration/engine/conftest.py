@@ -11,7 +11,7 @@ import asyncpg
 import psycopg
 import pytest
 
-from shared.datasets import registry
+from shared.datasets import deleted, registry
 from shared.datasets.instants import resolve_instant
 from shared.datasets.plan import CustomProperty, PlanSpec
 from shared.datasets.sql import session_sql
@@ -82,16 +82,20 @@ class Exporter:
         dataset = registry.get(spec.dataset)
         if isinstance(dataset, Workbook):  # a chunk is a whole file
             rows_max, bytes_max = 2**53, 2**53
-        parts: dict[str, list[Part]] = {f: [] for f in spec.formats}
+        wanted = [*spec.formats, *(f"{deleted.PREFIX}{name}" for name in spec.formats if spec.since)]
+        parts: dict[str, list[Part]] = {f: [] for f in wanted}
         planned = await self.plan(spec, snapshot, rows_max, bytes_max)
         lower: list[str] | None = None
-        for _rows, upper in planned:
-            sinks = {f: Buffer() for f in spec.formats}
+        for rows, upper in planned:
+            sinks = {f: Buffer() for f in wanted}
             results = self.engine.format_chunk(spec, self.org_id, snapshot, lower, upper, sinks)
             for name, sink in sinks.items():
                 assert results[name].bytes == len(sink.data)
                 assert results[name].sha256 == hashlib.sha256(sink.data).hexdigest()
                 parts[name].append(Part(results[name], bytes(sink.data)))
+            for name in spec.formats:  # complete or not complete
+                gone = results[f"{deleted.PREFIX}{name}"].rows if spec.since else 0
+                assert rows == results[name].rows + gone + results[name].unchanged
             lower = upper
         assert dataset.name == spec.dataset
         files = {name: assemble(spec, name, made) for name, made in parts.items()}
@@ -124,10 +128,13 @@ class Exporter:
 
 def assemble(spec: PlanSpec, name: str, parts: list[Part]) -> bytes:
     """A file as delivery makes it: frame bytes are compressed as members of their own."""
+    if name.startswith(deleted.PREFIX):
+        spec, name = deleted.spec_of(registry.get(spec.dataset), spec), name.removeprefix(deleted.PREFIX)
     fmt = formats.get(name)
     frame = fmt.frame(spec)
     pieces = (frame.head, frame.separator, frame.tail, frame.empty)
     head, separator, tail, empty = (compress(fmt.compression(spec), piece) for piece in pieces)
+    parts = [p for p in parts if p.result.rows]
     if not parts:
         return empty
     return head + separator.join(p.data for p in parts) + fmt.ending(tail, [p.result.note or b"" for p in parts])

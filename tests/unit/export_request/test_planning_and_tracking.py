@@ -119,9 +119,9 @@ def test_a_long_run_is_split_and_only_its_end_closes() -> None:
 
 
 def test_names() -> None:
-    assert file_name("leads", "exp_1", "csv", "none", None) == "leads_exp_1.csv"
-    assert file_name("leads", "exp_1", "json", "gzip", 2) == "leads_exp_1_0002.json.gz"
-    assert file_name("leads", "exp_1", "jsonl", "zstd", None) == "leads_exp_1.jsonl.zst"
+    assert file_name("leads_exp_1", "csv", "none", None) == "leads_exp_1.csv"
+    assert file_name("leads_exp_1", "json", "gzip", 2) == "leads_exp_1_0002.json.gz"
+    assert file_name("leads_exp_1", "jsonl", "zstd", None) == "leads_exp_1.jsonl.zst"
     assert part_key("exp_1", 7, "csv") == "parts/exp_1/00000007.csv"
     assert [numbering_known(None, 1, False), numbering_known(5, 1, False), numbering_known(5, 2, False), numbering_known(5, 1, True)] == [
         True, False, True, True,
