@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from shared.datasets.plan import Column, ColumnType
@@ -11,7 +12,7 @@ from shared.formats.parquet import MAGIC, note
 _BATCH_ROWS = 8_192  # pages begin and end by batches: always of so many rows, whatever the sizes that come
 _GROUP_ROWS = 1 << 20  # a chunk is bounded by bytes, so it is one row group
 _FOOTER_MAX = 1 << 20
-_LEVEL = 3
+_LEVEL = 1
 _TYPES = {
     ColumnType.int64: pa.int64(), ColumnType.double: pa.float64(), ColumnType.boolean: pa.bool_(), ColumnType.date: pa.date32(),
     ColumnType.timestamp: pa.timestamp("ms", "UTC"), ColumnType.texts: pa.list_(pa.field("element", pa.string())),
@@ -24,10 +25,7 @@ class RowGroups:
     def __init__(self, columns: Sequence[Column], put: Callable[[bytes | memoryview], None]) -> None:
         self._schema = pa.schema([pa.field(c.key, _TYPES.get(c.type, pa.string())) for c in columns])
         self._body = _Body(put)
-        self._writer = pq.ParquetWriter(
-            pa.PythonFile(self._body, mode="w"), self._schema, compression="zstd", compression_level=_LEVEL, store_schema=False,
-            write_statistics=True, version="2.6", data_page_version="1.0",
-        )  # fmt: skip
+        self._writer: pq.ParquetWriter | None = None
         self._held: list[pa.RecordBatch] = []
         self._rows = 0
 
@@ -37,17 +35,38 @@ class RowGroups:
         self._rows += len(column)
         while self._rows >= _BATCH_ROWS:
             whole = pa.concat_batches(self._held)
-            self._writer.write_batch(whole.slice(0, _BATCH_ROWS), row_group_size=_GROUP_ROWS)
+            self._put(whole.slice(0, _BATCH_ROWS))
             self._rows -= _BATCH_ROWS
             self._held = [whole.slice(_BATCH_ROWS)]
 
     def finish(self) -> bytes:
         """Everything is out but the footer; the part's note."""
-        if self._rows:
-            self._writer.write_batch(pa.concat_batches(self._held), row_group_size=_GROUP_ROWS)
+        if self._rows or self._writer is None:
+            self._put(pa.concat_batches(self._held))
+        assert self._writer is not None
         self._writer.close()
         size = self._body.end()
         return note(self._body.footer, size)
+
+    def _put(self, batch: pa.RecordBatch) -> None:
+        if self._writer is None:
+            self._writer = pq.ParquetWriter(
+                pa.PythonFile(self._body, mode="w"), self._schema, compression="zstd", compression_level=_LEVEL, store_schema=False,
+                write_statistics=True, version="2.6", data_page_version="1.0", use_dictionary=_repeating(batch),
+            )  # fmt: skip
+        self._writer.write_batch(batch, row_group_size=_GROUP_ROWS)
+
+
+def _repeating(first: pa.RecordBatch) -> list[str]:
+    """The columns that a dictionary makes smaller: texts of which the first rows have each one twice or more. The writer would find out by itself, but
+    only once it has looked up every id and every message."""
+    names = []
+    for name, array in zip(first.schema.names, first.columns, strict=True):
+        if pa.types.is_list(array.type):
+            names.append(f"{name}.list.element")
+        elif pa.types.is_string(array.type) and 2 * pc.count_distinct(array).as_py() <= len(array):
+            names.append(name)
+    return names
 
 
 class _Body:
