@@ -49,6 +49,7 @@ SORTED_MAX = 5_000  # leads that are sorted for a page, rather than found along 
 COUNTED_AT_ONCE_MAX = 10_000
 TOPICS_KEEP = timedelta(days=7)  # a record, or what follows from one (schemas/topics: retention_hours)
 FOUND_MAX = 1_000  # leads that a search looks at
+FOUND_ENOUGH = 100  # where so many leads have all words as they are, others that begin so aren't looked for: a page shows as many at most
 FOUND_LITTLE = 10  # where a search finds fewer, typing errors are forgiven
 
 
@@ -197,12 +198,16 @@ class Leads:
     async def _search(self, connection: Connection, org_id: str, words: Sequence[str], wanted: Search) -> Sequence[Any]:
         """Whole words come first and cost least, so nothing else is looked for where they are enough."""
         rows = await self._find(connection, org_id, whole(words), words, wanted)
-        if is_enough(wanted.text, rows[0]["total"], FOUND_MAX):
+        if is_enough(wanted.text, rows[0]["total"], FOUND_ENOUGH):
             return rows
         rows = await self._find(connection, org_id, by_beginning(words), words, wanted)
         if rows[0]["total"] >= FOUND_LITTLE:
             return rows
-        known = {row[0] for row in await connection.fetch(_sql("known_words"), wrong_forms(words))}
+        known = {row[0] for row in await connection.fetch(_sql("known_words"), [*words, *wrong_forms(words)])}
+        if not known.isdisjoint(words):
+            rows = await self._find(connection, org_id, forgiving(words, known, trusted=known), words, wanted)
+            if rows[0]["total"] >= FOUND_LITTLE:
+                return rows
         return await self._find(connection, org_id, forgiving(words, known), words, wanted)
 
     async def _find(self, connection: Connection, org_id: str, query: str, words: Sequence[str], wanted: Search) -> Sequence[Any]:

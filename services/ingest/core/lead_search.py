@@ -54,9 +54,9 @@ def whole(words: Iterable[str]) -> str:
     return " & ".join([f"'%{word}'" for word in words])
 
 
-def is_enough(text: str, found: int, most: int) -> bool:
-    """Whether leads that have all words whole, `found` of `most` that are looked at, are all that was meant: no more would be shown, or the text is an address that there is."""
-    return found >= most or ("@" in text and found > 0)
+def is_enough(text: str, found: int, enough: int) -> bool:
+    """Whether the `found` leads that have all words whole are all that was meant: there are enough of them, or the text is an address that there is."""
+    return found >= enough or ("@" in text and found > 0)
 
 
 def of_status(status: str | None) -> str:
@@ -69,10 +69,14 @@ def wrong_forms(words: Iterable[str]) -> list[str]:
     return sorted({form for word in words if len(word) >= FUZZY_MIN for form in errors(word)})
 
 
-def forgiving(words: Iterable[str], known: Set[str]) -> str:
-    """As by_beginning, with one error forgiven in each word that is long enough; `known` are the forms that there are."""
+def forgiving(words: Iterable[str], known: Set[str], trusted: Set[str] = frozenset()) -> str:
+    """As by_beginning, with one error forgiven in each word that is long enough; `known` are the forms that there are. `trusted` words are meant as they
+    are: a word in the index is skipped through for the leads that have the others, where one's beginnings would all be collected."""
     parts = []
     for word in words:
+        if word in trusted:
+            parts.append(f"'%{word}'")
+            continue
         forms = sorted(errors(word) & known) if len(word) >= FUZZY_MIN else []
         parts.append(" | ".join([f"'%{word}':*", *[f"'%{form}'" for form in forms]]))
     return " & ".join([f"({part})" for part in parts])

@@ -85,10 +85,21 @@ async def test_an_address_is_looked_for_as_it_is_and_else_by_beginnings(filled: 
     assert len(await found(filled, "acme elsewhere example")) == 2
 
 
-async def test_where_whole_words_fill_what_is_looked_at_nothing_else_is_looked_for(filled: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_where_enough_leads_have_the_words_whole_nothing_else_is_looked_for(filled: Room, monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(await found(filled, "acme")) == 3
-    monkeypatch.setattr(leads, "FOUND_MAX", 2)
+    monkeypatch.setattr(leads, "FOUND_ENOUGH", 2)
     assert sorted(await found(filled, "acme")) == [("acme", "email"), ("sarah.chen", "company")]
+
+
+async def test_errors_are_looked_for_in_words_that_nobody_has_and_then_in_all(filled: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("Sarah Chenn", "Sarah Chenne", "Sarah Chen"):
+        await call(filled, "POST", "/v1/leads", {"email": f"{name.replace(' ', '.')}@y.example", "name": name})
+    everybody = await found(filled, "sarah chemn")
+    assert {email for email, _ in everybody} == {"sarah.chen", "Sarah.Chenn", "Sarah.Chen"}
+    monkeypatch.setattr(leads, "FOUND_LITTLE", 2)
+    assert await found(filled, "sarah chemn") == everybody
+    monkeypatch.setattr(leads, "FOUND_LITTLE", 10)
+    assert ("sarah.chen", "name") in await found(filled, "chen sarha")
 
 
 async def test_accents_other_alphabets_and_signs(filled: Room) -> None:
