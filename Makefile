@@ -57,6 +57,7 @@ check: ## formatting, lint, types, import rules, Dockerfiles, schemas, generated
 	$(VENV) -m tools.openapi
 	$(VENV) -m tools.rights_table
 	$(VENV) -m tools.dataset_pages
+	$(VENV) -m tools.format_pages
 	$(VENV) -m tools.secret_scan
 	$(VENV) -m tools.dependency_audit
 

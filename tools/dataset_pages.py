@@ -13,8 +13,9 @@ from shared.datasets import registry
 from shared.datasets.base import Dataset, in_format
 from shared.datasets.plan import Column
 from shared.datasets.workbooks import Workbook
+from tools.pages import Pages
 
-FOLDER = Path(__file__).resolve().parent.parent / "docs" / "datasets"
+PAGES = Pages(Path(__file__).resolve().parent.parent / "docs" / "datasets", "python -m tools.dataset_pages --write")
 MADE = "Made from the code by `python -m tools.dataset_pages --write`; `make check` fails where it is out of date."
 RANGES = {
     "required": f"`from` and `to` are required, at most {RANGE_DAYS_MAX} days apart.",
@@ -97,36 +98,10 @@ def _custom(dataset: Dataset) -> str:
     return "\nIn formats with one value a cell there is a column `custom_<name>` more for each custom property of the settings, in their order.\n"
 
 
-def problems(wanted: dict[str, str]) -> list[str]:
-    """What differs from the pages as they lie there."""
-    there = {path.name: path.read_text("utf-8") for path in FOLDER.glob("*.md")}
-    return [
-        f"docs/datasets/{name} is out of date: python -m tools.dataset_pages --write"
-        for name in sorted({*wanted, *there})
-        if wanted.get(name) != there.get(name)
-    ]
-
-
-def write(wanted: dict[str, str]) -> None:
-    FOLDER.mkdir(exist_ok=True)
-    for path in FOLDER.glob("*.md"):
-        if path.name not in wanted:
-            path.unlink()
-    for name, text in wanted.items():
-        (FOLDER / name).write_text(text, "utf-8")
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true", help="write docs/datasets/")
-    wanted = pages()
-    if parser.parse_args().write:
-        write(wanted)
-    wrong = problems(wanted)
-    for line in wrong:
-        print(line, file=sys.stderr)
-    print(f"{len(wanted) - 1} datasets' pages: {'ok' if not wrong else f'{len(wrong)} out of date'}")
-    return 1 if wrong else 0
+    return PAGES.run(pages(), parser.parse_args().write)
 
 
 if __name__ == "__main__":

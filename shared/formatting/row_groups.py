@@ -19,11 +19,16 @@ _TYPES = {
 }  # fmt: skip
 
 
+def arrow_type(kind: ColumnType) -> pa.DataType:
+    """What a column of the kind is in a file."""
+    return _TYPES.get(kind, pa.string())
+
+
 class RowGroups:
     """Takes a struct column of rows, one field a column, and puts out bytes."""
 
     def __init__(self, columns: Sequence[Column], put: Callable[[bytes | memoryview], None]) -> None:
-        self._schema = pa.schema([pa.field(c.key, _TYPES.get(c.type, pa.string())) for c in columns])
+        self._schema = pa.schema([pa.field(c.key, arrow_type(c.type)) for c in columns])
         self._body = _Body(put)
         self._writer: pq.ParquetWriter | None = None
         self._held: list[pa.RecordBatch] = []
