@@ -7,6 +7,7 @@ import typer
 from cli.commands import (
     acls,
     audit,
+    diff,
     dlq,
     doctor,
     exports,
@@ -33,7 +34,7 @@ app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(audit.app, name="audit")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(signing_keys.app, name="signing-keys")
-for single in (usage, sample, verify, migrate, acls, doctor):
+for single in (usage, diff, sample, verify, migrate, acls, doctor):
     single.register(app)
 
 

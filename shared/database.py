@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 import asyncpg
 
@@ -16,6 +17,7 @@ T = TypeVar("T")
 # Classes of SQLSTATE that pass by themselves: connection trouble, out of resources, operator intervention (restart), serialization and deadlock; and
 # 28, who may log in and how: somebody mends the password or pg_hba.conf, and no message has become a dead letter meanwhile.
 _PASSING_CLASSES = ("08", "28", "53", "57P", "40001", "40P01", "55P03")
+_SERVER_SETTINGS = ("role", "search_path", "statement_timeout")
 DISPATCHER = "waybill_dispatcher"
 
 
@@ -51,6 +53,15 @@ def create_pool(
         dsn, min_size=0, max_size=size, timeout=2, command_timeout=60, max_inactive_connection_lifetime=300, init=prepare,
         server_settings={"application_name": f"waybill-{service}", "timezone": "UTC", **settings},
     )  # fmt: skip
+
+
+def for_libpq(dsn: str) -> str:
+    """A URL that asyncpg takes as one that libpq (DuckDB) takes: to the first a parameter may be any server setting, which the second wants in `options`."""
+    parts = urlsplit(dsn)
+    given = parse_qsl(parts.query, keep_blank_values=True)
+    settings = [f"-c {name}={value}" for name, value in given if name in _SERVER_SETTINGS]
+    kept = [(name, value) for name, value in given if name not in _SERVER_SETTINGS]
+    return urlunsplit(parts._replace(query=urlencode([*kept, *([("options", " ".join(settings))] if settings else [])], quote_via=quote)))
 
 
 @asynccontextmanager

@@ -13,6 +13,16 @@ from shared.secret_files import read_secret_files
 from shared.tls import checked_database_url, client_context, load_authorities
 
 PREFIX = "WAYBILL_"
+SECRET_CHARACTERS_MIN = 32
+
+
+def _long(value: str) -> str:
+    if value and len(value) < SECRET_CHARACTERS_MIN:
+        raise ValueError(f"must have {SECRET_CHARACTERS_MIN} characters at least")
+    return value
+
+
+PseudonymSecret = Annotated[str, AfterValidator(_long)]
 DatabaseUrl = Annotated[str, AfterValidator(checked_database_url)]
 
 

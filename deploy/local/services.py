@@ -29,6 +29,7 @@ NEED_STORE = ("formatter", "delivery")
 WEBHOOKS_STAY_HERE = {"WAYBILL_WEBHOOK_ALLOW_HTTP": "true", "WAYBILL_WEBHOOK_ALLOW_LOOPBACK": "true"}
 NO_DATABASE = ("lead_scoring",)  # what it needs comes with each message
 NEED_SECRET_KEY = ("export_request", "delivery")
+NEED_PSEUDONYMS = ("formatter", "export_request")
 NEED_OPERATOR_TOKEN = ("export_request", "delivery")
 
 
@@ -83,7 +84,7 @@ def environment_of(instance: str, ports: Ports, secrets: Mapping[str, str], envi
         own["WAYBILL_SIGNING_SECRET"] = secrets["signing_secret"]
         if environment.get("WAYBILL_SECRET_KEYS_OLD"):
             own["WAYBILL_SECRET_KEYS_OLD"] = environment["WAYBILL_SECRET_KEYS_OLD"]
-    if service == "formatter":
+    if service in NEED_PSEUDONYMS:
         own["WAYBILL_PSEUDONYM_SECRET"] = secrets["pseudonym_secret"]
     if service in NEED_OPERATOR_TOKEN:
         own["WAYBILL_OPERATOR_TOKEN"] = secrets["operator_token"]

@@ -10,11 +10,13 @@ from fastapi import FastAPI
 
 from services.export_request.about import about_router
 from services.export_request.api import exports_router
+from services.export_request.api_diffs import diffs_router
 from services.export_request.api_tenancy import keys_router, organisations_router, settings_router, usage_router
 from services.export_request.api_walks import WalksApi, walks_router
 from services.export_request.assembly import Assembly
 from services.export_request.audit.api import audit_router
 from services.export_request.audit.trail import Trail
+from services.export_request.comparing import Diffs
 from services.export_request.core.limits import Limits
 from services.export_request.effects import Effects
 from services.export_request.handlers import Handlers
@@ -31,7 +33,8 @@ from services.export_request.walking import Walks
 from services.export_request.watching import Watcher
 from shared.clock import utc_now
 from shared.codec import write_for
-from shared.database import create_pool, ping
+from shared.database import create_pool, for_libpq, ping
+from shared.formatting.engine import FormatEngine
 from shared.http import Authenticator, create_api
 from shared.inbox import Inbox
 from shared.lag import Kafka
@@ -57,6 +60,7 @@ class Parts:
     sweeper: Sweeper
     handlers: Handlers
     trail: Trail
+    diffs: Diffs
 
 
 def assemble(
@@ -77,8 +81,13 @@ def assemble(
     )
     secret = settings.secret_key.encode()
     trail = Trail(pool)
+    diffs = Diffs(
+        pool, outbox,
+        lambda: FormatEngine(for_libpq(settings.export_request_database_url), settings.diff_memory_mb, settings.pseudonym_secret),
+    )  # fmt: skip
     http = create_api("Waybill")
     http.include_router(exports_router(intake, exports, Live(exports), auth, secret, clock))
+    http.include_router(diffs_router(diffs, auth))
     http.include_router(walks_router(WalksApi(Walks(pool, outbox), secret, settings.cursor_requests_per_second, clock), auth))
     http.include_router(settings_router(tenancy, auth))
     http.include_router(usage_router(tenancy, auth, clock))
@@ -86,7 +95,9 @@ def assemble(
     http.include_router(organisations_router(tenancy, settings.operator_token, secret))
     http.include_router(about_router())
     http.include_router(audit_router(trail, outbox, auth, secret, settings.operator_token))
-    return Parts(http, outbox, planner, releaser, Sweeper(pool, inbox, outbox, effects, settings, clock), Handlers(intake, tracker), trail)
+    return Parts(
+        http, outbox, planner, releaser, Sweeper(pool, inbox, outbox, effects, settings, clock), Handlers(intake, tracker), trail, diffs
+    )
 
 
 async def build() -> Service:
@@ -119,5 +130,5 @@ async def build() -> Service:
     service.loops = [parts.outbox.run, parts.planner.run_first, parts.planner.run_next, parts.releaser.run, parts.sweeper.run]
     service.loops += [parts.outbox.watch, watcher.run, watcher.run_on_kafka]
     service.checks = {"postgresql": lambda: ping(pool), "kafka": kafka_check(producer)}
-    service.on_stop = [pool.close, keys.close]
+    service.on_stop = [parts.diffs.close, pool.close, keys.close]
     return service

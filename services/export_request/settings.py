@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from shared.settings import CommonSettings, DatabaseUrl, LimitSettings
+from shared.settings import CommonSettings, DatabaseUrl, LimitSettings, PseudonymSecret
 
 
 class Settings(CommonSettings, LimitSettings):
@@ -30,6 +30,10 @@ class Settings(CommonSettings, LimitSettings):
     )
     organisation_rows_a_day: int = Field(
         0, ge=0, description="rows that such an organisation's exports may have in a day (UTC); 0: no limit"
+    )
+    diff_memory_mb: int = Field(192, ge=64, description="what DuckDB may use to compare exports")
+    pseudonym_secret: PseudonymSecret = Field(
+        "", repr=False, description="the formatters' own: previews and diffs show the pseudonyms that files have; empty: none are made"
     )
     cursor_requests_per_second: int = Field(
         3, ge=0, le=1000, description="requests a second of each endpoint of the cursor API by one API key; 0: no limit"

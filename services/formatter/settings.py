@@ -1,10 +1,8 @@
 """Settings of the formatter, from the environment."""
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from shared.settings import CommonSettings, DatabaseUrl, StoreSettings
-
-SECRET_CHARACTERS_MIN = 32
+from shared.settings import CommonSettings, DatabaseUrl, PseudonymSecret, StoreSettings
 
 
 class Settings(CommonSettings, StoreSettings):
@@ -12,16 +10,9 @@ class Settings(CommonSettings, StoreSettings):
 
     formatter_database_url: DatabaseUrl = Field(repr=False, description="PostgreSQL as the role waybill_formatter")
     formatter_http: str = Field("127.0.0.1:8104", description="host:port for health and metrics")
-    pseudonym_secret: str = Field(
+    pseudonym_secret: PseudonymSecret = Field(
         "",
         repr=False,
         description="what the keys of pseudonyms follow from, 32 characters at least; the same in every process, for ever; empty: none are made",
     )
     formatter_memory_mb: int = Field(384, ge=64, description="what DuckDB may use for a lane")
-
-    @field_validator("pseudonym_secret")
-    @classmethod
-    def _long(cls, value: str) -> str:
-        if value and len(value) < SECRET_CHARACTERS_MIN:
-            raise ValueError(f"must have {SECRET_CHARACTERS_MIN} characters at least")
-        return value

@@ -96,3 +96,17 @@ def test_a_name_that_changed_changes_the_rows_that_show_it(organisation: Organis
     organisation.send(record("channel", "ch_1", medium="Web chat", name="Site", display_name="Shop"))
     everything = organisation.completed({"dataset": "messages", "since": delta["id"]})
     assert (everything["files"][0]["rows"], everything["excluded"]) == (20, [])
+
+
+def test_what_differs_is_shown_to_people_and_machines(stack: Stack, organisation: Organisation, base: dict[str, Any]) -> None:
+    before = organisation.completed({"dataset": "messages", "format": "csv", **RANGE})
+    assert organisation.send(message(9, "changed") + message(22, "added"))["refused_count"] == 0
+    after = organisation.completed({"dataset": "messages", "format": "xlsx", **RANGE})
+    lines = waybill(stack, organisation, "diff", before["id"], after["id"], "--json").splitlines()
+    found = [json.loads(line) for line in lines]
+    assert [(row["op"], row["key"]) for row in found] == [("changed", "msg_9"), ("added", "msg_22")]
+    assert (found[0]["before"], found[0]["after"]) == ({"content": "text 9"}, {"content": "changed"})
+    assert found[1]["after"]["content"] == "added"
+    shown = waybill(stack, organisation, "diff", before["id"], after["id"])
+    assert "~ msg_9\n    content  text 9 → changed\n+ msg_22\n" in shown
+    assert waybill(stack, organisation, "diff", after["id"], before["id"], "--counts") == "0 added, 1 removed, 1 changed\n"

@@ -240,6 +240,7 @@ async def world_of(database: Database, keep: bool = False, **more: Any) -> Async
         transport = httpx.ASGITransport(parts.http, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://waybill") as http:
             yield World(parts, admin, http, clock)
+        await parts.diffs.close()
     await admin.close()
 
 

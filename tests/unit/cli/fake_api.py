@@ -42,6 +42,7 @@ class Fake:
     etag: str = ETAG
     content: bytes = CONTENT
     redirect: bool = False
+    diff: bytes = b""  # lines of what differs between two exports
     keys: list[PublicKey] = field(default_factory=lambda: [key_of(SIGNER)])
     trail: list[dict[str, Any]] = field(default_factory=list)  # entries of the audit trail, oldest first
     checkpoints: list[dict[str, Any]] = field(default_factory=list)  # newest first
@@ -94,10 +95,26 @@ def api_of(fake: Fake) -> FastAPI:
     _records(api)
     _exports(api, fake)
     _files(api, fake)
+    _diffs(api, fake)
     _audit(api, fake)
     add_leads(api)
     add_webhooks(api)
     return api
+
+
+def _diffs(api: FastAPI, fake: Fake) -> None:
+    @api.get("/v1/exports/{a}/diff/{b}")
+    async def diff(a: str, b: str) -> Response:
+        if b == "exp_gone":
+            return error(410, "gone", "It is gone.")
+        cut = fake.cuts.pop(0) if fake.cuts else None
+
+        async def lines() -> AsyncIterator[bytes]:
+            yield fake.diff[:cut]
+            if cut is not None:
+                raise ConnectionResetError
+
+        return StreamingResponse(lines(), media_type="application/x-ndjson")
 
 
 def _organisations(api: FastAPI) -> None:

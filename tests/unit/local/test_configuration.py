@@ -156,7 +156,7 @@ def test_only_those_who_need_them_get_the_stores_key_and_the_secrets() -> None:
     assert holders["WAYBILL_SECRET_KEY"] == {"export_request", "delivery"}
     assert holders["WAYBILL_OPERATOR_TOKEN"] == {"export_request", "delivery"}
     assert holders["WAYBILL_SIGNING_SECRET"] == {"delivery"}
-    assert holders["WAYBILL_PSEUDONYM_SECRET"] == {"formatter-1", "formatter-2"}
+    assert holders["WAYBILL_PSEUDONYM_SECRET"] == {"formatter-1", "formatter-2", "export_request"}
     rotated = {"WAYBILL_SECRET_KEYS_OLD": "aa" * 32}
     assert {i for i in services.INSTANCES if "WAYBILL_SECRET_KEYS_OLD" in services.environment_of(i, PORTS, SECRETS, rotated)} == {
         "delivery"
