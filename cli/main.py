@@ -17,6 +17,8 @@ from cli.commands import (
     orgs,
     records,
     sample,
+    sftp_host_keys,
+    sftp_users,
     signing_keys,
     usage,
     verify,
@@ -31,6 +33,8 @@ app.add_typer(records.app, name="records")
 app.add_typer(leads.app, name="leads")
 app.add_typer(exports.app, name="exports")
 app.add_typer(webhooks.app, name="webhooks")
+app.add_typer(sftp_users.app, name="sftp-users")
+app.add_typer(sftp_host_keys.app, name="sftp-host-keys")
 app.add_typer(audit.app, name="audit")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(signing_keys.app, name="signing-keys")

@@ -34,6 +34,7 @@ TAGS = {
     "Exports": "Ask for files, follow them, get them. An export shows one instant, and is complete or not complete.",
     "Cursor API": "For machines that keep a copy: everything of one instant, page by page.",
     "Webhooks": "Be told when exports end (Standard Webhooks).",
+    "SFTP": "Who may fetch files over SFTP, and the keys by which clients know the server.",
     "Organisation": "Settings and API keys of the key's organisation.",
     "Operator": "For whoever runs Waybill, with the operator's token. Not there where none is configured.",
     "About": "What describes the rest. Needs no key.",

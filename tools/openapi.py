@@ -17,6 +17,7 @@ from fastapi.routing import iter_route_contexts
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from services.delivery.app import create_http as delivery_http
+from services.delivery.sftp.api import sftp_router
 from services.delivery.webhooks.api import webhooks_router
 from services.export_request.app import assemble as assemble_export_request
 from services.export_request.settings import Settings as ExportRequestSettings
@@ -52,7 +53,16 @@ def apps() -> dict[str, FastAPI]:
     return {
         "ingest": ingest_http(ABSENT, ABSENT, ABSENT, auth),
         "export_request": assemble_export_request(settings, ABSENT, ABSENT).http,
-        "delivery": delivery_http(ABSENT, ABSENT, ABSENT, webhooks_router(ABSENT, ABSENT, auth, b""), auth, b"", "-"),
+        "delivery": delivery_http(
+            ABSENT,
+            ABSENT,
+            ABSENT,
+            webhooks_router(ABSENT, ABSENT, auth, b""),
+            sftp_router(ABSENT, ABSENT, ABSENT, auth, b"", "-"),
+            auth,
+            b"",
+            "-",
+        ),
     }
 
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from cli.core.findings import Finding, Verdict
-from cli.doctor import database, kafka, machine, services, store
+from cli.doctor import database, kafka, machine, services, sftp, store
 from cli.errors import CliError
 from cli.settings import Settings
 
@@ -18,6 +18,7 @@ CHECKS: dict[str, Check] = {
     "store": store.store,
     "services": services.services,
     "gateway": services.gateway,
+    "sftp": sftp.sftp,
 }
 LIMIT_SECONDS = 20
 

@@ -8,7 +8,7 @@ from deploy.local.errors import StackError
 from deploy.local.ports import Ports, variable_of
 from deploy.local.state import SERVICES
 
-PUBLISHED = ("gateway", "kafka", "postgres", "s3", "ingest", "lead_scoring", "export_request", "delivery")
+PUBLISHED = ("gateway", "kafka", "postgres", "s3", "ingest", "lead_scoring", "export_request", "delivery", "sftp")
 FORMATTERS = ("formatter-1", "formatter-2")
 # API keys are made later, by the services.
 NOT_TOLD = ("api_key", "sample_api_key")

@@ -33,8 +33,9 @@ _TABLE: dict[str, tuple[str, int, int]] = {
     "export_request-2": ("WAYBILL_EXPORT_REQUEST_2_PORT", 8088, 20),
     "delivery-2": ("WAYBILL_DELIVERY_2_PORT", 8089, 21),
     "lead_scoring-2": ("WAYBILL_LEAD_SCORING_2_PORT", 8100, 22),
+    "sftp-2": ("WAYBILL_SFTP_2_PORT", 2023, 23),
 }
-BLOCK = 23  # ports that one WAYBILL_PORT_BASE takes
+BLOCK = 24  # ports that one WAYBILL_PORT_BASE takes
 
 
 @dataclass(frozen=True)

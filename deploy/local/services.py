@@ -17,7 +17,7 @@ SPARES = {f"{name}-2": name for name in ("ingest", "lead_scoring", "export_reque
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "SSL_CERT_FILE")
 # Set by the stack, and each by the stack alone: someone who has sourced waybill.env must not hand its secrets to every service by that.
 STACKS_OWN = (
-    "WAYBILL_URL", "WAYBILL_API_KEY", "WAYBILL_OPERATOR_TOKEN", "WAYBILL_SECRET_KEY", "WAYBILL_SECRET_KEYS_OLD", "WAYBILL_SIGNING_SECRET",
+    "WAYBILL_URL", "WAYBILL_SFTP", "WAYBILL_API_KEY", "WAYBILL_OPERATOR_TOKEN", "WAYBILL_SECRET_KEY", "WAYBILL_SECRET_KEYS_OLD", "WAYBILL_SIGNING_SECRET",
     "WAYBILL_PSEUDONYM_SECRET",
     "WAYBILL_PIDS",
 )  # fmt: skip
@@ -27,6 +27,7 @@ SECRETS = ("_DATABASE_URL", "_DATABASE_PASSWORD", "_KAFKA_USER", "_KAFKA_PASSWOR
 NEED_STORE = ("formatter", "delivery")
 # Everything here is on one machine, webhook receivers too.
 WEBHOOKS_STAY_HERE = {"WAYBILL_WEBHOOK_ALLOW_HTTP": "true", "WAYBILL_WEBHOOK_ALLOW_LOOPBACK": "true"}
+SFTP_PORTS = {"delivery": "sftp", "delivery-2": "sftp-2"}
 NO_DATABASE = ("lead_scoring",)  # what it needs comes with each message
 NEED_SECRET_KEY = ("export_request", "delivery")
 NEED_PSEUDONYMS = ("formatter", "export_request")
@@ -72,7 +73,6 @@ def environment_of(instance: str, ports: Ports, secrets: Mapping[str, str], envi
         "WAYBILL_KAFKA": ports.address("kafka"),
         f"WAYBILL_{service.upper()}_HTTP": ports.address(instance),
         "WAYBILL_PUBLIC_URL": f"http://{ports.address('gateway')}",
-        "WAYBILL_SFTP": ports.address("sftp"),
     }
     if service not in NO_DATABASE:
         own[f"WAYBILL_{service.upper()}_DATABASE_URL"] = postgres.url(ports, f"waybill_{service}", secrets[f"{service}_password"])
@@ -81,6 +81,7 @@ def environment_of(instance: str, ports: Ports, secrets: Mapping[str, str], envi
     if service in NEED_SECRET_KEY:
         own["WAYBILL_SECRET_KEY"] = secrets["secret_key"]
     if service == "delivery":
+        own["WAYBILL_SFTP"] = ports.address(SFTP_PORTS[instance])
         own["WAYBILL_SIGNING_SECRET"] = secrets["signing_secret"]
         if environment.get("WAYBILL_SECRET_KEYS_OLD"):
             own["WAYBILL_SECRET_KEYS_OLD"] = environment["WAYBILL_SECRET_KEYS_OLD"]
@@ -117,7 +118,7 @@ def program(state: State, ports: Ports, python: Path, secrets: Mapping[str, str]
         name=instance,
         command=[str(python), "-m", f"services.{service}"],
         environment=environment_of(instance, ports.seen_by(instance), secrets, os.environ),
-        ports=(instance,),
+        ports=(instance, SFTP_PORTS[instance]) if instance in SFTP_PORTS else (instance,),
         ready=lambda: answers(f"http://{ports.address(instance)}/health/ready"),
         directory=ROOT,
         fingerprint=_code_fingerprint(service, ROOT),

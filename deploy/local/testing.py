@@ -26,7 +26,16 @@ STATE = State(ROOT / ".local-test")
 # Days of retries pass in seconds, and a delivery whose process was killed is sent again soon.
 QUICK = {"WAYBILL_WEBHOOK_TIME_SCALE": "0.00001", "WAYBILL_WEBHOOK_TIMEOUT_SECONDS": "2", "WAYBILL_WEBHOOK_LEASE_SECONDS": "3"}
 # Debian packages by the command that they bring: clients that we did not write.
-CLIENTS = {"kcat": "kcat", "soffice": "libreoffice-calc-nogui", "jq": "jq", "openssl": "openssl", "7z": "p7zip-full"}
+CLIENTS = {
+    "kcat": "kcat",
+    "soffice": "libreoffice-calc-nogui",
+    "jq": "jq",
+    "openssl": "openssl",
+    "7z": "p7zip-full",
+    "sftp": "openssh-client",
+    "rclone": "rclone",
+    "lftp": "lftp",
+}
 
 
 def missing_packages(commands: Mapping[str, str]) -> list[str]:

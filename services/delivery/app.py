@@ -16,6 +16,7 @@ from services.delivery.keyring import Keyring
 from services.delivery.passwords import Passwords
 from services.delivery.publisher import Publisher
 from services.delivery.settings import Settings
+from services.delivery.sftp.app import assemble as assemble_sftp
 from services.delivery.store import DeliveryStore
 from services.delivery.threads import Threads
 from services.delivery.webhooks.app import assemble as assemble_webhooks
@@ -34,10 +35,12 @@ from shared.topics import EXPORT_ASSEMBLIES, EXPORT_EVENTS, group_of
 
 POOL_SIZE = 20
 KEYS_POOL_SIZE = 4
+SFTP_POOL_SIZE = 6
 
 
 def create_http(
-    downloads: Downloads, keyring: Keyring, checkpoints: Checkpoints, webhooks: APIRouter, auth: Authenticator, secret: bytes, operator_token: str,
+    downloads: Downloads, keyring: Keyring, checkpoints: Checkpoints, webhooks: APIRouter, sftp: APIRouter, auth: Authenticator, secret: bytes,
+    operator_token: str,
 ) -> FastAPI:  # fmt: skip
     """All of its HTTP, on parts that are there or (for the OpenAPI document) not."""
     api = create_api("Waybill delivery")
@@ -45,6 +48,7 @@ def create_http(
     api.include_router(keys_router(keyring, operator_token))
     api.include_router(checkpoints_router(checkpoints, auth, secret, operator_token))
     api.include_router(webhooks)
+    api.include_router(sftp)
     return api
 
 
@@ -54,8 +58,9 @@ async def build() -> Service:
     write_for(settings.messages_of)
     pool = create_pool(settings.delivery_database_url, "delivery", POOL_SIZE)
     keys = create_pool(settings.delivery_database_url, "delivery-keys", KEYS_POOL_SIZE)
-    await pool
-    await keys
+    sftp_pool = create_pool(settings.delivery_database_url, "delivery-sftp", SFTP_POOL_SIZE)
+    for each in (pool, keys, sftp_pool):
+        await each
     objects = open_store(settings)
     brokers = settings.brokers
     producer = create_producer(brokers, "waybill-delivery")
@@ -75,9 +80,12 @@ async def build() -> Service:
     handler = CommandHandler(store, objects, publisher, passwords, at_once, {False: bulk, True: express}, janitor.discard_asked)
     auth = Authenticator(keys, settings.organisation_requests_per_second)
     webhooks = assemble_webhooks(settings, pool, outbox, auth)
+    sftp = assemble_sftp(settings, sftp_pool, objects, outbox, auth)
     downloads = Downloads(store, objects, serving, settings.secret_key, settings.public_url, outbox)
     checkpoints = Checkpoints(pool, keyring, utc_now)
-    api = create_http(downloads, keyring, checkpoints, webhooks.router, auth, settings.secret_key.encode(), settings.operator_token)
+    api = create_http(
+        downloads, keyring, checkpoints, webhooks.router, sftp.router, auth, settings.secret_key.encode(), settings.operator_token
+    )
     service = Service("delivery", api, settings.delivery_http, broker, producer)
     session = settings.kafka_session_seconds
     letters = service.dead_letters(settings)
@@ -105,5 +113,11 @@ async def build() -> Service:
         "signing": keyring.check,
     }
     service.on_start = [partial(persist, keyring.ensure)]
-    service.on_stop = [webhooks.sender.close, at_once.close, serving.close, tidying.close, pool.close, keys.close]
+    service.on_stop = [webhooks.sender.close, at_once.close, serving.close, tidying.close, sftp.reads.close, sftp.hashes.close]
+    service.on_stop += [sftp_pool.close, pool.close, keys.close]
+    if sftp.server is not None:
+        service.loops.append(sftp.server.run)
+        service.checks["sftp"] = sftp.server.check
+        service.on_stopping = [sftp.server.leave]
+        service.on_stop.insert(0, sftp.server.close)
     return service

@@ -13,7 +13,9 @@ class Settings(CommonSettings, LimitSettings, StoreSettings):
     delivery_database_url: DatabaseUrl = Field(repr=False, description="PostgreSQL as the role waybill_delivery")
     delivery_http: str = Field("127.0.0.1:8105", description="host:port for downloads, health and metrics")
     secret_key: str = Field(
-        min_length=32, repr=False, description="signs download links and cursors, seals webhooks' secrets; the same for every process"
+        min_length=32,
+        repr=False,
+        description="signs download links and cursors, seals webhooks' secrets and SFTP host keys; the same for every process",
     )
     secret_keys_old: str = Field(
         "", repr=False, description="earlier secret keys, separated by commas: what they sealed can still be opened"
@@ -32,6 +34,27 @@ class Settings(CommonSettings, LimitSettings, StoreSettings):
     )
     delivery_upload_hours_max: float = Field(48, gt=0, description="an upload that is older was abandoned and is aborted")
     delivery_lease_seconds: float = Field(30, ge=1, description="a file that its process doesn't renew for so long goes to another one")
+
+    sftp: str = Field("", description="host:port of the SFTP server; empty: there is none")
+    delivery_sftp_connections: int = Field(
+        512, ge=2, le=10_000, description="SFTP connections of a process; half of them may not have logged in yet"
+    )
+    delivery_sftp_connections_per_organisation: int = Field(256, ge=1, description="of those, of one organisation")
+    delivery_sftp_reads: int = Field(32, ge=1, le=256, description="SFTP reads from the store at the same instant")
+    delivery_sftp_login_seconds: float = Field(
+        30, ge=1, le=600, description="an SFTP client that hasn't logged in after so long is sent away"
+    )
+    delivery_sftp_idle_seconds: float = Field(900, ge=1, description="an SFTP session that asks for nothing for so long ends")
+    delivery_sftp_failures: int = Field(
+        5,
+        ge=1,
+        le=1000,
+        description="wrong passwords for one SFTP user from one address, after which none is tried; ten times as many for any user",
+    )
+    delivery_sftp_lock_seconds: int = Field(900, ge=1, description="for so long; and so far back wrong passwords are counted")
+    delivery_sftp_host_key_days: float = Field(
+        14, ge=0, description="for so long new SFTP host keys are announced to clients before they are used"
+    )
 
     webhook_allow_http: bool = Field(False, description="webhooks may also go to http://; otherwise to https:// alone")
     webhook_allow_loopback: bool = Field(False, description="webhooks may go to 127.0.0.0/8 and ::1, for a stack on one machine")

@@ -14,6 +14,7 @@ class Threads:
     """A pool of threads of its own, so that one kind of work can't take another's; `bulk` work leaves the processor to others."""
 
     def __init__(self, count: int, name: str, bulk: bool = False) -> None:
+        self.count = count
         self._pool = ThreadPoolExecutor(count, thread_name_prefix=name, initializer=step_back if bulk else None)
 
     async def run(self, work: Callable[..., T], *args: Any) -> T:

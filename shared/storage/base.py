@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from shared.errors import WaybillError
+from shared.storage.names import PIECE_BYTES
 
 
 class NotThere(WaybillError):
@@ -59,8 +60,8 @@ class ObjectStore(Protocol):
     def assemble(self, key: str, media_type: str) -> FileWriter: ...
     def put(self, key: str, data: bytes, media_type: str = "application/octet-stream") -> None: ...
     def info(self, key: str) -> ObjectInfo: ...
-    def read(self, key: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
-        """The bytes [start, end) in pieces of at most a MiB; all of one version of the object. NotThere comes with the first piece."""
+    def read(self, key: str, start: int = 0, end: int | None = None, piece_bytes: int = PIECE_BYTES) -> Iterator[bytes]:
+        """The bytes [start, end) in pieces of at most `piece_bytes`; all of one version of the object. NotThere comes with the first piece."""
         ...
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:

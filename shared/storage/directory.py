@@ -63,13 +63,13 @@ class DirectoryStore:
         with _sorted_errors(key):
             return _info(key, os.stat(self._path(key)))
 
-    def read(self, key: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+    def read(self, key: str, start: int = 0, end: int | None = None, piece_bytes: int = PIECE_BYTES) -> Iterator[bytes]:
         """Pieces of one version: the open descriptor outlives a rename over the name."""
         with _sorted_errors(key), open(self._path(key), "rb", buffering=0) as source:
             if start:
                 source.seek(start)
             left = (1 << 63) if end is None else end - start
-            while left > 0 and (piece := source.read(min(PIECE_BYTES, left))):
+            while left > 0 and (piece := source.read(min(piece_bytes, left))):
                 left -= len(piece)
                 yield piece
 

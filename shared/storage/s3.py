@@ -71,7 +71,7 @@ class S3Store:
             found = self._client.head_object(Bucket=self._bucket, Key=checked_key(key))
         return ObjectInfo(key, found["ContentLength"], found["ETag"].strip('"'))
 
-    def read(self, key: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+    def read(self, key: str, start: int = 0, end: int | None = None, piece_bytes: int = PIECE_BYTES) -> Iterator[bytes]:
         """A connection that breaks in the middle is opened again where it broke, at the same version of the object."""
         if end is not None and end <= start:
             self.info(key)
@@ -80,7 +80,7 @@ class S3Store:
         while True:
             try:
                 with sorted_errors():
-                    body, etag, total = self._open(key, position, end, etag)
+                    body, etag, total = self._open(key, position, end, etag, piece_bytes)
                     for piece in body:
                         position += len(piece)
                         failures = 0
@@ -147,7 +147,7 @@ class S3Store:
     def _target(self, key: str, media_type: str) -> Target:
         return Target(self._client, self._pool, self._bucket, checked_key(key), media_type)
 
-    def _open(self, key: str, start: int, end: int | None, etag: str) -> tuple[Iterator[bytes], str, int]:
+    def _open(self, key: str, start: int, end: int | None, etag: str, piece_bytes: int) -> tuple[Iterator[bytes], str, int]:
         """(pieces, etag, where the range ends). The first bytes name the version; what follows must be of the same one."""
         asked: dict[str, str] = {"IfMatch": etag} if etag else {}
         if start or end is not None:
@@ -161,12 +161,12 @@ class S3Store:
                 raise TransientError("The object changed while it was read", "store") from error
             raise
         body = answer["Body"]
-        return _pieces(body), answer["ETag"], start + answer["ContentLength"]
+        return _pieces(body, piece_bytes), answer["ETag"], start + answer["ContentLength"]
 
 
-def _pieces(body: Any) -> Iterator[bytes]:
+def _pieces(body: Any, piece_bytes: int) -> Iterator[bytes]:
     """Closes the connection where the reader stops early; a connection read to its end goes back to the pool."""
     try:
-        yield from body.iter_chunks(PIECE_BYTES)
+        yield from body.iter_chunks(piece_bytes)
     finally:
         body.close()

@@ -22,7 +22,7 @@ def test_all_is_well(own: Own, organisation: Organisation) -> None:
     assert seen >= {
         "kafka", "topics", "postgresql", "migrations", "clock of postgresql", "roles", "row security", "exports", "outbox of exports",
         "outbox of delivery", "store", "clock of store", "disk", "ingest", "lead_scoring", "export_request", "formatter", "formatter_2", "delivery", "gateway",
-        "api key",
+        "api key", "sftp",
     }  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from services.delivery.api import Downloads, create_router
 from services.delivery.core import links
 from services.delivery.threads import Threads
 from shared.http import Authenticator, create_api
+from shared.storage.names import PIECE_BYTES
 from tests.integration.delivery.room import Export, NoRelay, Room, message, until
 
 SECRET = "0123456789abcdef" * 4
@@ -28,7 +29,7 @@ class Watched:
     def __getattr__(self, name: str) -> object:
         return getattr(self._objects, name)
 
-    def read(self, key: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+    def read(self, key: str, start: int = 0, end: int | None = None, piece_bytes: int = PIECE_BYTES) -> Iterator[bytes]:
         self.open += 1
         try:
             for piece in self._objects.read(key, start, end):

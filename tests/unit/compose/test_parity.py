@@ -15,6 +15,7 @@ from tests.unit.compose.reading import COMPOSE, DEPENDENCIES, ONCE, PORTS, PRESE
 
 # What is told to a container and is no setting of its service's.
 NO_SETTINGS = re.compile(r"OTEL_\w+")
+SFTP_PORT = "2022"
 
 
 def test_the_services_are_the_same() -> None:
@@ -127,6 +128,9 @@ def test_ports_are_published_on_loopback_at_the_same_defaults() -> None:
             host, variable, default, inside = re.fullmatch(r"([\d.]+):\$\{(\w+):-([\d-]+)\}:(\d+)", published).groups()  # type: ignore[union-attr]
             assert host == "127.0.0.1"
             assert variable in environment.of_ports(PORTS)
+            if inside == SFTP_PORT:
+                assert (name, variable, default) == ("delivery", variable_of("sftp"), str(PORTS["sftp"]))
+                continue
             if name != "formatter":
                 assert (variable, default) == (variable_of(name), str(PORTS[name]))
             if name in PRESENT:

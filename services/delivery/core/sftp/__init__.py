@@ -1,0 +1,1 @@
+"""What the SFTP server decides, without I/O."""
