@@ -208,7 +208,7 @@ EXPORT_EVENT = Component("ExportEvent", shown({
 POST_EXPORT = operation(
     "Ask for an export", "Exports", {202: _as_export("Accepted: its instant is now.", LOCATION | RETRY_AFTER)},
     description="Who asks twice with one `Idempotency-Key` gets one export. `Location` says where to look for it, `Retry-After` when.",
-    parameters=[IDEMPOTENCY_KEY], body=body(EXPORT_REQUEST, _REQUEST), errors=[409, 410, 422],
+    parameters=[IDEMPOTENCY_KEY], body=body(EXPORT_REQUEST, _REQUEST), errors=[404, 409, 410, 422, 429],
 )  # fmt: skip
 RERUN_EXPORT = operation(
     "Run an export again at its own instant", "Exports", {202: _as_export("Accepted. Its files will be byte for byte the same, or it fails.", LOCATION | RETRY_AFTER)},

@@ -15,6 +15,8 @@ _READ = re.compile(r"\bingest\.([a-z_]+?)(?:_current|_ended)?\b(?!\()")
 
 # How many rows may be found by their changes; where more may have changed, looking at every row costs less.
 FOUND_MAX = 20_000
+# How many changes of a table are looked at to see whether that is so.
+CHANGES_MAX = 200_000
 
 
 def tables_read(*queries: str) -> list[str]:
@@ -74,5 +76,12 @@ def worth_finding(changes: Changes, read: Iterable[str], rules: Mapping[str, str
     unled = " or ".join(f"({changes.any(table)})" for table in tables if table not in rules) or "false"
     found = together(rules[table] for table in tables if table in rules)
     noted = f"(select bool_and(pg_visible_in_snapshot(n.since, '{changes.earlier}'::pg_snapshot)) from ingest.arrivals_noted n)"
+    bounded = " and ".join(
+        f"(select count(*) from (select from ({changes.ids(table)}) c limit {CHANGES_MAX + 1}) c) <= {CHANGES_MAX}"
+        for table in tables
+        if table in rules
+    )
     few = f"(select count(*) <= {FOUND_MAX} from (select from ({found}) f limit {FOUND_MAX + 1}) f)"
-    return f"select case when not {noted} then false when {unled} then false else {few} end as found"
+    return (
+        f"select case when not {noted} then false when {unled} then false when not ({bounded or 'true'}) then false else {few} end as found"
+    )

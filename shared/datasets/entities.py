@@ -88,16 +88,21 @@ class Entities(Dataset):
         since, base = _since(spec), base_of(spec)
         in_order = f"order by at, id limit {int(rows_max)}"
         touched = self._touched(spec, snapshot)
+        # What is gone is looked for no further than the page goes: each page looks at its own stretch.
+        near = [*touched, f"{self.alias}.{self.time} <= (select at from edge)"]
         if since.found:
-            now = self._sizes(spec, snapshot, after, more=touched)
-            then = [self._sizes(base, since.snapshot, after, more=touched)]
+            now = f"{self._sizes(spec, snapshot, after, more=touched)} {in_order}"
+            then = [self._sizes(base, since.snapshot, after, more=near)]
         else:
             now = self._page(spec, snapshot, after, rows_max)
-            then = [self._sizes(base, since.snapshot, after, "_ended", replaced_since(self.alias, since.snapshot))]
+            then = [self._sizes(base, since.snapshot, after, "_ended", replaced_since(self.alias, since.snapshot), near)]
             if not self._gone_have_ended(spec):
-                then.append(self._sizes(base, since.snapshot, after, "_current", unreplaced(self.alias, since.snapshot)))
-        gone = [f"(select * from ({rows}) t where {self._not_there(spec, snapshot)} {in_order})" for rows in then]
-        return f"select at, id, bytes, long from (({now}) union all {' union all '.join(gone)}) version {in_order}"
+                then.append(self._sizes(base, since.snapshot, after, "_current", unreplaced(self.alias, since.snapshot), near))
+        gone = " union all ".join(f"(select * from ({rows}) t where {self._not_there(spec, snapshot)} {in_order})" for rows in then)
+        return f"""
+            with there as materialized ({now}),
+                 edge as materialized (select case when count(*) = {int(rows_max)} then max(at) else 'infinity' end as at from there)
+            select at, id, bytes, long from (select * from there union all {gone}) version {in_order}"""
 
     def _sizes(
         self, spec: PlanSpec, snapshot: str, after: Key | None, partition: str = "", seen: str = "", more: Sequence[str] = ()

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-from tests.bench import audit, binary, datasets, exports, ingest, memory, report, scale, scores, search, small, walk, webhooks
+from tests.bench import audit, binary, datasets, deltas, exports, ingest, memory, report, scale, scores, search, small, walk, webhooks
 from tests.bench.context import Context
 from tests.bench.paths import HOME, OUT, PEERS_PYTHON, ROOT
 from tests.bench.stack import BenchError, Stack
@@ -22,6 +22,7 @@ MEASUREMENTS: dict[str, Callable[[Context], report.Section]] = {
     "resolved": datasets.resolved,
     "care": datasets.care,
     "small": small.small,
+    "deltas": deltas.deltas,
     "memory": memory.memory,
     "scale": scale.scale,
     "walk": walk.walk,
@@ -32,7 +33,21 @@ MEASUREMENTS: dict[str, Callable[[Context], report.Section]] = {
     "ingest": ingest.ingest,
     "flatness": ingest.flatness,
 }
-WITHOUT_PEERS = {"parquet", "together", "small", "resolved", "care", "scores", "memory", "scale", "walk", "search", "webhooks", "audit"}
+WITHOUT_PEERS = {
+    "parquet",
+    "together",
+    "small",
+    "resolved",
+    "care",
+    "deltas",
+    "scores",
+    "memory",
+    "scale",
+    "walk",
+    "search",
+    "webhooks",
+    "audit",
+}
 FULL_ROWS, FULL_RECORDS = 3_000_000, 1_000_000
 
 

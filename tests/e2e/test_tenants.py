@@ -49,7 +49,7 @@ class Victim:
         test = http.post(f"/v1/webhook-endpoints/{hook['id']}/test").raise_for_status().json()
         http.patch("/v1/settings", json={"name": CANARY}).raise_for_status()
         self.ids = {
-            "export_id": self.export["id"], "name": self.export["files"][0]["name"], "key_id": key["id"], "endpoint_id": hook["id"],
+            "export_id": self.export["id"], "a": self.export["id"], "b": self.export["id"], "name": self.export["files"][0]["name"], "key_id": key["id"], "endpoint_id": hook["id"],
             "delivery_id": test["delivery"]["id"], "lead_id": f"lead_{CANARY}", "contact_id": f"contact_{CANARY}", "erasure_id": erased["id"],
         }  # fmt: skip
 
