@@ -17,6 +17,7 @@ from cli.commands import (
     orgs,
     records,
     sample,
+    schedules,
     sftp_host_keys,
     sftp_users,
     signing_keys,
@@ -32,6 +33,7 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(records.app, name="records")
 app.add_typer(leads.app, name="leads")
 app.add_typer(exports.app, name="exports")
+app.add_typer(schedules.app, name="schedules")
 app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(sftp_users.app, name="sftp-users")
 app.add_typer(sftp_host_keys.app, name="sftp-host-keys")

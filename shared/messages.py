@@ -105,6 +105,7 @@ class AssembleFile(Message):
     A file is head + part (separator part)* + tail, or `empty` when it has no row: these four come compressed where the file is. Of a binary format,
     `tail` is what the format makes the end of, with the notes of the parts.
     `files_total` and `manifest` (JSON without `files`) are set where `last` is: delivery writes the manifest when all files are whole.
+    `sftp_folder`: where the file is to appear below the root of our SFTP server; empty: not there.
     """
 
     export_id: str
@@ -125,6 +126,7 @@ class AssembleFile(Message):
     manifest_key: str = ""
     manifest: str = ""
     expires_at: str = ""
+    sftp_folder: str = ""
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ TAGS = {
     "Records": "What comes in: leads, conversations, messages and what belongs to them, the same as on the topic `records`.",
     "Leads": "The people that conversations are won for: create, change, find, erase. What is written here is in every export requested after the answer.",
     "Exports": "Ask for files, follow them, get them. An export shows one instant, and is complete or not complete.",
+    "Schedules": "Exports that come by themselves: every hour, day or week, or as a cron expression says, window by window.",
     "Cursor API": "For machines that keep a copy: everything of one instant, page by page.",
     "Webhooks": "Be told when exports end (Standard Webhooks).",
     "SFTP": "Who may fetch files over SFTP, and the keys by which clients know the server.",

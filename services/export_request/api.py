@@ -12,6 +12,7 @@ from services.export_request.core.view import retry_after_seconds
 from services.export_request.intake import Intake
 from services.export_request.intake import Request as ExportRequest
 from services.export_request.live import Live
+from services.export_request.operations import ID_MAX
 from services.export_request.store import Exports, Wanted
 from shared import cursors
 from shared.datasets.instants import resolve_instant
@@ -94,7 +95,7 @@ def _idempotency_key(request: Request) -> str | None:
 def _refuse_parameters(request: Request) -> None:
     """Unknown names and repeats, but for filters that take several values."""
     names = [name for name, _ in request.query_params.multi_items()]
-    single = {"created_after", "created_before", "limit", "cursor"}
+    single = {"created_after", "created_before", "schedule_id", "limit", "cursor"}
     wrong = [Detail(n[:80], "unknown query parameter") for n in dict.fromkeys(names) if n not in single | _REPEATED]
     wrong += [Detail(n, "given more than once") for n in sorted(single) if names.count(n) > 1]
     if wrong:
@@ -120,9 +121,12 @@ def _wanted(request: Request) -> Wanted:
         _instant(query.get("created_after"), "created_after", wrong),
         _instant(query.get("created_before"), "created_before", wrong),
     )
+    schedule_id = query.get("schedule_id")
+    if schedule_id is not None and not (1 <= len(schedule_id) <= ID_MAX and schedule_id.isprintable()):
+        wrong.append(Detail("schedule_id", f"must have 1 to {ID_MAX} printable characters"))
     if wrong:
         raise invalid_request(*wrong)
-    return Wanted(statuses, datasets, dict(sorted(labels.items())), after, before)
+    return Wanted(statuses, datasets, dict(sorted(labels.items())), after, before, schedule_id)
 
 
 def _instant(text: str | None, field: str, wrong: list[Detail]) -> datetime | None:

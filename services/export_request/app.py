@@ -1,6 +1,6 @@
 """export_request's composition root: the only place that makes clients."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -24,6 +24,9 @@ from services.export_request.intake import Intake
 from services.export_request.live import Live
 from services.export_request.planning import Planner
 from services.export_request.releasing import Releaser
+from services.export_request.schedules.api import schedules_router
+from services.export_request.schedules.scheduler import Scheduler, database_now
+from services.export_request.schedules.schedules import Schedules
 from services.export_request.settings import Settings
 from services.export_request.store import Exports
 from services.export_request.sweeping import Sweeper
@@ -33,7 +36,7 @@ from services.export_request.walking import Walks
 from services.export_request.watching import Watcher
 from shared.clock import utc_now
 from shared.codec import write_for
-from shared.database import create_pool, for_libpq, ping
+from shared.database import Connection, create_pool, for_libpq, ping
 from shared.formatting.engine import FormatEngine
 from shared.http import Authenticator, create_api
 from shared.inbox import Inbox
@@ -61,13 +64,14 @@ class Parts:
     handlers: Handlers
     trail: Trail
     diffs: Diffs
+    scheduler: Scheduler
 
 
 def assemble(
     settings: Settings, pool: asyncpg.Pool, producer: AIOKafkaProducer, clock: Callable[[], datetime] = utc_now,
-    keys: asyncpg.Pool | None = None,
+    keys: asyncpg.Pool | None = None, time: Callable[[Connection], Awaitable[datetime]] = database_now,
 ) -> Parts:  # fmt: skip
-    """`keys`: the connections that look API keys up; None: those of `pool`."""
+    """`keys`: the connections that look API keys up; None: those of `pool`. `time`: what schedules go by."""
     inbox, outbox, effects, assembly = Inbox("exports"), Outbox(pool, producer, "exports"), Effects(settings.public_url), Assembly()
     releaser = Releaser(pool, outbox, effects, settings, clock)
     planner = Planner(pool, outbox, effects, assembly, releaser, settings, clock)
@@ -79,6 +83,7 @@ def assemble(
         Tenancy(pool, outbox, limits),
         Authenticator(keys or pool, settings.organisation_requests_per_second),
     )
+    scheduler = Scheduler(pool, intake, settings.secret_key, settings.schedule_spread_seconds, clock, time)
     secret = settings.secret_key.encode()
     trail = Trail(pool)
     diffs = Diffs(
@@ -88,6 +93,7 @@ def assemble(
     http = create_api("Waybill")
     http.include_router(exports_router(intake, exports, Live(exports), auth, secret, clock))
     http.include_router(diffs_router(diffs, auth))
+    http.include_router(schedules_router(Schedules(pool, outbox, scheduler, clock), auth, secret))
     http.include_router(walks_router(WalksApi(Walks(pool, outbox), secret, settings.cursor_requests_per_second, clock), auth))
     http.include_router(settings_router(tenancy, auth))
     http.include_router(usage_router(tenancy, auth, clock))
@@ -95,9 +101,8 @@ def assemble(
     http.include_router(organisations_router(tenancy, settings.operator_token, secret))
     http.include_router(about_router())
     http.include_router(audit_router(trail, outbox, auth, secret, settings.operator_token))
-    return Parts(
-        http, outbox, planner, releaser, Sweeper(pool, inbox, outbox, effects, settings, clock), Handlers(intake, tracker), trail, diffs
-    )
+    sweeper = Sweeper(pool, inbox, outbox, effects, settings, clock)
+    return Parts(http, outbox, planner, releaser, sweeper, Handlers(intake, tracker), trail, diffs, scheduler)
 
 
 async def build() -> Service:
@@ -128,7 +133,7 @@ async def build() -> Service:
     group = group_of(AUDIT_ENTRIES, "export_request")
     subscribe_batches(broker, AUDIT_ENTRIES, group, parts.trail.take, letters, service.fail, session_seconds=session)
     service.loops = [parts.outbox.run, parts.planner.run_first, parts.planner.run_next, parts.releaser.run, parts.sweeper.run]
-    service.loops += [parts.outbox.watch, watcher.run, watcher.run_on_kafka]
+    service.loops += [parts.scheduler.run, parts.outbox.watch, watcher.run, watcher.run_on_kafka]
     service.checks = {"postgresql": lambda: ping(pool), "kafka": kafka_check(producer)}
     service.on_stop = [parts.diffs.close, pool.close, keys.close]
     return service

@@ -85,20 +85,26 @@ def _part(position: int, part: dict[str, Any]) -> AssemblyPart:
 def _command(row: Row, spec: PlanSpec, format_name: str, run: Run, parts: list[AssemblyPart]) -> Outgoing:
     frame, gone = _frame(row["spec"], format_name), format_name.startswith(PREFIX)
     format_name = format_name.removeprefix(PREFIX)
-    kind, number = formats.get(format_name), run.file_number
+    number = run.file_number
     split = spec.max_rows_per_file is not None and row["files_planned"] > 1
-    stem = DELETED if gone else f"{spec.dataset}_{row['id']}"
-    name = file_name(stem, kind.extension, kind.compression(spec), number if split else None)
-    name, media_type = protection.published(kind, name) if row["protected"] else (name, kind.media_type)
+    name, media_type = published_as(row, spec, format_name, number if split else None, DELETED if gone else None)
     closing = {"files_total": row["files_planned"] * len(parts_of(spec)), "manifest": _manifest(row)} if run.last else {}
     command = AssembleFile(
         export_id=row["id"], org_id=row["org_id"], format=format_name, file_number=number + (DELETED_FROM if gone else 0), name=name, media_type=media_type,
         key=file_key(row["org_id"], row["id"], name), head=frame.head, separator=frame.separator, tail=frame.tail, empty=frame.empty,
         parts=parts, last=run.last, express=row["express"],
         manifest_key=file_key(row["org_id"], row["id"], manifest_name(spec.dataset, row["id"])),
-        expires_at=str(instant(row["expires_at"])), **closing,
+        expires_at=str(instant(row["expires_at"])), sftp_folder=row["sftp_folder"], **closing,
     )  # fmt: skip
     return internal(EXPORT_ASSEMBLIES, row["id"], command)
+
+
+def published_as(row: Row, spec: PlanSpec, format_name: str, number: int | None = None, stem: str | None = None) -> tuple[str, str]:
+    """A file's name and media type; `number` where the export is split, `stem` in place of the name that the export's files have."""
+    kind = formats.get(format_name)
+    stem = stem or row["file_stem"] or f"{spec.dataset}_{row['id']}"
+    name = file_name(stem, kind.extension, kind.compression(spec), number)
+    return protection.published(kind, name) if row["protected"] else (name, kind.media_type)
 
 
 @functools.lru_cache(maxsize=256)

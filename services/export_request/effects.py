@@ -11,6 +11,7 @@ from services.export_request.core.life import Discard, Happening, Life, Status, 
 from services.export_request.core.view import export_view
 from services.export_request.metrics import ENDS
 from services.export_request.queries import load
+from services.export_request.schedules.ending import run_of_export_ended
 from shared import audit
 from shared.database import Connection
 from shared.ids import new_id
@@ -79,6 +80,8 @@ class Effects:
             await self._queries.drop_chunks(connection, export_id=row["id"])
             if row["protected"]:
                 await self._queries.forget_password(connection, export_id=row["id"])
+            if row["schedule_id"] is not None:
+                await run_of_export_ended(connection, saved, now)
             messages += _noted(saved)
         return Outcome(saved, messages)
 

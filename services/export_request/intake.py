@@ -10,14 +10,15 @@ from typing import Any
 
 import asyncpg
 
-from services.export_request.core import rerun
+from services.export_request.core import naming, rerun
 from services.export_request.core.delta import Base, base_of
 from services.export_request.core.events import refused_event
 from services.export_request.core.life import Told
 from services.export_request.core.limits import Limits, limits_of, require_room
 from services.export_request.core.planning import ChunkLimits
 from services.export_request.core.request import ENVELOPE, Organisation, body_sha256, check_key, resolve, since_of
-from services.export_request.effects import Effects, Row
+from services.export_request.core.windows import Window
+from services.export_request.effects import ACTOR, Effects, Row
 from services.export_request.metrics import ACCEPTED, REFUSED
 from services.export_request.planning import Planner
 from services.export_request.queries import load
@@ -50,6 +51,17 @@ class Request:
     size: int = 0  # bytes, as it came
     rerun_of: str | None = None  # asks for this export once more, at its own instant; then there is no body
     by: Principal | None = None  # over HTTP, whose key it is
+    run: "ScheduledRun | None" = None  # of a schedule; then nobody asks
+
+
+@dataclass(frozen=True)
+class ScheduledRun:
+    """A window of a schedule, and where its files are to appear: `sftp_folder` empty, not on the SFTP server."""
+
+    schedule_id: str
+    window: Window
+    timezone: str
+    sftp_folder: str = ""
 
 
 class Intake:
@@ -78,7 +90,7 @@ class Intake:
             REFUSED.labels(error.code, "http").inc()
             raise
         if new:
-            self._started(row, "http")
+            self.started(row, "http")
         return row
 
     async def rerun(self, by: Principal, export_id: str, key: str | None) -> Row:
@@ -104,9 +116,15 @@ class Intake:
                 await self._outbox.add(connection, [event])
         self._outbox.wake()
         if row is not None and new:
-            self._started(row, "kafka")
+            self.started(row, "kafka")
 
-    def _started(self, row: Row, way: str) -> None:
+    async def in_transaction(self, connection: Connection, request: Request) -> Row:
+        """Accepts within the caller's transaction, which is the organisation's. Call `started` after its commit. Raises ApiError."""
+        row, _ = await self._accept(connection, request)
+        return row
+
+    def started(self, row: Row, way: str) -> None:
+        """What was accepted is planned at once."""
         ACCEPTED.labels(row["dataset"], way).inc()
         self._outbox.wake()
         self._planner.begin(row)
@@ -132,7 +150,7 @@ class Intake:
                 known = await self._known(connection, request, identity)
                 assert known is not None
                 return known, False
-        row = await self._add(connection, export_id, request, new)
+        row = await self._add(connection, export_id, request, new, _naming(export_id, request, new))
         if new.password is not None:
             sealed = self._seal.seal(new.password.encode(), export_id)
             await self._queries.add_password(connection, export_id=export_id, org_id=request.org_id, sealed=sealed)
@@ -171,6 +189,8 @@ class Intake:
         spec = resolved.spec
         if spec.since is not None:
             spec = await self._measured(connection, request.org_id, spec, settings["snapshot"])
+        if request.run is not None and datasets.get(spec.dataset).differs_scheduled:
+            spec = spec.model_copy(update={"scheduled": True})
         if resolved.password is not None and self._upgrading:
             raise unprocessable(Detail("password", "is not taken while processes of an older release run: ask again after the upgrade"))
         return New(
@@ -208,7 +228,7 @@ class Intake:
             since=PlanSpec.model_validate_json(source["spec"]).since,
         )  # fmt: skip
 
-    async def _add(self, connection: Connection, export_id: str, request: Request, new: "New") -> Row:
+    async def _add(self, connection: Connection, export_id: str, request: Request, new: "New", named: dict[str, Any]) -> Row:
         now = self._clock()
         row: Row = await self._queries.add_export(
             connection, id=export_id, org_id=request.org_id, request_id=request.request_id, request=new.request,
@@ -216,7 +236,7 @@ class Intake:
             traceparent=current_traceparent(), lease_until=self._planner.lease(now), now=now, expires_at=now + new.expires_in,
             chunk_rows_max=new.limits.rows, chunk_bytes_max=new.limits.bytes, rerun_of=new.rerun_of, reproduces_sha256=new.reproduces_sha256, purpose=new.purpose,
             protected=new.password is not None, since=new.since.export_id if new.since else None,
-            since_snapshot=new.since.snapshot if new.since else None,
+            since_snapshot=new.since.snapshot if new.since else None, **named,
         )  # fmt: skip
         return row
 
@@ -240,6 +260,14 @@ class New:
     since: Since | None = None
 
 
+def _naming(export_id: str, request: Request, new: New) -> dict[str, Any]:
+    """What the files of a schedule's run are called, and where they appear; those of other exports are called by dataset and export."""
+    if (run := request.run) is None:
+        return {"schedule_id": None, "file_stem": None, "sftp_folder": ""}
+    stem = naming.stem(request.org_id, datasets.get(new.dataset), run.window, run.timezone, export_id)
+    return {"schedule_id": run.schedule_id, "file_stem": stem, "sftp_folder": run.sftp_folder}
+
+
 def _check_rights(request: Request, new: "New") -> None:
     """Raises ApiError 403: what its dataset protects may only be asked for by who may download it."""
     if request.by is not None and datasets.get(new.dataset).protected:
@@ -252,6 +280,10 @@ def _noted(request: Request, row: Row) -> Outgoing:
     action = "export.requested"
     if request.rerun_of is not None:
         action, details = "export.rerun", details | {"rerun_of": request.rerun_of}
+    if request.run is not None:
+        return audit.note(
+            request.org_id, ACTOR, action, row["id"], details | {"schedule": request.run.schedule_id}, purpose=row["purpose"] or ""
+        )
     if request.by is not None:
         return audit.entry(request.by, action, row["id"], details, row["purpose"] or "")
     return audit.note(request.org_id, f"kafka:{request.requested_by or ''}", action, row["id"], details, purpose=row["purpose"] or "")

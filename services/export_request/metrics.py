@@ -22,5 +22,16 @@ QUEUE_AGE = Gauge(
 QUEUE_AGE_MAX = Gauge("waybill_queue_age_max_seconds", "The same of the organisation that has waited longest")
 QUEUE_ORGANISATIONS = Gauge("waybill_queue_organisations", "Organisations with an export that waits for its first chunk to go out")
 
+SCHEDULE_RUNS = Counter("waybill_schedule_runs_total", "Runs of schedules by how they ended", ["kind", "status"])
+SCHEDULE_RUNS_WAITING = Gauge("waybill_schedule_runs_waiting", "Runs of schedules that are to start, or to be tried again")
+SCHEDULE_RUNS_RUNNING = Gauge("waybill_schedule_runs_running", "Runs of schedules whose export is under way")
+SCHEDULE_DELAY = Gauge("waybill_schedule_delay_seconds", "How long the schedule or run that is due longest has waited for the scheduler")
+SCHEDULE_START_SECONDS = Histogram(
+    "waybill_schedule_start_seconds", "From the end of a window to the start of its export, on time or caught up", buckets=LONG
+)
+SCHEDULE_CLOCK = Gauge(
+    "waybill_schedule_clock_difference_seconds", "PostgreSQL's clock less this process's; beyond 60 no window is decided here"
+)
+
 LAG = Gauge("waybill_consumer_lag_messages", "Messages of a topic that a consumer group has not acknowledged", ["topic", "group"])
 LETTERS = Gauge("waybill_dead_letters_kept", "Messages in a dead-letter topic, those that were sent again included", ["topic"])

@@ -54,6 +54,7 @@ from shared.openapi import (
     whole,
 )
 
+ID_MAX = 100
 IDEMPOTENCY_KEY = Component(
     "idempotency_key",
     header(
@@ -67,13 +68,13 @@ IDEMPOTENCY_KEY = Component(
 # ---- what is asked for
 
 
-def _export_of(dataset: Dataset) -> Component:
-    """The body for one dataset."""
+def _export_of(dataset: Dataset, scheduled: bool = False) -> Component:
+    """The body for one dataset; `scheduled`: as a schedule asks for it, whose windows are the range."""
     asked = {key: None for column in dataset.columns() if column.asked for key in [column.key]}
     columns = {"anyOf": [one_of(asked), text("A custom property of the organisation.", pattern="^custom_.")]}
     ranged = (
         {}
-        if dataset.range_rule == "refused"
+        if dataset.range_rule == "refused" or scheduled
         else {"from": {**WHEN, "description": "The first instant."}, "to": {**WHEN, "description": "The first instant after."}}
     )
     properties: dict[str, Any] = {
@@ -84,7 +85,7 @@ def _export_of(dataset: Dataset) -> Component:
         **({"granularity": one_of(dataset.granularities, default=dataset.granularities[0])} if dataset.granularities else {}),
         "filter": of_model(dataset.filter_model),
         **({} if isinstance(dataset, Workbook) else {"columns": listed(columns, minItems=1, maxItems=COLUMNS_MAX, uniqueItems=True, description="In this order; without them all that the format has by default.")}),
-        **({} if dataset.entity is None else {"since": text(
+        **({} if dataset.entity is None or scheduled else {"since": text(
             "The id of an ended export of this dataset: only what changed since its instant, and what is gone in a file of its own. Filter, range, columns and redaction are that export's.",
             pattern="^[A-Za-z0-9_-]{1,100}$",
         )}),
@@ -108,24 +109,31 @@ def _export_of(dataset: Dataset) -> Component:
     ranged_rule = dataset.range_rule == "required"
     required = [
         "dataset",
-        *(["from", "to"] if ranged_rule and dataset.entity is None else []),
+        *(["from", "to"] if ranged_rule and dataset.entity is None and not scheduled else []),
         *(["password", "purpose"] if dataset.protected else []),
     ]
-    schema = taken(properties, required, title=f"{dataset.name} export", description=dataset.description)
-    either = {"anyOf": [{"required": ["from", "to"]}, {"required": ["since"]}]} if ranged_rule and dataset.entity is not None else {}
-    return Component(_component(dataset.name), {**schema, **either, "not": {"required": ["format", "formats"]}})
+    title = f"{dataset.name} export" + (", scheduled" if scheduled else "")
+    schema = taken(properties, required, title=title, description=dataset.description)
+    either = (
+        {"anyOf": [{"required": ["from", "to"]}, {"required": ["since"]}]}
+        if ranged_rule and dataset.entity is not None and not scheduled
+        else {}
+    )
+    return Component(_component(dataset.name, scheduled), {**schema, **either, "not": {"required": ["format", "formats"]}})
 
 
-def _component(dataset: str) -> str:
-    return "".join(word.capitalize() for word in dataset.split("-")) + "ExportRequest"
+def _component(dataset: str, scheduled: bool) -> str:
+    return "".join(word.capitalize() for word in dataset.split("-")) + ("ScheduledExport" if scheduled else "ExportRequest")
 
 
-EXPORT_REQUEST = Component("ExportRequest", {
-    "oneOf": [_export_of(datasets.get(name)) for name in datasets.names()],
-    "discriminator": {
-        "propertyName": "dataset", "mapping": {n: f"#/components/schemas/{_component(n)}" for n in datasets.names()},
-    },
-})  # fmt: skip
+def _of_any_dataset(name: str, scheduled: bool) -> Component:
+    mapping = {n: f"#/components/schemas/{_component(n, scheduled)}" for n in datasets.names()}
+    return Component(name, {
+        "oneOf": [_export_of(datasets.get(n), scheduled) for n in datasets.names()], "discriminator": {"propertyName": "dataset", "mapping": mapping},
+    })  # fmt: skip
+
+
+EXPORT_REQUEST, SCHEDULED_EXPORT = _of_any_dataset("ExportRequest", False), _of_any_dataset("ScheduledExport", True)
 _REQUEST: dict[str, Any] = {
     "dataset": "leads", "format": "csv", "from": "2026-03-01", "to": "2026-04-01", "filter": {"status": ["qualified"]},
     "timezone": "Europe/Brussels", "labels": {"team": "sales"},
@@ -145,7 +153,7 @@ EXPORT_FILE = Component("ExportFile", shown({
 }))  # fmt: skip
 EXCLUDED = Component("ExcludedRows", shown({"reason": text(), "rows": COUNT}))
 _EXPORT_EXAMPLE: dict[str, Any] = {
-    "id": EXPORT_EXAMPLE_ID, "request_id": None, "rerun_of": None, "dataset": "leads", "formats": ["csv"], "format": "csv", "status": "completed", "request": _REQUEST,
+    "id": EXPORT_EXAMPLE_ID, "request_id": None, "rerun_of": None, "schedule_id": None, "dataset": "leads", "formats": ["csv"], "format": "csv", "status": "completed", "request": _REQUEST,
     "progress": {"rows_planned": 2, "rows_written": 2, "chunks_planned": 1, "chunks_done": 1, "percent": 100, "eta_seconds": None, "queue_position": None},
     "created_at": "2026-04-01T06:00:00Z", "started_at": "2026-04-01T06:00:00Z", "completed_at": "2026-04-01T06:00:01Z", "expires_at": "2026-05-01T06:00:00Z",
     "files": [{
@@ -157,6 +165,7 @@ _EXPORT_EXAMPLE: dict[str, Any] = {
 EXPORT = Component("Export", shown(
     {
         "id": text(), "request_id": nullable(text("The idempotency key.")), "rerun_of": nullable(text("The export that this one runs again.")),
+        "schedule_id": nullable(text("The schedule whose run it is.")),
         "dataset": one_of(datasets.names()), "formats": listed(one_of(formats.names()), minItems=1), "format": one_of(formats.names(), description="The first of them."),
         "status": one_of(Status), "request": {"type": ["object", "null"], "description": "As it was asked for, without secrets."}, "progress": PROGRESS,
         "created_at": INSTANT, "started_at": nullable(INSTANT), "completed_at": nullable(INSTANT), "expires_at": INSTANT,
@@ -218,6 +227,7 @@ LIST_EXPORTS = operation(
     "List exports, newest first", "Exports", {200: answer("A page of them.", page(EXPORT), links=following("list_exports"))},
     parameters=[
         query("status", one_of(Status), "One of these.", many=True), query("dataset", one_of(datasets.names()), "One of these.", many=True),
+        query("schedule_id", text(minLength=1, maxLength=ID_MAX, examples=["sch_01KBX9ZJ5V8Q3M2N7R4T6W0Y1A"]), "Runs of this schedule."),
         query("label", text(pattern="^[^=\\x00]+=[^\\x00]*$", examples=["team=sales"]), "`<name>=<value>`; all of them.", many=True),
         query("created_after", WHEN, "Asked for after this (a date: midnight UTC)."), query("created_before", WHEN, "Asked for before this."), *PAGING,
     ],

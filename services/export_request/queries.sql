@@ -50,11 +50,13 @@ SELECT e.*, o.retention_days,
     pg_snapshot_xmax(e.snapshot::pg_snapshot) > pg_snapshot_xmax(pg_current_snapshot()) AS from_elsewhere
 FROM exports.exports e JOIN tenancy.organisations o ON o.org_id = e.org_id WHERE e.id = :id AND e.deleted_at IS NULL;
 
--- name: add_export(id, org_id, request_id, request, requested_by, dataset, formats, labels, snapshot, spec, traceparent, lease_until, now, expires_at, chunk_rows_max, chunk_bytes_max, rerun_of, reproduces_sha256, purpose, protected, since, since_snapshot)^
+-- name: add_export(id, org_id, request_id, request, requested_by, dataset, formats, labels, snapshot, spec, traceparent, lease_until, now, expires_at, chunk_rows_max, chunk_bytes_max, rerun_of, reproduces_sha256, purpose, protected, since, since_snapshot, schedule_id, file_stem, sftp_folder)^
 INSERT INTO exports.exports (id, org_id, request_id, request, requested_by, dataset, formats, labels, status, snapshot, spec, traceparent,
-    lease_until, created_at, progressed_at, expires_at, chunk_rows_max, chunk_bytes_max, rerun_of, reproduces_sha256, purpose, protected, since, since_snapshot)
+    lease_until, created_at, progressed_at, expires_at, chunk_rows_max, chunk_bytes_max, rerun_of, reproduces_sha256, purpose, protected, since, since_snapshot,
+    schedule_id, file_stem, sftp_folder)
 VALUES (:id, :org_id, :request_id, :request, :requested_by, :dataset, :formats, :labels, 'accepted', :snapshot, :spec, :traceparent,
-    :lease_until, :now, :now, :expires_at, :chunk_rows_max, :chunk_bytes_max, :rerun_of, :reproduces_sha256, :purpose, :protected, :since, :since_snapshot)
+    :lease_until, :now, :now, :expires_at, :chunk_rows_max, :chunk_bytes_max, :rerun_of, :reproduces_sha256, :purpose, :protected, :since, :since_snapshot,
+    :schedule_id, :file_stem, :sftp_folder)
 RETURNING *;
 
 -- name: add_password(export_id, org_id, sealed)!
@@ -69,11 +71,11 @@ SELECT * FROM exports.exports WHERE id = :id AND deleted_at IS NULL;
 -- name: lock_export(id)^
 SELECT * FROM exports.exports WHERE id = :id AND deleted_at IS NULL FOR UPDATE;
 
--- name: list_exports(org_id, statuses, datasets, labels, created_after, created_before, before_at, before_id, count)
+-- name: list_exports(org_id, statuses, datasets, labels, schedule_id, created_after, created_before, before_at, before_id, count)
 SELECT * FROM exports.exports
 WHERE org_id = :org_id AND deleted_at IS NULL
   AND (:statuses::text[] IS NULL OR status = ANY(:statuses)) AND (:datasets::text[] IS NULL OR dataset = ANY(:datasets))
-  AND labels @> :labels
+  AND labels @> :labels AND (:schedule_id::text IS NULL OR schedule_id = :schedule_id)
   AND (:created_after::timestamptz IS NULL OR created_at > :created_after)
   AND (:created_before::timestamptz IS NULL OR created_at < :created_before)
   AND (:before_at::timestamptz IS NULL OR (created_at, id) < (:before_at, :before_id::text))

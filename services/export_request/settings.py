@@ -24,6 +24,12 @@ class Settings(CommonSettings, LimitSettings):
     plan_lease_seconds: float = Field(90, gt=0)
     stalled_seconds: float = Field(3600, gt=0, description="an export that is heard nothing of for so long ends as failed, `stalled`")
     sweep_seconds: float = Field(1, gt=0, description="how often exports are expired and stalled ones found")
+    schedule_spread_seconds: float = Field(
+        120,
+        ge=0,
+        le=3600,
+        description="schedules that are due in one moment run spread over so many seconds, and half of their window at most",
+    )
     rotation_overlap_seconds: int = Field(86_400, ge=0, description="how long a rotated API key still works")
     organisation_exports_at_once: int = Field(
         500, ge=0, le=100_000, description="exports under way of an organisation that the operator has set no limit for; 0: no limit"

@@ -31,6 +31,7 @@ class Wanted:
     labels: Mapping[str, str] | None = None
     created_after: datetime | None = None
     created_before: datetime | None = None
+    schedule_id: str | None = None
 
 
 class Exports:
@@ -65,7 +66,7 @@ class Exports:
             return await rows(
                 self._queries.list_exports(
                     connection, org_id=org_id, statuses=list(wanted.statuses) or None, datasets=list(wanted.datasets) or None,
-                    labels=json.dumps(dict(wanted.labels or {})), created_after=wanted.created_after, created_before=wanted.created_before,
+                    labels=json.dumps(dict(wanted.labels or {})), schedule_id=wanted.schedule_id, created_after=wanted.created_after, created_before=wanted.created_before,
                     before_at=at, before_id=last, count=count,
                 )
             )  # fmt: skip

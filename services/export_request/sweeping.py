@@ -12,6 +12,7 @@ import structlog
 from services.export_request.core.life import Expired, Failed, Happening, Status, Told
 from services.export_request.effects import Effects, Row
 from services.export_request.queries import load, rows
+from services.export_request.schedules.queries import load as load_schedules
 from services.export_request.settings import Settings
 from shared.database import Connection, across_tenants
 from shared.errors import TransientError
@@ -21,6 +22,7 @@ from shared.outbox import Outbox
 
 log = structlog.get_logger()
 PRUNE_SECONDS = 3600.0
+RUNS_KEPT_DAYS = 400  # of schedules, once they have ended
 ERASURE_SECONDS = 600.0  # longer than an erasure's transaction and one that accepts an export can last, one after the other
 
 
@@ -88,3 +90,4 @@ class Sweeper:
         async with across_tenants(self._pool) as connection:
             await self._inbox.prune(connection)
             await self._queries.prune_keys(connection)
+            await load_schedules().prune_runs(connection, before=self._clock() - timedelta(days=RUNS_KEPT_DAYS))

@@ -14,6 +14,7 @@ from services.export_request.core.life import RUNNING
 from services.export_request.core.watching import queues
 from services.export_request.effects import seconds_between
 from services.export_request.queries import load, rows
+from services.export_request.schedules.queries import load as load_schedules
 from shared.database import across_tenants
 from shared.errors import TransientError
 from shared.lag import Kafka
@@ -30,6 +31,7 @@ class Watcher:
 
     def __init__(self, pool: asyncpg.Pool, kafka: Callable[[], Kafka], clock: Callable[[], datetime]) -> None:
         self._pool, self._kafka, self._clock, self._queries = pool, kafka, clock, load()
+        self._schedules = load_schedules()
 
     async def run(self) -> None:
         while True:
@@ -44,6 +46,7 @@ class Watcher:
             running = {row["status"]: row["exports"] for row in await rows(self._queries.running(connection))}
             silent_since = await self._queries.silent_since(connection)
             chunks = {(row["express"], row["state"]): row["chunks"] for row in await rows(self._queries.chunks_by_state(connection))}
+            schedules = await self._schedules.scheduling(connection)
             waiting = queues({row["org_id"]: row["since"] for row in await rows(self._queries.queues(connection))}, now)
         for status in RUNNING:
             metrics.EXPORTS.labels(status).set(running.get(status, 0))
@@ -51,6 +54,10 @@ class Watcher:
         for express, lane in LANES.items():
             metrics.CHUNKS_IN_FLIGHT.labels(lane).set(chunks.get((express, "released"), 0))
             metrics.CHUNKS_WAITING.labels(lane).set(chunks.get((express, "planned"), 0))
+        metrics.SCHEDULE_RUNS_WAITING.set(schedules["waiting"])
+        metrics.SCHEDULE_RUNS_RUNNING.set(schedules["running"])
+        due_since = schedules["due_since"]
+        metrics.SCHEDULE_DELAY.set(seconds_between(due_since, now) if due_since else 0)
         metrics.QUEUE_AGE.clear()
         for org_id, seconds in waiting.longest.items():
             metrics.QUEUE_AGE.labels(org_id).set(seconds)

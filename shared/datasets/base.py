@@ -17,6 +17,7 @@ class Dataset:
     `range_rule` is required, optional or refused. `whole` says that all rows of a file are one chunk: where finding some of them costs as much as finding all.
     `granularities`: how long the periods may be that its rows stand for; the first is the default.
     `reads_settings`: what of the organisation's settings its plan keeps, besides what every plan does.
+    `differs_scheduled`: its rows aren't the same in a schedule's run (`PlanSpec.scheduled`).
     `protected`: its files are encrypted with a password, asked for with a purpose by who may download.
     `entity`: the table whose rows its rows stand for, one each, so that two instants can be compared row by row; `id_key` is the column that shows the id.
     """
@@ -38,6 +39,7 @@ class Dataset:
     protected: ClassVar[bool] = False
     entity: ClassVar[str | None] = None
     id_key: ClassVar[str | None] = None
+    differs_scheduled: ClassVar[bool] = False
 
     def columns(self, custom_properties: Sequence[CustomProperty] = ()) -> list[Column]:
         """Every column of the dataset, in order; those of an organisation with these properties."""

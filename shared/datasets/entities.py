@@ -110,7 +110,7 @@ class Entities(Dataset):
         size, where = self.size(spec, snapshot), self._where(spec, snapshot, after, None, seen, more)
         rows = self._from(size + where, snapshot, partition)
         # What a delta doesn't write may be as long as it likes: the formatter refuses what is.
-        bounded = [] if spec.since else self._bounded(spec)
+        bounded = [] if spec.since else self._bounded(spec, snapshot)
         long = " or ".join(f"octet_length({sql}) > {units}" for _, sql, units in bounded) or "false"
         return f"select {self.alias}.{self.time} as at, {self.alias}.{self.key} as id, {size} as bytes, {long} as long from {rows} where {where}"
 
@@ -119,16 +119,16 @@ class Entities(Dataset):
             beyond = f"char_length(regexp_replace({sql}, '[^\\U00010000-\\U0010FFFF]', '', 'g'))"
             return f"case when octet_length({sql}) > {units} then char_length({sql}) + {beyond} > {units} end"
 
-        found = " ".join(f"when {too_long(sql, units)} then {literal(header)}" for header, sql, units in self._bounded(spec))
+        found = " ".join(f"when {too_long(sql, units)} then {literal(header)}" for header, sql, units in self._bounded(spec, snapshot))
         where = self._where(spec, snapshot, after, upper)
         order = f"order by {self.alias}.{self.time}, {self.alias}.{self.key}"
         rows = f"select row_number() over ({order}) as row, case {found} end as header from {self._from(where, snapshot)} where {where}"
         return f"select row, header from ({rows}) long where header is not null order by row limit 1"
 
-    def _bounded(self, spec: PlanSpec) -> list[tuple[str, str, int]]:
+    def _bounded(self, spec: PlanSpec, snapshot: str) -> list[tuple[str, str, int]]:
         """The columns of the table itself whose texts a format limits: header, PostgreSQL column, how many UTF-16 code units. An expression's text is
         looked at by the formatter."""
-        fields = self._fields(spec)
+        fields = self._fields(spec, snapshot)
         found: dict[str, tuple[str, str, int]] = {}
         for name in spec.formats:
             units = formats.get(name).cell_units_max
@@ -201,7 +201,7 @@ class Entities(Dataset):
         read |= {name for d in dimensions for name in _FACT_FIELD.findall(d.join)}
         where = self._where(spec, snapshot, lower, upper, more=more)
         time, key = f"{self.alias}.{self.time}", f"{self.alias}.{self.key}"
-        wanted = {name: sql for name, sql in self._fields(spec).items() if name in read}
+        wanted = {name: sql for name, sql in self._fields(spec, snapshot).items() if name in read}
         # No value is sent twice: every column costs both sides.
         names = {sql: name for name, sql in wanted.items()}
         at, id_ = names.get(time, "_at"), names.get(key, "_id")
@@ -209,7 +209,7 @@ class Entities(Dataset):
         facts = f"select {shown} from {self._from(shown + where, snapshot)} where {where} order by {time}, {key}"
         return ChunkQuery(facts, (at, id_), dimensions)
 
-    def _fields(self, spec: PlanSpec) -> Mapping[str, str]:
+    def _fields(self, spec: PlanSpec, snapshot: str) -> Mapping[str, str]:
         return self.fields
 
     def _from(self, used: str, snapshot: str, partition: str = "") -> str:

@@ -36,7 +36,7 @@ def resolve_instant(text: str, timezone: str) -> datetime:
     try:
         if local.tzinfo is not None:
             return local.astimezone(UTC)
-        return _local_to_utc(local, zone(timezone))
+        return instant_of(local, zone(timezone))
     except OverflowError:  # at an edge of the calendar the instant lies outside of it: nothing does beyond
         return (datetime.min if local.year == MINYEAR else datetime.max).replace(tzinfo=UTC)
 
@@ -48,7 +48,8 @@ def _parsed(parse: Callable[[str], T], text: str) -> T:
         raise ValueError(f"is not a valid date or time: {error}") from error
 
 
-def _local_to_utc(local: datetime, tz: ZoneInfo) -> datetime:
+def instant_of(local: datetime, tz: ZoneInfo) -> datetime:
+    """A local time without an offset as an instant (UTC): one that is skipped is the first instant after, one that comes twice the first."""
     instant = local.replace(tzinfo=tz, fold=0).astimezone(UTC)
     if instant.astimezone(tz).replace(tzinfo=None) == local:
         return instant

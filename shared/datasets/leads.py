@@ -80,7 +80,7 @@ class Leads(Entities):
                    source="talks", missing="'[]'", formats=NESTED, inside={"conversation_id": "id", "started_at": "started_at"}.get),
         ]  # fmt: skip
 
-    def _fields(self, spec: PlanSpec) -> Mapping[str, str]:
+    def _fields(self, spec: PlanSpec, snapshot: str) -> Mapping[str, str]:
         # The json type keeps each value's text as it is stored: numbers stay as RFC 8785 prints them.
         custom = {f"custom_{i}": f"(l.custom_properties::json -> {literal(p.name)})::text" for i, p in enumerate(spec.custom_properties)}
         return {**self.fields, **custom}

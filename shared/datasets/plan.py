@@ -129,6 +129,7 @@ class PlanSpec(BaseModel):
 
     A field that isn't there has its default: a plan without new fields is read by older releases too, so a default never changes. A formatter of before that
     doesn't know `redaction` or `since` refuses a plan that has it.
+    `scheduled`: of a schedule's run, where the dataset makes a difference (`Dataset.differs_scheduled`).
     `columns` holds the column keys of each format, in order. `from_` and `to` are instants (UTC), `[from_, to)`.
     """
 
@@ -148,6 +149,7 @@ class PlanSpec(BaseModel):
     granularity: Literal["day", "week", "month"] | None = None
     qualification_threshold: int = 70
     operating_hours: dict[str, Any] | None = None
+    scheduled: bool = Field(False, exclude_if=lambda value: value is False)
     redaction: Redaction | None = Field(None, exclude_if=lambda value: value is None)
     since: Since | None = Field(None, exclude_if=lambda value: value is None)
 

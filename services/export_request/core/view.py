@@ -22,6 +22,7 @@ def export_view(
         "id": row["id"],
         "request_id": row["request_id"],
         "rerun_of": row["rerun_of"],
+        "schedule_id": row["schedule_id"],
         "dataset": row["dataset"],
         "formats": list(row["formats"]),
         "format": row["formats"][0],

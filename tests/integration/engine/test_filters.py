@@ -123,3 +123,16 @@ async def test_one_column_of_a_dimension_alone(exporter: Exporter) -> None:
     lines = made.files["csv"].decode().split("\r\n")
     assert lines[0] == '\ufeff"Tag Names"'
     assert len(lines) == len(MESSAGES) + 2
+
+
+async def test_scheduled_messages_leave_out_what_was_said_on_twitter_and_nothing_else(exporter: Exporter) -> None:
+    request = {"dataset": "messages", "format": "jsonl", "from": "2020-01-01", "to": "2030-01-01", "timezone": "UTC"}
+    asked, scheduled = [
+        [json.loads(line) for line in made.files["jsonl"].decode().strip("\n").split("\n")]
+        for made in [await exporter.export(exporter.spec(request, scheduled=said), exporter.snapshot(), 40) for said in (False, True)]
+    ]
+    assert [row | {"content": None} for row in asked] == [row | {"content": None} for row in scheduled]
+    for before, after in zip(asked, scheduled, strict=True):
+        assert after["content"] == (None if medium(before["conversation_id"]) == "Twitter" else before["content"])
+    hidden = [row for row in asked if row["medium"] == "Twitter" and row["content"] is not None]
+    assert hidden and any(row["medium"] != "Twitter" and row["content"] for row in scheduled)

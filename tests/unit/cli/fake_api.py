@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse, RedirectResponse, StreamingResponse
 
 from shared.signing import KEYS_PATH, PublicKey, sign, to_jwks
 from tests.unit.cli.fake_leads import add_leads
+from tests.unit.cli.fake_schedules import add_schedules
 from tests.unit.cli.fake_webhooks import add_webhooks
 
 CONTENT = bytes(range(256)) * 4000
@@ -98,6 +99,7 @@ def api_of(fake: Fake) -> FastAPI:
     _diffs(api, fake)
     _audit(api, fake)
     add_leads(api)
+    add_schedules(api)
     add_webhooks(api)
     return api
 

@@ -1,0 +1,1 @@
+"""What `waybill schedules` shows."""
