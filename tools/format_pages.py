@@ -85,6 +85,8 @@ def _datasets(fmt: Format) -> list[str]:
 
 
 def _values(fmt: Format) -> str:
+    if fmt.document:
+        return "\nWhat is in it, and what it looks like: [reports](../reports.md).\n"
     if fmt.typed:
         return _types(fmt)
     if all(len(datasets.get(name).resolve_columns(None, [fmt.name])[fmt.name]) == 1 for name in _datasets(fmt)):

@@ -82,7 +82,7 @@ class OpenFile:
     def _ended(self) -> Layout:
         """The layout with what ends this very file. Raises PermanentError `upgrade_unfinished` where a process of before left out a note."""
         layout, fmt, parts = self._file.layout, formats.get(self._file.format), [part for _, part in self._parts if part.rows]
-        if not parts or not fmt.binary:
+        if not parts or not fmt.binary or fmt.document:
             return layout
         notes = [part.note for part in parts if part.note is not None]
         if len(notes) < len(parts):

@@ -16,7 +16,7 @@ from services.export_request.core.events import refused_event
 from services.export_request.core.life import Told
 from services.export_request.core.limits import Limits, limits_of, require_room
 from services.export_request.core.planning import ChunkLimits
-from services.export_request.core.request import ENVELOPE, Organisation, body_sha256, check_key, resolve, since_of
+from services.export_request.core.request import ENVELOPE, Organisation, asks_for_document, body_sha256, check_key, resolve, since_of
 from services.export_request.core.windows import Window
 from services.export_request.effects import ACTOR, Effects, Row
 from services.export_request.metrics import ACCEPTED, REFUSED
@@ -25,7 +25,7 @@ from services.export_request.queries import load
 from shared import audit
 from shared.database import Connection, tenant
 from shared.datasets import registry as datasets
-from shared.datasets.plan import CustomProperty, PlanSpec, Since
+from shared.datasets.plan import Branding, CustomProperty, PlanSpec, Since
 from shared.datasets.sql import session_sql
 from shared.errors import ApiError, Detail, PermanentError, conflict, gone, invalid_request, not_found, too_large, unprocessable
 from shared.http import BODY_BYTES_MAX, Principal
@@ -181,8 +181,8 @@ class Intake:
 
     async def _asked(self, connection: Connection, request: Request) -> "New":
         """What the body asks for, at this instant. Raises ApiError."""
-        settings = await self._queries.organisation_at_instant(connection, org_id=request.org_id)
         body = _without_envelope(request.body)
+        settings = await self._queries.organisation_at_instant(connection, org_id=request.org_id, branded=asks_for_document(body))
         base = await self._base(connection, since) if (since := since_of(body)) is not None else None
         resolved = resolve(body, organisation_of(settings), base)
         shown = {name: value for name, value in body.items() if name != "password"}
@@ -302,7 +302,14 @@ def organisation_of(row: Row) -> Organisation:
         row["require_password"],
         json.loads(row["operating_hours"]) if row["operating_hours"] is not None else None,
         tuple(json.loads(row["redaction_profiles"])),
+        _branding(row["branding"]),
     )
+
+
+def _branding(setting: str | None) -> Branding | None:
+    """Null where nothing was set, so that a plan says nothing of it."""
+    branding = Branding.model_validate_json(setting) if setting is not None else Branding()
+    return branding if branding != Branding() else None
 
 
 def _without_envelope(body: Any) -> Any:

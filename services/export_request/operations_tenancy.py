@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from services.export_request.core import settings
+from services.export_request.core import images, settings
 from services.export_request.core.limits import MOST
 from services.export_request.core.tenancy import KEY_DAYS_MAX, NAME_MAX, ORG_ID, PROPERTIES_MAX, PROPERTY_NAME_MAX, PROPERTY_TYPES
 from shared.datasets.plan import REDACTED
@@ -63,7 +63,7 @@ SCORING = Component("Scoring", nullable(taken(
 )))  # fmt: skip
 _COLOURS = taken({name: {"type": "string", "pattern": "^#[0-9a-fA-F]{6}$"} for name in settings.COLOURS})
 _BRANDING = taken(
-    {"logo": nullable(text(f"A PNG or JPEG of at most {settings.LOGO_BYTES_MAX} bytes.", pattern="^data:image/(png|jpeg);base64,")), "colours": nullable(_COLOURS)},
+    {"logo": nullable(text(f"A PNG or JPEG of at most {settings.LOGO_BYTES_MAX} bytes and {images.SIDE_MAX} pixels a side.", pattern="^data:image/(png|jpeg);base64,")), "colours": nullable(_COLOURS)},
     description="What reports look like.",
 )  # fmt: skip
 _PROFILE = taken(

@@ -4,9 +4,9 @@
 -- The caller's organisation (the policy shows no other).
 SELECT * FROM tenancy.organisations;
 
--- name: organisation_at_instant(org_id)^
--- Its settings, and the instant of an export accepted now.
-SELECT org_id, name, timezone, custom_properties, retention_days, require_purpose, require_password, qualification_threshold, operating_hours, redaction_profiles, requests_per_second, exports_at_once, rows_a_day, pg_current_snapshot()::text AS snapshot
+-- name: organisation_at_instant(org_id, branded)^
+-- Its settings, and the instant of an export accepted now. A logo is as large as everything else together: it is read where it is shown.
+SELECT org_id, name, timezone, custom_properties, retention_days, require_purpose, require_password, qualification_threshold, operating_hours, redaction_profiles, CASE WHEN :branded::boolean THEN branding END AS branding, requests_per_second, exports_at_once, rows_a_day, pg_current_snapshot()::text AS snapshot
 FROM tenancy.organisations WHERE org_id = :org_id;
 
 -- name: lock_usage(org_id)!

@@ -24,7 +24,16 @@ from shared.topics import EXPORT_PARTS
 
 log = structlog.get_logger()
 # What the plan and the code can't help: the export fails with the reason, and the chunk is no dead letter.
-NOT_THE_MESSAGES = ("store_full", "store_refused", "too_large", "cell_too_long", "too_many_columns", "no_pseudonym_secret")
+NOT_THE_MESSAGES = (
+    "store_full",
+    "store_refused",
+    "too_large",
+    "cell_too_long",
+    "too_many_columns",
+    "no_pseudonym_secret",
+    "report_failed",
+    "logo_unreadable",
+)
 
 
 class ChunkHandler:

@@ -3,9 +3,9 @@
 from datetime import date, datetime, timedelta
 
 from shared.datasets import care
-from shared.datasets.groups import Groups
 from shared.datasets.instants import resolve_instant, zone
 from shared.datasets.plan import Column, ColumnType, PlanSpec
+from shared.datasets.reports import Chart, Figure, Reported, start_before
 from shared.datasets.sql import current, instant, literal
 
 
@@ -24,33 +24,62 @@ COLUMNS = [
     _column("widget_engagement_rate", ColumnType.double, "Conversations by visitor", "fact.widget_engagement_rate::decimal(18, 4)"),
 ]
 
+FIGURES = {
+    "total_leads": Figure("Leads", "count"),
+    "qualified_leads": Figure("Qualified leads", "count"),
+    "conversations": Figure("Conversations", "count"),
+    "conversion_rate": Figure("Conversion rate", "percent"),
+    "avg_response_time_ms": Figure("Median response time", "milliseconds", "less"),
+    "engagement_score": Figure("Engagement score", "number"),
+    "widget_engagement_rate": Figure("Conversations per visitor", "number"),
+}
+CHARTS = (
+    Chart("Leads", ("total_leads", "qualified_leads")), Chart("Conversations", ("conversations",)), Chart("Conversion rate", ("conversion_rate",)),
+    Chart("Median response time", ("avg_response_time_ms",)), Chart("Engagement score", ("engagement_score",)),
+    Chart("Conversations per visitor", ("widget_engagement_rate",)),
+)  # fmt: skip
 
-class Analytics(Groups):
+
+class Analytics(Reported):
     name = "analytics"
     path = "analytics"
     description = "Leads, conversations and how they went, by day, week or month."
     fixed_columns = COLUMNS
-    formats = ("csv", "json", "xlsx")
+    formats = ("csv", "json", "pdf", "xlsx")
     family = "leads"
     granularities = ("day", "week", "month")
     reads_settings = frozenset({"qualification_threshold"})
+    title = "Analytics report"
+    figures = FIGURES
+    charts = CHARTS
 
     def groups(self, spec: PlanSpec, snapshot: str) -> str:
-        first_days, starts = _periods(spec)
-        days = f"array[{', '.join(literal(d.isoformat()) for d in first_days)}]::date[]"
-        return f"""
-            select to_char(p.day, 'YYYY-MM-DD') collate "C" as key, p.day as date, coalesce(l.total, 0) as total_leads,
-                   coalesce(l.qualified, 0) as qualified_leads, coalesce(c.total, 0) as conversations,
-                   coalesce(round(100.0 * l.converted / l.total, 2), 0) as conversion_rate, coalesce(r.median, 0) as avg_response_time_ms,
-                   coalesce(round(c.engagement, 1), 0) as engagement_score,
-                   coalesce(round(1.0 * c.total / nullif(v.visitors, 0), 4), 0) as widget_engagement_rate
-            from unnest({days}) with ordinality p(day, n)
-            left join ({_leads(spec, snapshot, starts)}) l using (n) left join ({_conversations(spec, snapshot, starts)}) c using (n)
-            left join ({_responses(spec, snapshot, starts)}) r using (n) left join ({_visitors(spec, snapshot, starts)}) v using (n)"""
+        return _figures(spec, snapshot, *_periods(spec))
+
+    def summary(self, spec: PlanSpec, snapshot: str) -> str:
+        assert spec.from_ is not None
+        tz, starts = zone(spec.timezone), [start_before(spec), spec.from_]
+        both = spec.model_copy(update={"from_": starts[0]})
+        return f"select * from ({_figures(both, snapshot, [s.astimezone(tz).date() for s in starts], starts)}) g order by n"
 
 
-def _periods(spec: PlanSpec) -> tuple[list[date], str]:
-    """The first day of each period that the range touches, and where each begins, as a timestamptz[] for width_bucket."""
+def _figures(spec: PlanSpec, snapshot: str, first_days: list[date], begins: list[datetime]) -> str:
+    """A row for each of the spans that `begins` cuts the spec's range into."""
+    days = f"array[{', '.join(literal(d.isoformat()) for d in first_days)}]::date[]"
+    starts = f"array[{', '.join(instant(b.isoformat()) for b in begins)}]"  # a timestamptz[] for width_bucket
+    return f"""
+        select to_char(p.day, 'YYYY-MM-DD') collate "C" as key, n, p.day as date, coalesce(l.total, 0) as total_leads,
+               coalesce(l.qualified, 0) as qualified_leads, coalesce(c.total, 0) as conversations,
+               coalesce(round(100.0 * l.converted / l.total, 2), 0) as conversion_rate, coalesce(r.median, 0) as avg_response_time_ms,
+               coalesce(round(c.engagement, 1), 0) as engagement_score,
+               coalesce(round(1.0 * c.total / nullif(v.visitors, 0), 4), 0) as widget_engagement_rate
+        from unnest({days}) with ordinality p(day, n)
+        left join ({_leads(spec, snapshot, starts)}) l using (n) left join ({_conversations(spec, snapshot, starts)}) c using (n)
+        left join ({_responses(spec, snapshot, starts)}) r using (n) left join ({_visitors(spec, snapshot, starts)}) v using (n)"""
+
+
+def _periods(spec: PlanSpec) -> tuple[list[date], list[datetime]]:
+    """The first day of each period that the range touches, and where each begins."""
     assert spec.from_ is not None and spec.to is not None
     tz, granularity = zone(spec.timezone), spec.granularity or "day"
     day, end = _first_day(spec.from_.astimezone(tz).date(), granularity), spec.to
@@ -60,7 +89,7 @@ def _periods(spec: PlanSpec) -> tuple[list[date], str]:
         days.append(day)
         starts.append(max(start, spec.from_))
         day = _next(day, granularity)
-    return days, f"array[{', '.join(instant(s.isoformat()) for s in starts)}]"
+    return days, starts
 
 
 def _first_day(day: date, granularity: str) -> date:

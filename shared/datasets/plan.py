@@ -124,6 +124,14 @@ class Since(BaseModel):
     theirs: Wanted | None = None
 
 
+class Branding(BaseModel):
+    """How an organisation's reports look: a PNG or JPEG as a data: URL, and colours (#rrggbb) by what they are for."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    logo: str | None = None
+    colours: dict[str, str] = {}
+
+
 class PlanSpec(BaseModel):
     """Everything that shapes the bytes of an export, resolved when it is accepted. Travels as JSON inside `FormatChunk`.
 
@@ -152,6 +160,7 @@ class PlanSpec(BaseModel):
     scheduled: bool = Field(False, exclude_if=lambda value: value is False)
     redaction: Redaction | None = Field(None, exclude_if=lambda value: value is None)
     since: Since | None = Field(None, exclude_if=lambda value: value is None)
+    branding: Branding | None = Field(None, exclude_if=lambda value: value is None)
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,7 @@ class Format:
     row_separator: ClassVar[str] = ""
     typed: ClassVar[bool] = False
     binary: ClassVar[bool] = False  # compressed by itself; what ends a file follows from what is noted of its parts
+    document: ClassVar[bool] = False  # a part is a whole file, made of all rows at once: for few rows, and no file is split
     rows_max_per_file: ClassVar[int | None] = None
     cell_units_max: ClassVar[int | None] = None  # of a text, in UTF-16 code units
     encrypts_itself: ClassVar[bool] = False  # a password makes it no ZIP, but another file of the format

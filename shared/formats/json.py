@@ -31,6 +31,7 @@ class Json(Format):
 
 
 def value(cell: Cell, family: str) -> str:
+    """The expression of a cell's value as JSON."""
     kind = cell.column.type
     if kind is ColumnType.date:
         return f"""coalesce('"' || ({cell.sql})::varchar || '"', 'null')"""

@@ -25,6 +25,7 @@ from shared.datasets import deleted
 from shared.datasets import registry as datasets
 from shared.datasets.base import Dataset
 from shared.datasets.plan import Key, PlanSpec, Redaction, Sheet
+from shared.datasets.reports import Reported
 from shared.datasets.sql import duck_literal, literal, pulled, session_sql
 from shared.datasets.workbooks import Workbook
 from shared.errors import PermanentError, TransientError
@@ -35,8 +36,10 @@ from shared.formats.fields import FIELDS
 from shared.formats.redaction import key_statements, needs_key, pseudonym_key
 from shared.formatting import comparing
 from shared.formatting.batches import in_order, text_bytes
-from shared.formatting.parts import ByteSink, Part, PartResult, PartWriter, TypedPart
+from shared.formatting.parts import ByteSink, DocumentPart, Part, PartResult, PartWriter, TypedPart
+from shared.formatting.report import measured, report
 from shared.formatting.statements import ChunkStatements, changed_rows, compile_chunk, compile_fields, compile_query, compile_sheet, keys_of
+from shared.formatting.typesetting import typeset
 
 __all__ = ["ByteSink", "FormatEngine", "PartResult"]
 
@@ -109,7 +112,9 @@ class FormatEngine:
         with self._lock:
             connection = self._begin(org_id, (spec.timezone, _years(spec, lower, upper)))
             try:
-                dataset, parts = _dataset(spec), {name: _part(spec, name, sink) for name, sink in sinks.items()}
+                dataset = _dataset(spec)
+                document = partial(self._document, connection, dataset, spec, snapshot)
+                parts = {name: _part(spec, name, sink, document) for name, sink in sinks.items()}
                 with self._sorted_errors():
                     self._key(connection, spec.redaction, org_id)
                 if spec.since is not None:
@@ -164,6 +169,18 @@ class FormatEngine:
         with self._sorted_errors():
             found = connection.execute(comparing.lines(*sides, shown, dataset, spec, now.keys, FIELDS.name)).to_arrow_table()
         return b"".join(bytes(text_bytes(batch)) for batch in found.column("line").chunks)
+
+    def _document(
+        self, connection: duckdb.DuckDBPyConnection, dataset: Dataset, spec: PlanSpec, snapshot: str, rows: Sequence[bytes]
+    ) -> bytes:
+        """A report of all of an export's rows, as JSON arrays."""
+        if not isinstance(dataset, Reported):
+            raise PermanentError("bad_plan", f"The plan can't be formatted: {dataset.name} has no report.")
+        summary: list[tuple[Any, ...]] = [(), ()]
+        if columns := ", ".join(c.sql for c in measured(dataset, spec)):
+            with self._sorted_errors():
+                summary = connection.execute(f"select {columns} from {pulled(dataset.summary(spec, snapshot))} fact order by n").fetchall()
+        return typeset(report(dataset, spec, rows, summary))
 
     def _key(self, connection: duckdb.DuckDBPyConnection, redaction: Redaction | None, org_id: str) -> None:
         """The key of the chunk's pseudonyms, and no other's."""
@@ -405,11 +422,13 @@ def _dataset(spec: PlanSpec) -> Dataset:
         raise PermanentError("bad_plan", f"The plan can't be formatted: {error}") from error
 
 
-def _part(spec: PlanSpec, name: str, sink: ByteSink) -> Part:
+def _part(spec: PlanSpec, name: str, sink: ByteSink, document: Callable[[Sequence[bytes]], bytes]) -> Part:
     """The part of a format, or of what is gone in one."""
     if name.startswith(deleted.PREFIX):
         spec, name = deleted.spec_of(_dataset(spec), spec), name.removeprefix(deleted.PREFIX)
     fmt = formats.get(name)
+    if fmt.document:
+        return DocumentPart(sink, document, fmt.row_separator.encode())
     if fmt.typed:
         return TypedPart(sink, datasets.get(spec.dataset).selected(spec, fmt.name))
     return PartWriter(sink, fmt.compressor(spec), fmt.row_separator.encode())

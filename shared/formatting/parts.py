@@ -1,7 +1,7 @@
 """A part's bytes as they stream by: the last separator is held back, the rest is compressed, hashed and counted."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -101,6 +101,25 @@ class PartWriter:
         if self._held is not None:
             self._output.put(self._compressor.compress(self._held[: len(self._held) - len(self._separator)]))
             self._held = None
+
+
+class DocumentPart:
+    """Takes the text of all rows and writes the document that `made` makes of it. Nothing is written where there is none."""
+
+    def __init__(self, sink: ByteSink, made: Callable[[Sequence[bytes]], bytes], separator: bytes) -> None:
+        self._output, self._made, self._separator = _Output(sink), made, separator
+        self._text = bytearray()
+
+    def take(self, column: pa.Array) -> None:
+        self._text += text_bytes(column)
+
+    def fixed(self, text: bytes) -> None:
+        raise NotImplementedError("a document has no sheets")
+
+    def finish(self, rows: int, first_key: str, last_key: str) -> PartResult:
+        if rows:
+            self._output.put(self._made(bytes(self._text.removesuffix(self._separator)).split(self._separator)))
+        return self._output.result(rows, first_key, last_key, None)
 
 
 class TypedPart:

@@ -24,7 +24,7 @@ from shared.checks import is_seen, line
 from shared.datasets import registry as datasets
 from shared.datasets.base import Dataset
 from shared.datasets.instants import resolve_instant
-from shared.datasets.plan import CustomProperty, PlanSpec, Redaction, Since
+from shared.datasets.plan import Branding, CustomProperty, PlanSpec, Redaction, Since
 from shared.errors import ApiError, Detail, invalid_request, unprocessable
 from shared.formats import registry as formats
 
@@ -34,7 +34,6 @@ KNOWN = (
     "expires_in_seconds", "labels", "purpose", "granularity", "password", "redaction", "since",
 )  # fmt: skip
 LATER = frozenset({"destinations"})
-LATER_FORMATS = frozenset({"xlsx", "parquet", "pdf"})
 GRANULARITIES = ("day", "week", "month")
 COMPRESSIONS = ("none", "gzip", "zstd")
 RANGE_DAYS_MAX = 1_100
@@ -61,6 +60,7 @@ class Organisation:
     require_password: bool = False
     operating_hours: dict[str, Any] | None = None
     redaction_profiles: tuple[Profile, ...] = ()
+    branding: Branding | None = None  # read where a report is asked for
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,16 @@ def check_key(key: str, field: str) -> None:
     """Raises ApiError 400 for an idempotency key that can't be one."""
     if not 1 <= len(key) <= KEY_MAX or not key.isprintable():
         raise invalid_request(Detail(field, f"must have 1 to {KEY_MAX} printable characters"))
+
+
+def asks_for_document(body: Any) -> bool:
+    """Whether a body, right or wrong, names a format that shows the organisation's branding."""
+    named = [body.get("format"), *_listed(body.get("formats"))] if isinstance(body, dict) else []
+    return any(isinstance(name, str) and name in formats.names() and formats.get(name).document for name in named)
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def since_of(body: Any) -> str | None:
@@ -135,6 +145,7 @@ class _Resolver:
         chosen = self._filter(dataset, timezone)
         compression = self._compression(asked)
         safe = self._spreadsheet_safe(asked)
+        self._whole_document(asked)
         before = self._then.max_rows_per_file if self._then else None
         rows = _rows_max(self._whole("max_rows_per_file", 1, WHOLE_MAX) or before, dataset, asked)
         retention = self._organisation.retention_days * 86_400
@@ -159,7 +170,8 @@ class _Resolver:
             dataset=dataset.name, formats=asked, columns=columns, custom_properties=list(self._organisation.custom_properties),
             timezone=timezone, from_=start, to=end, filter=chosen, spreadsheet_safe=safe, compression=compression, max_rows_per_file=rows,
             organisation_name=self._organisation.name, granularity=granularity,
-            redaction=hidden, **{name: getattr(self._organisation, name) for name in sorted(dataset.reads_settings)},
+            redaction=hidden, branding=self._organisation.branding if any(formats.get(name).document for name in asked) else None,
+            **{name: getattr(self._organisation, name) for name in sorted(dataset.reads_settings)},
         )  # fmt: skip
         return Resolved(spec, labels, timedelta(seconds=expires_in or retention), purpose, password)
 
@@ -209,8 +221,6 @@ class _Resolver:
             self._refuse(field, "must be text")
         elif name in found:
             self._refuse(field, f"'{name}' is asked for twice")
-        elif name in LATER_FORMATS and name not in formats.names():
-            self._refuse(field, f"'{name}' is not available yet")
         elif name not in formats.names():
             self._refuse(field, f"'{name[:80]}' is not a format; there are {', '.join(formats.names())}")
         elif dataset is not None and name not in dataset.formats:
@@ -312,6 +322,10 @@ class _Resolver:
                 return "none"
             self._together.append(Detail("compression", f"{' and '.join(asked)} files are compressed already"))
         return value
+
+    def _whole_document(self, asked: list[str]) -> None:
+        if "max_rows_per_file" in self._body and (documents := [name for name in asked if formats.get(name).document]):
+            self._together.append(Detail("max_rows_per_file", f"a {documents[0]} is one file, whatever its length"))
 
     def _choice(self, field: str, choices: tuple[str, ...], default: str) -> Any:
         value = self._body.get(field, default)

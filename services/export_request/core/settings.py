@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, get_args
 from urllib.parse import urlsplit
 
-from services.export_request.core import tenancy
+from services.export_request.core import images, tenancy
 from shared import patterns
 from shared.checks import Check, line
 from shared.datasets.plan import REDACTED, Detector, Rule
@@ -70,7 +70,8 @@ def branding(value: Any) -> list[Detail]:
 
 
 def _logo(value: Any) -> list[Detail]:
-    problem = [Detail("branding.logo", f"must be a PNG or JPEG of at most {LOGO_BYTES_MAX} bytes, as data:image/png;base64,…")]
+    kind = f"must be a PNG or JPEG of at most {LOGO_BYTES_MAX} bytes and {images.SIDE_MAX} pixels a side, as data:image/png;base64,…"
+    problem = [Detail("branding.logo", kind)]
     found = _LOGO.fullmatch(value) if isinstance(value, str) and len(value) <= 2 * LOGO_BYTES_MAX else None
     if found is None:
         return problem
@@ -78,7 +79,10 @@ def _logo(value: Any) -> list[Detail]:
         image = base64.b64decode(found[2], validate=True)
     except binascii.Error:
         return problem
-    return [] if image.startswith(_MAGIC[found[1]]) and len(image) <= LOGO_BYTES_MAX else problem
+    if len(image) > LOGO_BYTES_MAX or not image.startswith(_MAGIC[found[1]]):
+        return problem
+    wrong = images.problem_with(image)
+    return [Detail("branding.logo", f"{wrong}: it {kind}")] if wrong else []
 
 
 def redaction_profiles(value: Any) -> list[Detail]:

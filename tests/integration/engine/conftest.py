@@ -80,7 +80,7 @@ class Exporter:
     async def export(self, spec: PlanSpec, snapshot: str, rows_max: int = 50_000, bytes_max: int = 16 << 20) -> Exported:
         """Every chunk, planned as export_request's role and formatted as the formatter's."""
         dataset = registry.get(spec.dataset)
-        if isinstance(dataset, Workbook):  # a chunk is a whole file
+        if isinstance(dataset, Workbook) or any(formats.get(f).document for f in spec.formats):  # a chunk is a whole file
             rows_max, bytes_max = 2**53, 2**53
         wanted = [*spec.formats, *(f"{deleted.PREFIX}{name}" for name in spec.formats if spec.since)]
         parts: dict[str, list[Part]] = {f: [] for f in wanted}

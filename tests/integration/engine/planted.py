@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pyzipper
 
 from services.ingest.core.rows import RECORD_TYPES
+from tests.documents import words
 from tests.oracle.generate import generate
 
 EMAIL, PHONE, CARD, IBAN, URL, ADDRESS, OWN = (
@@ -85,4 +86,6 @@ def readable(data: bytes, password: str = "") -> str:
             return "\n".join(archive.read(member).decode() for member in archive.namelist())
     if data.startswith(b"PAR1"):
         return json.dumps(pq.read_table(io.BytesIO(data)).to_pylist(), default=str, ensure_ascii=False)
+    if data.startswith(b"%PDF"):
+        return words(data)
     return data.decode()

@@ -38,6 +38,8 @@ def canaries(exporter: Exporter) -> Exporter:
 async def export(exporter: Exporter, dataset: str, redaction: Redaction | None, **asked: Any) -> Exported:
     wanted = {"formats": list(registry.get(dataset).formats), **asked}
     ranged = RANGE if registry.get(dataset).range_rule == "required" else {}
+    if registry.get(dataset).granularities:
+        ranged = {**ranged, "granularity": "month"}
     spec = exporter.spec({"dataset": dataset, **ranged, **wanted}, redaction=redaction)
     return await exporter.export(spec, exporter.snapshot(), rows_max=70)
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.export_request.core.request import LATER, Organisation, body_sha256, resolve
-from shared.datasets.plan import CustomProperty
+from services.export_request.core.request import LATER, Organisation, asks_for_document, body_sha256, resolve
+from shared.datasets.plan import Branding, CustomProperty
 from shared.errors import ApiError
 
 ACME = Organisation("org_1", "Acme", "Europe/Brussels", (CustomProperty(name="budget", type="number"),), 30)
@@ -41,7 +41,7 @@ def test_custom_properties_are_columns_in_order() -> None:
     ("change", "fields"),
     [
         ({"dataset": None}, ["dataset"]), ({"dataset": "nothing"}, ["dataset"]), ({"dataset": 7}, ["dataset"]),
-        ({"format": "docx"}, ["format"]), ({"format": None}, ["format"]), ({"format": "pdf"}, ["format"]), ({"format": ["csv"]}, ["format"]),
+        ({"format": "docx"}, ["format"]), ({"format": None}, ["format"]), ({"format": ["csv"]}, ["format"]),
         ({"formats": ["csv"]}, ["formats"]),
         ({"columns": ["id", "idd", "id"]}, ["columns.1", "columns.2"]), ({"columns": []}, ["columns"]), ({"columns": "id"}, ["columns"]),
         ({"columns": [1, None]}, ["columns.0", "columns.1"]), ({"columns": None}, ["columns"]), ({"columns": ["id"] * 2000}, ["columns"]),
@@ -162,6 +162,26 @@ def test_workbooks_are_split_where_a_sheet_is_full_and_never_compressed_twice() 
     assert resolve({"dataset": "leads", "formats": ["csv", "xlsx"], "compression": "gzip"}, ACME).spec.compression == "gzip"
     assert refused({"dataset": "leads", "format": "xlsx", "compression": "gzip"}) == (422, ["compression"])
     assert refused({"dataset": "conversations", "format": "parquet"})[0] in (400, 422)
+
+
+def test_a_report_is_one_file_and_keeps_the_branding() -> None:
+    branded = Organisation("org_1", "Acme", "UTC", branding=Branding(colours={"primary": "#112233"}))
+    report = MESSAGES | {"dataset": "analytics", "format": "pdf"}
+    assert resolve(report, branded).spec.branding == branded.branding
+    assert resolve(report | {"format": "csv"}, branded).spec.branding is None
+    assert "branding" not in resolve(report, ACME).spec.model_dump_json(exclude_defaults=True)
+    assert refused(report | {"compression": "gzip"}) == (422, ["compression"])
+    assert refused(report | {"max_rows_per_file": 10}) == (422, ["max_rows_per_file"])
+    assert refused(report | {"spreadsheet_safe": True}) == (422, ["spreadsheet_safe"])
+    assert refused(report | {"password": "Abcd12345"}) == (422, ["password"])  # pragma: allowlist secret
+    assert refused(LEADS | {"format": "pdf"}) == (422, ["format"])
+
+
+def test_branding_is_read_where_a_report_is_asked_for() -> None:
+    assert asks_for_document({"format": "pdf"})
+    assert asks_for_document({"formats": ["csv", "pdf"]})
+    for body in ({}, {"format": "csv"}, {"format": ["pdf"]}, {"formats": {"pdf": 1}}, {"formats": [["pdf"], None]}, [], None, "pdf"):
+        assert not asks_for_document(body)
 
 
 def test_a_plan_keeps_only_what_its_dataset_reads() -> None:

@@ -10,8 +10,9 @@ from services.export_request.core import settings
 from shared.checks import checked
 from shared.errors import ApiError
 from shared.patterns import problem_with
+from tests.documents import png
 
-PNG = "data:image/png;base64," + base64.b64encode(b"\x89PNG\r\n\x1a\n" + b"x" * 20).decode()
+PNG = "data:image/png;base64," + base64.b64encode(png()).decode()
 GOOD: dict[str, Any] = {
     "name": "Acme", "timezone": "Europe/Brussels", "branding": {"logo": PNG, "colours": {"primary": "#1A73e8"}}, "retention_days": 1,
     "redaction_profiles": [
@@ -59,7 +60,8 @@ def test_null_brings_the_default_back() -> None:
         ("retention_days", True, [""]), ("retention_days", 3651, [""]), ("retention_days", 1.5, [""]), ("qualification_threshold", 101, [""]),
         ("require_purpose", "yes", [""]), ("branding", [], [""]), ("branding", {"logo": "https://x/logo.png", "colours": {"primary": "red", "x": 1}}, [".logo", ".colours.x", ".colours.primary"]),
         ("branding", {"logo": "data:image/png;base64,AAAA"}, [".logo"]), ("branding", {"logo": "data:image/png;base64,A" }, [".logo"]), ("branding", {"font": 1}, [".font"]),
-        ("branding", {"logo": "data:image/png;base64," + "A" * 400_000}, [".logo"]),
+        ("branding", {"logo": "data:image/png;base64," + "A" * 400_000}, [".logo"]), ("branding", {"logo": PNG[:-40]}, [".logo"]),
+        ("branding", {"logo": PNG.replace("png", "jpeg")}, [".logo"]), ("branding", {"logo": PNG.replace("png", "svg+xml")}, [".logo"]),
         ("redaction_profiles", [{"name": "A b", "columns": {"email": "delete"}, "detect": ["dna"], "patterns": [{"pattern": "(?=x)"}]}],
          [".0.name", ".0.columns.email", ".0.detect", ".0.patterns.0.pattern"]),
         ("redaction_profiles", [{"name": "a", "default": True}, {"name": "a", "default": True}], [".1.name", ""]),

@@ -1,0 +1,101 @@
+"""Reports as PDFs: any script, any text, tagged, embedded, the same bytes."""
+
+import base64
+import hashlib
+import io
+import json
+import os
+import subprocess
+import sys
+
+import pypdf
+import pytest
+
+from shared.datasets.plan import Branding
+from shared.errors import PermanentError
+from shared.formatting.typesetting import typeset
+from tests.documents import JPEG, fonts, png, tags, words
+from tests.unit.formatting.test_report import content, plan
+
+SCRIPTS = {
+    "Latin": "Żółć Ærø Việt", "Greek": "Ελληνική Εταιρεία", "Cyrillic": "Компания Пример", "Arabic": "شركة الأمل للتجارة", "Hebrew": "חברת בדיקה",
+    "Chinese": "示例有限公司", "Japanese": "株式会社サンプル", "Korean": "한국 회사", "Thai": "บริษัท ตัวอย่าง", "emoji": "Rocket 🚀",
+}  # fmt: skip
+HOSTILE = {
+    "markup": '#import "@preview/cetz:0.3.0"; #read("/etc/passwd") $x$ *bold* _it_ `raw` <label> @ref \\ // /* "quoted" #panic() ]',
+    "controls": "\u202egnp.exe\u202c \x00\x07\ufeff", "of no font": "\U00010000 \ue000 \u0378 \uffff 𝔘", "marks": "中\u0301\u0488" + "z" + "\u0301" * 60, "one word": "W" * 200, "old": "𒀀" * 50,
+}  # fmt: skip
+
+
+def data(kind: str, picture: bytes) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(picture).decode()}"
+
+
+@pytest.mark.parametrize("name", SCRIPTS.values(), ids=list(SCRIPTS))
+def test_a_name_in_any_script_is_read_as_it_is_and_embedded(name: str) -> None:
+    pdf = typeset(content(plan(organisation_name=name)))
+    text = words(pdf)
+    assert all(word in text for word in name.split()), text[:200]
+    assert "\N{REPLACEMENT CHARACTER}" not in text
+    assert all(fonts(pdf).values())
+
+
+def test_it_is_tagged_titled_and_says_what_pictures_show() -> None:
+    pdf = typeset(content(plan(branding=Branding(logo=data("png", png()), colours={"primary": "#1a73e8"})), rows=60))
+    reader = pypdf.PdfReader(io.BytesIO(pdf))
+    root = reader.trailer["/Root"]
+    assert (root["/Lang"], root["/MarkInfo"]["/Marked"], root["/ViewerPreferences"]["/DisplayDocTitle"]) == ("en", True, True)
+    assert reader.metadata is not None
+    assert (reader.metadata.title, reader.metadata.author, reader.metadata.creation_date) == (
+        "Analytics report, 1 Mar 2026, Acme",
+        "Acme",
+        None,
+    )
+    assert b"<pdfuaid:part>1</pdfuaid:part>" in reader.trailer["/Root"]["/Metadata"].get_object().get_data()
+    found = tags(pdf)
+    assert [kind for kind, _ in found if kind in ("H1", "H2")] == ["H1", "H2", "H2", "H2", "H2"]
+    pictures = [alt for kind, alt in found if kind == "Figure"]
+    assert pictures[0] == "Logo of Acme"
+    assert len(pictures) == 7
+    assert all(pictures)
+    assert sum(kind == "TH" for kind, _ in found) == 8
+    assert sum(kind == "TD" for kind, _ in found) == 8 * 60
+    assert f"Page {len(reader.pages)} of {len(reader.pages)}" in words(pdf)
+
+
+@pytest.mark.parametrize("name", HOSTILE.values(), ids=list(HOSTILE))
+def test_hostile_text_comes_out_as_text(name: str) -> None:
+    pdf = typeset(content(plan(organisation_name=name)))
+    text = words(pdf)
+    if name.startswith("#import"):
+        assert '#read("/etc/passwd") $x$ *bold*' in text
+    assert "Analytics report" in text
+    assert "root:" not in text
+
+
+def test_what_fails_says_why_and_no_more() -> None:
+    assert typeset(content(plan(branding=Branding(logo=data("jpeg", JPEG)))))
+    svg = b'<svg xmlns="http://www.w3.org/2000/svg"><image href="file:///etc/passwd"/></svg>'
+    for picture in (png()[:-40], png(data=b"\0\0"), svg, b""):
+        with pytest.raises(PermanentError) as caught:
+            typeset(content(plan(branding=Branding(logo=data("png", picture)))))
+        assert caught.value.code == "logo_unreadable"
+    with pytest.raises(PermanentError) as caught:
+        typeset(content(plan()) | {"charts": None})
+    assert caught.value.code == "report_failed"
+    assert "/" not in caught.value.message, "no path"
+
+
+def test_the_same_bytes_whatever_the_process_and_its_surroundings(tmp_path: object) -> None:
+    made = content(plan(organisation_name="Łódź 東京"), rows=40)
+    script = "import json, sys; from shared.formatting.typesetting import typeset; sys.stdout.buffer.write(typeset(json.load(sys.stdin)))"
+    surroundings = {"TZ": "Asia/Tokyo", "LANG": "C", "SOURCE_DATE_EPOCH": "1", "HOME": str(tmp_path), "PATH": os.environ["PATH"]}
+    other = subprocess.run(
+        [sys.executable, "-c", script],
+        input=json.dumps(made).encode(),
+        capture_output=True,
+        check=True,
+        env=surroundings,
+        cwd=str(tmp_path),
+    )
+    assert hashlib.sha256(other.stdout).hexdigest() == hashlib.sha256(typeset(made)).hexdigest()
