@@ -180,7 +180,9 @@ class _Resolver:
 
     def _names(self) -> None:
         for name in self._body:
-            if name in LATER:
+            if name == "since" and self._base is None:
+                self._refuse(name, "is not taken here")
+            elif name in LATER:
                 self._refuse(name, "is not available yet")
             elif name not in KNOWN:
                 self._refuse(name[:80], "unknown field")

@@ -106,3 +106,9 @@ def test_rows_are_written_or_left_out() -> None:
     wrong = step(life, ChunkDone(10, (6, 7), 4))
     assert wrong
     assert (wrong.life.status, wrong.life.error_code) == (Status.failed, "rows_mismatch")
+
+
+def test_whoever_resolves_a_request_without_its_base_is_told() -> None:
+    with pytest.raises(ApiError) as refused:
+        resolve({"dataset": "leads", "since": "exp_1"}, Organisation("org", "Acme", "UTC"))
+    assert [d.field for d in refused.value.details] == ["since"]
