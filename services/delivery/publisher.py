@@ -8,6 +8,7 @@ from services.delivery.core.assembly import FileId
 from services.delivery.core.manifest import WholeFile, draft
 from services.delivery.keyring import Keyring, Signer
 from services.delivery.metrics import FAILED, PUBLISHED
+from services.delivery.sftp.store import place
 from services.delivery.store import DeliveryStore, Publication
 from services.delivery.threads import Threads
 from shared.database import Connection
@@ -50,6 +51,9 @@ class Publisher:
         with STAGE_SECONDS.labels("publish").time():
             manifest, event = await self._manifest(export_id, org_id, publication, files)
             await self._store.publish(connection, export_id, manifest.decode())
+            if publication.sftp_folder:
+                for file in files:
+                    await place(connection, org_id, export_id, file.id.format, file.id.number, publication.sftp_folder, file.name)
             await self._outbox.add(connection, [internal(EXPORT_FILES, export_id, event, f"{export_id}/published")])
         return True
 

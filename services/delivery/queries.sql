@@ -1,13 +1,13 @@
 -- name: keep_publication!
 -- What an export's files will need to be published; each command that closes a file brings it. The last to come knows of every chunk.
-INSERT INTO delivery.publications (export_id, org_id, files_total, manifest_key, manifest_base, expires_at)
-VALUES (:export_id, :org_id, :files_total, :manifest_key, :manifest_base, :expires_at)
+INSERT INTO delivery.publications (export_id, org_id, files_total, manifest_key, manifest_base, expires_at, sftp_folder)
+VALUES (:export_id, :org_id, :files_total, :manifest_key, :manifest_base, :expires_at, :sftp_folder)
 ON CONFLICT (export_id) DO UPDATE SET manifest_base = excluded.manifest_base
 WHERE publications.manifest_base IS NOT NULL AND publications.published_at IS NULL;
 
 -- name: lock_publication^
 -- One at a time counts, publishes, fails or discards an export.
-SELECT files_total, manifest_key, manifest_base, published_at, failed_code, discard,
+SELECT files_total, manifest_key, manifest_base, published_at, failed_code, discard, sftp_folder,
     (SELECT id FROM delivery.signing_keys WHERE retired_at IS NULL) AS signing_key
 FROM delivery.publications WHERE export_id = :export_id FOR UPDATE;
 

@@ -43,6 +43,7 @@ class Publication:
     over: bool  # published, failed or being discarded
     files_go: bool  # failed, or discarded with its files
     signing_key: str | None  # the id of the key that signs now
+    sftp_folder: str = ""  # of the SFTP server, where the files are to appear; empty: nowhere
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ class DeliveryStore:
         await _queries.keep_publication(
             connection, export_id=command.export_id, org_id=command.org_id, files_total=command.files_total,
             manifest_key=command.manifest_key, manifest_base=command.manifest,
-            expires_at=datetime.fromisoformat(command.expires_at) if command.expires_at else None,
+            expires_at=datetime.fromisoformat(command.expires_at) if command.expires_at else None, sftp_folder=command.sftp_folder,
         )  # fmt: skip
 
     async def keep_whole_file(self, connection: Connection, command: AssembleFile, written: Written) -> None:
@@ -138,7 +139,9 @@ class DeliveryStore:
             return None
         over = bool(row["published_at"] or row["failed_code"] or row["discard"])
         files_go = bool(row["failed_code"] or row["discard"] == "files")
-        return Publication(row["files_total"], row["manifest_key"], row["manifest_base"], over, files_go, row["signing_key"])
+        return Publication(
+            row["files_total"], row["manifest_key"], row["manifest_base"], over, files_go, row["signing_key"], row["sftp_folder"]
+        )
 
     async def whole_files(self, connection: Connection, export_id: str) -> list[WholeFile]:
         rows = await _all(_queries.whole_files(connection, export_id=export_id))

@@ -71,11 +71,28 @@ SELECT * FROM exports.exports WHERE id = :id AND deleted_at IS NULL;
 -- name: lock_export(id)^
 SELECT * FROM exports.exports WHERE id = :id AND deleted_at IS NULL FOR UPDATE;
 
--- name: list_exports(org_id, statuses, datasets, labels, schedule_id, created_after, created_before, before_at, before_id, count)
+-- name: list_exports(org_id, labels, created_after, created_before, before_at, before_id, count)
 SELECT * FROM exports.exports
-WHERE org_id = :org_id AND deleted_at IS NULL
-  AND (:statuses::text[] IS NULL OR status = ANY(:statuses)) AND (:datasets::text[] IS NULL OR dataset = ANY(:datasets))
-  AND labels @> :labels AND (:schedule_id::text IS NULL OR schedule_id = :schedule_id)
+WHERE org_id = :org_id AND deleted_at IS NULL AND labels @> :labels
+  AND (:created_after::timestamptz IS NULL OR created_at > :created_after)
+  AND (:created_before::timestamptz IS NULL OR created_at < :created_before)
+  AND (:before_at::timestamptz IS NULL OR (created_at, id) < (:before_at, :before_id::text))
+ORDER BY created_at DESC, id DESC LIMIT :count;
+
+-- name: list_exports_by_state(org_id, statuses, datasets, labels, created_after, created_before, before_at, before_id, count)
+-- Any of the statuses and datasets: the newest of each pair along its index, merged. A single query over all would read every export where few are found.
+SELECT found.* FROM unnest(:statuses::text[]) s(status) CROSS JOIN unnest(:datasets::text[]) d(dataset) CROSS JOIN LATERAL (
+    SELECT * FROM exports.exports e
+    WHERE e.org_id = :org_id AND e.dataset = d.dataset AND e.status = s.status AND e.deleted_at IS NULL AND e.labels @> :labels
+      AND (:created_after::timestamptz IS NULL OR e.created_at > :created_after)
+      AND (:created_before::timestamptz IS NULL OR e.created_at < :created_before)
+      AND (:before_at::timestamptz IS NULL OR (e.created_at, e.id) < (:before_at, :before_id::text))
+    ORDER BY e.created_at DESC, e.id DESC LIMIT :count) found
+ORDER BY found.created_at DESC, found.id DESC LIMIT :count;
+
+-- name: list_exports_of_schedule(org_id, schedule_id, statuses, datasets, labels, created_after, created_before, before_at, before_id, count)
+SELECT * FROM exports.exports
+WHERE org_id = :org_id AND schedule_id = :schedule_id AND deleted_at IS NULL AND status = ANY(:statuses) AND dataset = ANY(:datasets) AND labels @> :labels
   AND (:created_after::timestamptz IS NULL OR created_at > :created_after)
   AND (:created_before::timestamptz IS NULL OR created_at < :created_before)
   AND (:before_at::timestamptz IS NULL OR (created_at, id) < (:before_at, :before_id::text))

@@ -8,7 +8,7 @@ from typing import Any
 
 import asyncpg
 
-from services.export_request.core.life import RUNNING, Cancelled
+from services.export_request.core.life import RUNNING, Cancelled, Status
 from services.export_request.core.release import queue_position
 from services.export_request.effects import Effects, Row, discard
 from services.export_request.intake import organisation_of
@@ -16,6 +16,7 @@ from services.export_request.queries import load, rows
 from services.export_request.releasing import Releaser
 from shared import audit
 from shared.database import across_tenants, tenant
+from shared.datasets import registry as datasets
 from shared.datasets.plan import CustomProperty
 from shared.errors import not_found
 from shared.http import Principal
@@ -62,14 +63,19 @@ class Exports:
     async def page(self, org_id: str, wanted: Wanted, before: tuple[datetime, str] | None, count: int) -> list[Row]:
         """Newest first, behind `before`."""
         at, last = before or (None, None)
+        asked: dict[str, Any] = {
+            "org_id": org_id, "labels": json.dumps(dict(wanted.labels or {})), "created_after": wanted.created_after,
+            "created_before": wanted.created_before, "before_at": at, "before_id": last, "count": count,
+        }  # fmt: skip
+        list_them = self._queries.list_exports
+        if wanted.statuses or wanted.datasets or wanted.schedule_id:
+            list_them = self._queries.list_exports_by_state
+            asked |= {"statuses": list(wanted.statuses or Status), "datasets": list(wanted.datasets or datasets.names())}
+        if wanted.schedule_id:
+            list_them = self._queries.list_exports_of_schedule
+            asked["schedule_id"] = wanted.schedule_id
         async with tenant(self._pool, org_id, readonly=True) as connection:
-            return await rows(
-                self._queries.list_exports(
-                    connection, org_id=org_id, statuses=list(wanted.statuses) or None, datasets=list(wanted.datasets) or None,
-                    labels=json.dumps(dict(wanted.labels or {})), schedule_id=wanted.schedule_id, created_after=wanted.created_after, created_before=wanted.created_before,
-                    before_at=at, before_id=last, count=count,
-                )
-            )  # fmt: skip
+            return await rows(list_them(connection, **asked))
 
     async def remove(self, by: Principal, export_id: str) -> Row | None:
         """Cancel a running export (its row comes back), delete an ended one with its files (None)."""

@@ -8,6 +8,7 @@ from shared.messages import AssembleFile, DiscardExport
 
 HANDLER_BYTES_MAX = 16 << 20
 _INT_MAX = 2**31 - 1
+_FOLDER = re.compile(r"[A-Za-z0-9_-]{0,100}")
 _ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
 
 
@@ -19,6 +20,8 @@ def check(command: AssembleFile) -> None:
             raise _invalid(name, "is empty or holds U+0000")
     if not 1 <= command.file_number <= _INT_MAX:
         raise _invalid("file_number", "is not a number from 1 on")
+    if not _FOLDER.fullmatch(command.sftp_folder):
+        raise _invalid("sftp_folder", "is no folder's name")
     for place, part in enumerate(command.parts):
         if not 1 <= part.number <= _INT_MAX or part.rows < 0 or part.bytes < 0:
             raise _invalid(f"parts.{place}", "has a number, rows or bytes out of range")
