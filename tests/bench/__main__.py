@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-from tests.bench import audit, binary, datasets, deltas, exports, ingest, memory, report, scale, scores, search, small, walk, webhooks
+from tests.bench import audit, binary, datasets, deltas, exports, ingest, memory, report, scale, scores, search, sftp, small, walk, webhooks
 from tests.bench.context import Context
 from tests.bench.paths import HOME, OUT, PEERS_PYTHON, ROOT
 from tests.bench.stack import BenchError, Stack
@@ -28,6 +28,7 @@ MEASUREMENTS: dict[str, Callable[[Context], report.Section]] = {
     "walk": walk.walk,
     "search": search.search,
     "webhooks": webhooks.webhooks,
+    "sftp": sftp.sftp,
     "audit": audit.append,
     "scores": scores.scores,
     "ingest": ingest.ingest,
@@ -47,6 +48,7 @@ WITHOUT_PEERS = {
     "search",
     "webhooks",
     "audit",
+    "sftp",
 }
 FULL_ROWS, FULL_RECORDS = 3_000_000, 1_000_000
 

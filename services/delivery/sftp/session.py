@@ -1,5 +1,5 @@
-"""One SFTP session: requests in, answers out, one after the other. Nothing is taken on before the answer to what came before is on its way, so a session
-holds one answer and what its files read ahead, however much a client asks for and however little it takes."""
+"""One SFTP session: requests in, answers out, one after the other. Nothing is taken on before the answers to what came before are on their way, so a session
+holds half a MiB of answers at most and what its files read ahead, however much a client asks for and however little it takes."""
 
 import asyncio
 import itertools
@@ -25,7 +25,7 @@ NAMES_MAX = 250  # of one answer to READDIR
 REST_SECONDS = 20.0  # a session that asks for nothing lets go of what it read ahead
 STALLED_SECONDS = 60.0  # a client that takes nothing for so long is gone
 BUSY_SECONDS = 2.0  # since the last answer
-FAIR_BYTES = 256 * 1024  # after so much others get their turn
+TOGETHER_BYTES = 256 * 1024  # of answers that go out at once, and the last of them
 _DAWN = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -107,14 +107,8 @@ class Session(asyncssh.SSHServerSession[bytes]):
         try:
             self._files = await self._files_of()
             await self._greet()
-            sent = 0
-            while (request := await self._next()) is not None:
-                answer = await self._answer(request)
-                await self._send(answer)
-                self._answered_at = time.monotonic()
-                if (sent := sent + len(answer)) > FAIR_BYTES:
-                    sent = 0
-                    await asyncio.sleep(0)
+            while await self._serve():
+                pass
         except (wire.BadMessage, Ended) as error:
             self._end(str(error))
         except (BrokenPipeError, ConnectionError):
@@ -128,6 +122,20 @@ class Session(asyncssh.SSHServerSession[bytes]):
             self.is_over = True
             self._let_go()
             self._chan.close()
+
+    async def _serve(self) -> bool:
+        """Answers to what has come by now, in one go up to a limit: SSH cuts what it is given into packets, and short ones cost as much as long ones."""
+        request, answers, size = await self._next(), [], 0
+        if request is None:
+            return False
+        while request is not None:
+            answers.append(await self._answer(request))
+            size += len(answers[-1])
+            request = self._frames.next() if size < TOGETHER_BYTES else None
+        await self._send(b"".join(answers))
+        self._answered_at = time.monotonic()
+        await asyncio.sleep(0)  # others get their turn
+        return True
 
     async def _greet(self) -> None:
         first = await self._next()
