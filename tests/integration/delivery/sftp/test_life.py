@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from shared.clock import utc_now
 from shared.errors import TransientError
 from shared.sealing import SFTP_HOST_KEYS, Seal
 from shared.storage import ObjectStore
-from tests.integration.delivery.room import SECRET_KEY, NoRelay, Room, message, until
+from tests.integration.delivery.room import SECRET_KEY, Export, NoRelay, Room, message, until
 from tests.integration.delivery.sftp.house import HOST, Account, House, open_house
 
 CONTENT = secrets.token_bytes(5_000_000)
@@ -99,6 +100,20 @@ async def test_a_file_is_there_when_its_export_is_completed_and_goes_with_it(hou
             assert await is_there(name)
             await export.keep(**change)  # type: ignore[arg-type]
             assert not await is_there(name)
+
+
+@pytest.mark.parametrize("express", [True, False])
+async def test_a_command_that_names_a_folder_puts_the_file_there(house: House, express: bool) -> None:
+    account = await house.account()
+    export = Export(house.room, org_id=house.org_id, express=express)
+    await export.keep()
+    async with house.room.process() as process:
+        command = replace(export.command(export.put_parts([b"rows\n"]), last=True), sftp_folder="team", name=f"{export.id}_team.csv")
+        await process.handler.handle(message(command))
+        await house.room.event(export.id)
+    async with house.asyncssh(account) as connection, connection.start_sftp_client() as client:
+        opened = await client.open(f"/export/team/{export.id}_team.csv", "rb")
+        assert await opened.read() == export.expected([b"rows\n"])
 
 
 async def test_a_file_whose_export_is_recalled_ends_in_the_middle(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
