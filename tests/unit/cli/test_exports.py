@@ -15,7 +15,7 @@ def test_every_flag_goes_into_the_body(waybill: Waybill, fake: Fake) -> None:
         "exports", "create", "--dataset", "leads", "--format", "csv", "--format", "jsonl", "--from", "2026-03-01", "--to", "2026-04-01",
         "--filter", "status=qualified", "--filter", "status=new", "--filter", "score_min=50", "--filter", "tags.all=webinar", "--columns", "id,email",
         "--timezone", "Europe/Brussels", "--compression", "gzip", "--no-spreadsheet-safe", "--max-rows-per-file", "10", "--expires-in", "60",
-        "--label", "team=sales", "--idempotency-key", "k1",
+        "--label", "team=sales", "--since", "exp_0", "--idempotency-key", "k1",
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     assert result.stdout == "exp_1\n"
@@ -25,7 +25,7 @@ def test_every_flag_goes_into_the_body(waybill: Waybill, fake: Fake) -> None:
         "dataset": "leads", "formats": ["csv", "jsonl"], "from": "2026-03-01", "to": "2026-04-01",
         "filter": {"status": ["qualified", "new"], "score_min": 50, "tags": {"all": ["webinar"]}}, "columns": ["id", "email"],
         "timezone": "Europe/Brussels", "compression": "gzip", "spreadsheet_safe": False, "max_rows_per_file": 10, "expires_in_seconds": 60,
-        "labels": {"team": "sales"},
+        "labels": {"team": "sales"}, "since": "exp_0",
     }  # fmt: skip
 
 
