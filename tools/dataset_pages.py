@@ -75,7 +75,7 @@ def _limits(dataset: Dataset) -> str:
     if dataset.rows_max_per_file:
         limits += f"- **At most** {dataset.rows_max_per_file:,} rows a file; more are split over numbered files.\n"
     if dataset.found_rows_max:
-        limits += f"- **By a search** (`q`) at most {dataset.found_rows_max} rows, else it fails with `too_many_found`.\n"
+        limits += f"- **By a search** (`q`) at most {dataset.found_rows_max} rows, else it is refused, or fails with `too_many_found` where finding out takes longer.\n"
     return limits
 
 

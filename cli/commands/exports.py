@@ -8,25 +8,33 @@ import typer
 from cli.errors import CliError, UsageError
 from cli.frame import Run, command, group
 
-app = group("Exports: create, list, show, watch, download, rerun, cancel.")
+app = group("Exports: preview, create, approve, reject, list, show, watch, download, rerun, cancel.")
 
 ExportId = Annotated[str, typer.Argument(metavar="ID", help="The export's id, exp_01….")]
 Folder = Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the files go.")]
 Force = Annotated[bool, typer.Option("--force", help="Replaces a file of that name that has other bytes.")]
 
+Dataset = Annotated[str | None, typer.Option("--dataset", help="leads, conversations, messages, …")]
+Formats = Annotated[list[str] | None, typer.Option("--format", help="csv, json, jsonl, …; repeated: several files of one scan.")]
+From = Annotated[str | None, typer.Option("--from", metavar="TIME", help="First day or instant, inclusive.")]
+To = Annotated[str | None, typer.Option("--to", metavar="TIME", help="End, exclusive.")]
+Filters = Annotated[list[str] | None, typer.Option("--filter", help="A JSON object, or key=value (repeated: any of; tags.all=…).")]
+Columns = Annotated[list[str] | None, typer.Option("--columns", help="Columns in order, with commas or repeated.")]
+Timezone = Annotated[str | None, typer.Option("--timezone", help="IANA name; default: the organisation's.")]
+Purpose = Annotated[str | None, typer.Option("--purpose", help="Why: the audit trail keeps it, and organisations may require it.")]
+Body = Annotated[str | None, typer.Option("--body", metavar="FILE", help="The whole body as JSON (- is stdin); flags go over it.")]
+
 
 @command(app, "create", "waybill exports create --dataset messages --format csv --from 2026-03-01 --to 2026-04-01 --download .")
 def create(
     run: Run,
-    dataset: Annotated[str | None, typer.Option("--dataset", help="leads, conversations, messages, …")] = None,
-    formats: Annotated[list[str] | None, typer.Option("--format", help="csv, json, jsonl, …; repeated: several files of one scan.")] = None,
-    from_: Annotated[str | None, typer.Option("--from", metavar="TIME", help="First day or instant, inclusive.")] = None,
-    to: Annotated[str | None, typer.Option("--to", metavar="TIME", help="End, exclusive.")] = None,
-    filters: Annotated[
-        list[str] | None, typer.Option("--filter", help="A JSON object, or key=value (repeated: any of; tags.all=…).")
-    ] = None,
-    columns: Annotated[list[str] | None, typer.Option("--columns", help="Columns in order, with commas or repeated.")] = None,
-    timezone: Annotated[str | None, typer.Option("--timezone", help="IANA name; default: the organisation's.")] = None,
+    dataset: Dataset = None,
+    formats: Formats = None,
+    from_: From = None,
+    to: To = None,
+    filters: Filters = None,
+    columns: Columns = None,
+    timezone: Timezone = None,
     compression: Annotated[str | None, typer.Option("--compression", help="none, gzip or zstd.")] = None,
     spreadsheet_safe: Annotated[bool | None, typer.Option("--spreadsheet-safe/--no-spreadsheet-safe", help="Formula guard (csv).")] = None,
     max_rows_per_file: Annotated[int | None, typer.Option("--max-rows-per-file", min=1, help="Splits into numbered files.")] = None,
@@ -35,9 +43,7 @@ def create(
     since: Annotated[
         str | None, typer.Option("--since", metavar="ID", help="Only what changed since that export, with its filter and columns.")
     ] = None,
-    purpose: Annotated[
-        str | None, typer.Option("--purpose", help="Why: the audit trail keeps it, and organisations may require it.")
-    ] = None,
+    purpose: Purpose = None,
     password: Annotated[
         str | None,
         typer.Option(
@@ -48,9 +54,7 @@ def create(
             help="Encrypts the files, where one is required; a list of processes shows it, the environment variable doesn't get there.",
         ),
     ] = None,
-    body: Annotated[
-        str | None, typer.Option("--body", metavar="FILE", help="The whole body as JSON (- is stdin); flags go over it.")
-    ] = None,
+    body: Body = None,
     idempotency_key: Annotated[
         str | None, typer.Option("--idempotency-key", help="The same key and body: the same export. Default: a new one.")
     ] = None,
@@ -79,6 +83,38 @@ def create(
         run_to_end(api, run.out, export, wait=wait, folder=download, force=force)
 
 
+@command(app, "preview", "waybill exports preview --dataset messages --format csv --from 2026-03-01 --to 2026-04-01")
+def preview(
+    run: Run,
+    dataset: Dataset = None,
+    formats: Formats = None,
+    from_: From = None,
+    to: To = None,
+    filters: Filters = None,
+    columns: Columns = None,
+    timezone: Timezone = None,
+    max_rows_per_file: Annotated[int | None, typer.Option("--max-rows-per-file", min=1, help="As the export would have it.")] = None,
+    redaction: Annotated[str | None, typer.Option("--redaction", metavar="PROFILE", help="A redaction profile by its name.")] = None,
+    purpose: Purpose = None,
+    body: Body = None,
+    rows: Annotated[int, typer.Option("--rows", min=0, max=50, help="How many rows the table has.")] = 10,
+) -> None:
+    """Shows an export's first rows, its size and what would break; nothing is made. The audit trail notes who looked."""
+    from cli.api import api as connect
+    from cli.core.bodies import body_of, filter_of, split_list
+    from cli.exports.previewing import show_preview
+    from cli.exports.showing import read_body
+
+    flags: dict[str, Any] = {
+        "dataset": dataset, "from": from_, "to": to, "filter": filter_of(filters or []), "columns": split_list(columns or []),
+        "timezone": timezone, "max_rows_per_file": max_rows_per_file, "redaction": redaction, "purpose": purpose,
+    }  # fmt: skip
+    with connect(run) as api:
+        show_preview(
+            run.out, api.json("POST", "/v1/exports/preview", json=body_of(read_body(body), flags, split_list(formats or []))), rows
+        )
+
+
 @command(app, "rerun", "waybill exports rerun exp_01JQ… --download exports/")
 def rerun(
     run: Run,
@@ -101,6 +137,32 @@ def rerun(
     with connect(run) as api:
         export = api.json("POST", f"{path_of(export_id)}/rerun", headers={"Idempotency-Key": key}, idempotent=True)
         run_to_end(api, run.out, export, wait=wait, folder=download, force=force)
+
+
+@command(app, "approve", "waybill exports approve exp_01JQ…")
+def approve(run: Run, export_id: ExportId) -> None:
+    """Approves an export that waits for it. It must be another key than the one that asked."""
+    from cli.api import api as connect
+    from cli.exports.showing import describe
+    from cli.exports.watching import path_of
+
+    with connect(run) as api:
+        describe(run.out, api.json("POST", f"{path_of(export_id)}/approve"))
+
+
+@command(app, "reject", 'waybill exports reject exp_01JQ… --reason "March alone will do"')
+def reject(
+    run: Run,
+    export_id: ExportId,
+    reason: Annotated[str | None, typer.Option("--reason", help="Why: the export and the audit trail keep it.")] = None,
+) -> None:
+    """Rejects an export that waits for an approval: it ends as failed."""
+    from cli.api import api as connect
+    from cli.exports.showing import describe
+    from cli.exports.watching import path_of
+
+    with connect(run) as api:
+        describe(run.out, api.json("POST", f"{path_of(export_id)}/reject", json={"reason": reason} if reason is not None else {}))
 
 
 @command(app, "list", "waybill exports list --status completed --dataset messages --all")

@@ -59,7 +59,7 @@ def running(connection: Connection) -> list[Finding]:
     rows = connection.execute(
         "SELECT e.id, e.status, extract(epoch FROM clock_timestamp() - e.progressed_at)::integer, NOT e.planned OR e.status IN ('assembling', 'publishing') "
         "OR EXISTS (SELECT FROM exports.chunks c WHERE c.export_id = e.id AND c.state = 'released') FROM exports.exports e "
-        "WHERE e.status IN ('accepted', 'planning', 'formatting', 'assembling', 'publishing') ORDER BY e.progressed_at"
+        "WHERE e.status IN ('accepted', 'awaiting_approval', 'planning', 'formatting', 'assembling', 'publishing') ORDER BY e.progressed_at"
     ).fetchall()
     silent = [f"{id_} ({status}, silent for {seconds:,} s)" for id_, status, seconds, out in rows if out and seconds > SILENT_SECONDS]
     if silent:

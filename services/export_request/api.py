@@ -7,14 +7,17 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, Response
 
 from services.export_request import catalogue, operations
-from services.export_request.core.life import RUNNING, Status
+from services.export_request.core.life import RUNNING, Approved, Rejected, Status
 from services.export_request.core.view import retry_after_seconds
 from services.export_request.intake import Intake
 from services.export_request.intake import Request as ExportRequest
 from services.export_request.live import Live
 from services.export_request.operations import ID_MAX
+from services.export_request.previewing import Previews
 from services.export_request.store import Exports, Wanted
 from shared import cursors
+from shared.audit import PURPOSE_MAX
+from shared.checks import Check, checked, line
 from shared.datasets.instants import resolve_instant
 from shared.errors import Detail, invalid_request
 from shared.http import Authenticator, Principal, id_of, limit_of, read_json, read_nothing, refuse_unknown_parameters
@@ -22,9 +25,13 @@ from shared.http import Authenticator, Principal, id_of, limit_of, read_json, re
 _REPEATED = {"status", "dataset", "label"}
 
 
-def exports_router(intake: Intake, exports: Exports, live: Live, auth: Authenticator, secret: bytes, clock: Any) -> APIRouter:
+def exports_router(
+    previews: Previews, intake: Intake, exports: Exports, live: Live, auth: Authenticator, secret: bytes, clock: Any,
+) -> APIRouter:  # fmt: skip
     routes = APIRouter()
     reads, writes = Depends(auth.requires("exports:read")), Depends(auth.requires("exports:write"))
+    admins = Depends(auth.requires("admin"))
+    looks = Depends(auth.requires("exports:write", "exports:download"))
 
     def shown(row: Any, view: dict[str, Any], status: int = 200) -> JSONResponse:
         headers = {"Retry-After": str(retry_after_seconds(row, clock()))} if row["status"] in RUNNING else {}
@@ -40,6 +47,11 @@ def exports_router(intake: Intake, exports: Exports, live: Live, auth: Authentic
         answer.headers["Location"] = f"/v1/exports/{row['id']}"
         return answer
 
+    @routes.post("/v1/exports/preview", **operations.PREVIEW_EXPORT)
+    async def preview_export(request: Request, principal: Principal = looks) -> Response:
+        refuse_unknown_parameters(request, set())
+        return JSONResponse(await previews.preview(principal, await read_json(request)))
+
     @routes.post("/v1/exports/{export_id}/rerun", **operations.RERUN_EXPORT)
     async def rerun_export(request: Request, export_id: str, principal: Principal = writes) -> Response:
         await read_nothing(request)
@@ -47,6 +59,20 @@ def exports_router(intake: Intake, exports: Exports, live: Live, auth: Authentic
         answer = shown(row, await exports.view(row), 202)
         answer.headers["Location"] = f"/v1/exports/{row['id']}"
         return answer
+
+    @routes.post("/v1/exports/{export_id}/approve", **operations.APPROVE_EXPORT)
+    async def approve_export(request: Request, export_id: str, principal: Principal = admins) -> Response:
+        await read_nothing(request)
+        row = await exports.decide(principal, id_of(export_id), Approved())
+        return shown(row, await exports.view(row))
+
+    @routes.post("/v1/exports/{export_id}/reject", **operations.REJECT_EXPORT)
+    async def reject_export(request: Request, export_id: str, principal: Principal = admins) -> Response:
+        refuse_unknown_parameters(request, set())
+        row = await exports.decide(
+            principal, id_of(export_id), Rejected(checked(await read_json(request, optional=True), _REJECTION).get("reason", ""))
+        )
+        return shown(row, await exports.view(row))
 
     @routes.get("/v1/exports", **operations.LIST_EXPORTS)
     async def list_exports(request: Request, principal: Principal = reads) -> Response:
@@ -90,6 +116,9 @@ def _idempotency_key(request: Request) -> str | None:
     if len(given) > 1:
         raise invalid_request(Detail("Idempotency-Key", "given more than once"))
     return given[0] if given else None
+
+
+_REJECTION: dict[str, Check] = {"reason": lambda value: line("reason", value, PURPOSE_MAX)}
 
 
 def _refuse_parameters(request: Request) -> None:

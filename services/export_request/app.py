@@ -23,6 +23,7 @@ from services.export_request.handlers import Handlers
 from services.export_request.intake import Intake
 from services.export_request.live import Live
 from services.export_request.planning import Planner
+from services.export_request.previewing import Previews
 from services.export_request.releasing import Releaser
 from services.export_request.schedules.api import schedules_router
 from services.export_request.schedules.scheduler import Scheduler, database_now
@@ -65,6 +66,7 @@ class Parts:
     trail: Trail
     diffs: Diffs
     scheduler: Scheduler
+    previews: Previews
 
 
 def assemble(
@@ -79,8 +81,8 @@ def assemble(
     intake = Intake(pool, inbox, outbox, effects, planner, limits, clock, settings.secret_key, upgrading=bool(settings.messages_of))
     tracker = Tracker(pool, inbox, outbox, effects, assembly, releaser, clock)
     exports, tenancy, auth = (
-        Exports(pool, outbox, effects, releaser, clock),
-        Tenancy(pool, outbox, limits),
+        Exports(pool, outbox, effects, assembly, planner, releaser, clock),
+        Tenancy(pool, outbox, limits, upgrading=bool(settings.messages_of)),
         Authenticator(keys or pool, settings.organisation_requests_per_second),
     )
     scheduler = Scheduler(pool, intake, settings.secret_key, settings.schedule_spread_seconds, clock, time)
@@ -91,7 +93,8 @@ def assemble(
         lambda: FormatEngine(for_libpq(settings.export_request_database_url), settings.diff_memory_mb, settings.pseudonym_secret),
     )  # fmt: skip
     http = create_api("Waybill")
-    http.include_router(exports_router(intake, exports, Live(exports), auth, secret, clock))
+    previews = Previews(pool, intake, outbox, settings, limits, clock)
+    http.include_router(exports_router(previews, intake, exports, Live(exports), auth, secret, clock))
     http.include_router(diffs_router(diffs, auth))
     http.include_router(schedules_router(Schedules(pool, outbox, scheduler, clock), auth, secret))
     http.include_router(walks_router(WalksApi(Walks(pool, outbox), secret, settings.cursor_requests_per_second, clock), auth))
@@ -102,7 +105,7 @@ def assemble(
     http.include_router(about_router())
     http.include_router(audit_router(trail, outbox, auth, secret, settings.operator_token))
     sweeper = Sweeper(pool, inbox, outbox, effects, settings, clock)
-    return Parts(http, outbox, planner, releaser, sweeper, Handlers(intake, tracker), trail, diffs, scheduler)
+    return Parts(http, outbox, planner, releaser, sweeper, Handlers(intake, tracker), trail, diffs, scheduler, previews)
 
 
 async def build() -> Service:
@@ -135,5 +138,5 @@ async def build() -> Service:
     service.loops = [parts.outbox.run, parts.planner.run_first, parts.planner.run_next, parts.releaser.run, parts.sweeper.run]
     service.loops += [parts.scheduler.run, parts.outbox.watch, watcher.run, watcher.run_on_kafka]
     service.checks = {"postgresql": lambda: ping(pool), "kafka": kafka_check(producer)}
-    service.on_stop = [parts.diffs.close, pool.close, keys.close]
+    service.on_stop = [parts.diffs.close, parts.previews.close, pool.close, keys.close]
     return service

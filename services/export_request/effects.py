@@ -23,7 +23,7 @@ from shared.topics import EXPORT_ASSEMBLIES
 
 _SAVED = (
     "express", "files_planned", "planned_to", "lease_until", "planned_at", "files", "started_at", "completed_at", "released_at",
-    "progress_told_at", "redacted", "excluded",
+    "progress_told_at", "redacted", "excluded", "awaiting_since", "decided_by", "decided_at", "expires_at",
 )  # fmt: skip
 
 Row = Mapping[str, Any]
@@ -43,6 +43,7 @@ def life_of(row: Row) -> Life:
     return Life(
         Status(row["status"]), row["planned"], row["rows_planned"], row["chunks_planned"], row["rows_written"], row["chunks_done"],
         sum(each["rows"] for each in json.loads(row["excluded"])), row["error_code"], row["error_message"],
+        None if row["decided_by"] else row["approval_above"],
     )  # fmt: skip
 
 
@@ -94,6 +95,8 @@ class Effects:
             values["excluded"] = json.dumps([{"reason": UNCHANGED, "rows": life.rows_excluded}])
         if Told.started in told:
             values["started_at"] = now
+        if Told.awaiting_approval in told:
+            values["awaiting_since"] = now
         if Told.progress in told:
             values["progress_told_at"] = now
         if life.ended and life.status is not Status.expired:

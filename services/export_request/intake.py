@@ -37,6 +37,7 @@ from shared.outbox import Outbox, Outgoing
 from shared.sealing import FILE_PASSWORDS, Seal
 
 REQUESTED_BY_MAX = 255
+SEARCH_MILLISECONDS = 500  # that a request waits to hear how much its search finds
 PLAUSIBLE_ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
 
 
@@ -179,24 +180,33 @@ class Intake:
         row: Row = await self._queries.export(connection, id=found["export_id"])
         return row
 
-    async def _asked(self, connection: Connection, request: Request) -> "New":
+    async def previewed(self, connection: Connection, request: Request) -> "New":
+        """What an export with this body would be; the same refusals, but for a password that lacks. Raises ApiError."""
+        new = await self._asked(connection, request, preview=True)
+        _check_rights(request, new)
+        return new
+
+    async def _asked(self, connection: Connection, request: Request, preview: bool = False) -> "New":
         """What the body asks for, at this instant. Raises ApiError."""
         body = _without_envelope(request.body)
         settings = await self._queries.organisation_at_instant(connection, org_id=request.org_id, branded=asks_for_document(body))
         base = await self._base(connection, since) if (since := since_of(body)) is not None else None
-        resolved = resolve(body, organisation_of(settings), base)
+        resolved = resolve(body, organisation_of(settings), base, preview)
         shown = {name: value for name, value in body.items() if name != "password"}
         spec = resolved.spec
         if spec.since is not None:
             spec = await self._measured(connection, request.org_id, spec, settings["snapshot"])
         if request.run is not None and datasets.get(spec.dataset).differs_scheduled:
             spec = spec.model_copy(update={"scheduled": True})
+        if not preview:
+            await self._check_search(connection, request.org_id, spec, settings["snapshot"])
         if resolved.password is not None and self._upgrading:
             raise unprocessable(Detail("password", "is not taken while processes of an older release run: ask again after the upgrade"))
         return New(
             json.dumps(shown, ensure_ascii=False), spec.dataset, spec.formats, json.dumps(resolved.labels), settings["snapshot"],
             spec.model_dump_json(exclude_defaults=True), resolved.expires_in, self._planner.limits, resolved.purpose,
-            password=resolved.password, since=spec.since,
+            password=resolved.password, since=spec.since, lacks=resolved.lacks,
+            approval_above=settings["approval_rows_threshold"],
         )  # fmt: skip
 
     async def _base(self, connection: Connection, export_id: str) -> Base:
@@ -216,6 +226,26 @@ class Intake:
             await question.rollback()
         return spec.model_copy(update={"since": spec.since.model_copy(update={"found": bool(found)})})
 
+    async def _check_search(self, connection: Connection, org_id: str, spec: PlanSpec, snapshot: str) -> None:
+        """Raises ApiError 422 where a search is seen to find more than may be exported from one. What takes too long to see is left to the plan."""
+        dataset = datasets.get(spec.dataset)
+        if dataset.found_rows_max is None or "q" not in spec.filter:
+            return
+        question = connection.transaction()
+        await question.start()
+        try:
+            await connection.execute(session_sql(org_id))
+            await connection.execute("SELECT set_config('statement_timeout', $1, true)", str(SEARCH_MILLISECONDS))
+            found = await connection.fetchrow(dataset.plan_query(spec, snapshot, None, dataset.found_rows_max + 1, None))
+        except asyncpg.QueryCanceledError:
+            return
+        finally:
+            await question.rollback()
+        if found["rows"] > dataset.found_rows_max:
+            raise unprocessable(
+                Detail("filter.q", f"finds more than {dataset.found_rows_max} rows: narrow it, or ask by a range and filters without q")
+            )
+
     async def _again(self, connection: Connection, export_id: str) -> "New":
         """The same plan at the same instant, in chunks of the same size. Raises ApiError."""
         source = await self._queries.rerun_source(connection, id=export_id)
@@ -225,7 +255,7 @@ class Intake:
         return New(
             source["request"], source["dataset"], list(source["formats"]), source["labels"], source["snapshot"], source["spec"],
             rerun.expires_in(source), self._planner.limits_of(source), source["purpose"], source["id"], rerun.reproduces_sha256(source),
-            since=PlanSpec.model_validate_json(source["spec"]).since,
+            since=PlanSpec.model_validate_json(source["spec"]).since, approval_above=source["approval_rows_threshold"],
         )  # fmt: skip
 
     async def _add(self, connection: Connection, export_id: str, request: Request, new: "New", named: dict[str, Any]) -> Row:
@@ -235,8 +265,8 @@ class Intake:
             requested_by=request.requested_by, dataset=new.dataset, formats=new.formats, labels=new.labels, snapshot=new.snapshot, spec=new.spec,
             traceparent=current_traceparent(), lease_until=self._planner.lease(now), now=now, expires_at=now + new.expires_in,
             chunk_rows_max=new.limits.rows, chunk_bytes_max=new.limits.bytes, rerun_of=new.rerun_of, reproduces_sha256=new.reproduces_sha256, purpose=new.purpose,
-            protected=new.password is not None, since=new.since.export_id if new.since else None,
-            since_snapshot=new.since.snapshot if new.since else None, **named,
+            protected=new.protected, since=new.since.export_id if new.since else None,
+            since_snapshot=new.since.snapshot if new.since else None, approval_above=new.approval_above, **named,
         )  # fmt: skip
         return row
 
@@ -258,6 +288,13 @@ class New:
     reproduces_sha256: str | None = None
     password: str | None = field(default=None, repr=False)
     since: Since | None = None
+    lacks: tuple[Detail, ...] = ()
+    approval_above: int | None = None  # rows above which somebody else has to approve it
+
+    @property
+    def protected(self) -> bool:
+        """Whether its files are encrypted; of a preview: will be."""
+        return self.password is not None or any(d.field == "password" for d in self.lacks)
 
 
 def _naming(export_id: str, request: Request, new: New) -> dict[str, Any]:

@@ -10,6 +10,7 @@ ENDS = Counter("waybill_exports_ended_total", "Exports by how they ended", ["sta
 EXPORTS = Gauge("waybill_exports_running", "Exports under way", ["status"])
 SILENT = Gauge("waybill_exports_silent_seconds", "Longest time for which nothing was heard of an export that has work out")
 
+PREVIEW_SECONDS = Histogram("waybill_preview_seconds", "Time of a preview", buckets=LONG)
 PLAN_STEP_SECONDS = Histogram("waybill_plan_step_seconds", "Time of a planning step", ["dataset"], buckets=LONG)
 CHUNKS_RELEASED = Counter("waybill_chunks_released_total", "Chunks sent to the formatters", ["lane"])
 CHUNKS_IN_FLIGHT = Gauge("waybill_chunks_in_flight", "Chunks at the formatters", ["lane"])

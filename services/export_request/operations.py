@@ -155,12 +155,16 @@ EXCLUDED = Component("ExcludedRows", shown({"reason": text(), "rows": COUNT}))
 _EXPORT_EXAMPLE: dict[str, Any] = {
     "id": EXPORT_EXAMPLE_ID, "request_id": None, "rerun_of": None, "schedule_id": None, "dataset": "leads", "formats": ["csv"], "format": "csv", "status": "completed", "request": _REQUEST,
     "progress": {"rows_planned": 2, "rows_written": 2, "chunks_planned": 1, "chunks_done": 1, "percent": 100, "eta_seconds": None, "queue_position": None},
-    "created_at": "2026-04-01T06:00:00Z", "started_at": "2026-04-01T06:00:00Z", "completed_at": "2026-04-01T06:00:01Z", "expires_at": "2026-05-01T06:00:00Z",
+    "approval": None, "created_at": "2026-04-01T06:00:00Z", "started_at": "2026-04-01T06:00:00Z", "completed_at": "2026-04-01T06:00:01Z", "expires_at": "2026-05-01T06:00:00Z",
     "files": [{
         "name": f"leads_{EXPORT_EXAMPLE_ID}.csv", "format": "csv", "media_type": "text/csv; charset=utf-8", "rows": 2, "bytes": 271,
         "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "url": f"https://waybill.example/v1/exports/{EXPORT_EXAMPLE_ID}/files/leads_{EXPORT_EXAMPLE_ID}.csv",
     }],
     "manifest_url": f"https://waybill.example/v1/exports/{EXPORT_EXAMPLE_ID}/manifest", "excluded": [], "error": None,
+}  # fmt: skip
+_PREVIEW_EXAMPLE: dict[str, Any] = {
+    "dataset": "leads", "format": "csv", "columns": ["id", "email"], "headers": ["id", "email"], "rows": [["lead_01", "ada@example.com"]], "sheets": None,
+    "estimated_rows": 1, "estimated_bytes": 47, "estimated_bytes_by_format": {"csv": 47}, "estimated_seconds": 0.3, "estimate": "counted", "personal_columns": ["email"], "problems": [],
 }  # fmt: skip
 EXPORT = Component("Export", shown(
     {
@@ -168,6 +172,9 @@ EXPORT = Component("Export", shown(
         "schedule_id": nullable(text("The schedule whose run it is.")),
         "dataset": one_of(datasets.names()), "formats": listed(one_of(formats.names()), minItems=1), "format": one_of(formats.names(), description="The first of them."),
         "status": one_of(Status), "request": {"type": ["object", "null"], "description": "As it was asked for, without secrets."}, "progress": PROGRESS,
+        "approval": nullable(shown({
+            "rows_above": COUNT, "awaiting_since": INSTANT, "decided_by": nullable(text("The key that approved or rejected it.")), "decided_at": nullable(INSTANT),
+        }, description="Of an export that waits for an approval, or did.")),
         "created_at": INSTANT, "started_at": nullable(INSTANT), "completed_at": nullable(INSTANT), "expires_at": INSTANT,
         "files": listed(EXPORT_FILE), "manifest_url": nullable(text(format="uri")), "excluded": listed(EXCLUDED, description="Planned and not written; rows count once."),
         "error": nullable(shown({"code": text("docs/errors.md explains each."), "message": text()})),
@@ -203,6 +210,26 @@ _DATASETS_EXAMPLE: dict[str, Any] = {"data": [{
 }]}  # fmt: skip
 
 
+_SHOWN = {
+    "columns": listed(text(), description="Keys of the columns, in order."), "headers": listed(text(), description="As the file names them."),
+    "rows": listed(listed(text()), description="The first 50 as they would be written: cells as the format's readers show them, of JSON as they stand in the file."),
+}  # fmt: skip
+PREVIEW = Component("ExportPreview", shown(
+    {
+        "dataset": one_of(datasets.names()), "format": one_of(formats.names(), description="Which the rows are shown in: the first that is asked for."), **_SHOWN,
+        "sheets": nullable(listed(shown({"name": text(), **_SHOWN}), description="Of a workbook every sheet; `rows` are those of the first.")),
+        "estimated_rows": COUNT, "estimated_bytes": whole(0, description="Of all files of all formats."),
+        "estimated_bytes_by_format": {"type": "object", "additionalProperties": COUNT}, "estimated_seconds": {"type": "number", "minimum": 0},
+        "estimate": one_of(("counted", "extrapolated"), description="Whether all rows were counted in time."),
+        "personal_columns": listed(text(), description="Keys of columns with a person's data; of a workbook `<sheet>.<key>`."),
+        "problems": listed(shown({
+            "row": nullable(whole(1, description="Over all rows, from 1.")), "column": nullable(text(description="Its header.")), "message": text(),
+        }), description="What would break or stand in the way, and where."),
+    },
+    examples=[_PREVIEW_EXAMPLE],
+))  # fmt: skip
+
+
 def _as_export(description: str, headers: Any = RETRY_AFTER) -> dict[str, Any]:
     return answer(description, EXPORT, headers=headers, links=_NEXT)
 
@@ -218,6 +245,20 @@ POST_EXPORT = operation(
     "Ask for an export", "Exports", {202: _as_export("Accepted: its instant is now.", LOCATION | RETRY_AFTER)},
     description="Who asks twice with one `Idempotency-Key` gets one export. `Location` says where to look for it, `Retry-After` when.",
     parameters=[IDEMPOTENCY_KEY], body=body(EXPORT_REQUEST, _REQUEST), errors=[404, 409, 410, 422, 429],
+)  # fmt: skip
+PREVIEW_EXPORT = operation(
+    "See what an export would hold", "Exports", {200: answer("Its first rows, and what to expect of it.", PREVIEW)},
+    description="A dry run: nothing is written, counted against a limit or told; the audit trail notes who looked, at which columns and why. No password is needed.",
+    body=body(EXPORT_REQUEST, _REQUEST), errors=[422],
+)  # fmt: skip
+APPROVE_EXPORT = operation(
+    "Approve an export that waits for it", "Exports", {200: _as_export("It goes on. Its files are kept as long as was asked for, from now.")},
+    description="Exports of more rows than the setting `approval_rows_threshold` wait in `awaiting_approval` for somebody else than who asked (403). Approving again changes nothing.",
+    parameters=[EXPORT_ID], body=NOTHING, errors=[409],
+)  # fmt: skip
+REJECT_EXPORT = operation(
+    "Reject an export that waits for an approval", "Exports", {200: _as_export("It has ended as failed, with the code `rejected`.", {})},
+    parameters=[EXPORT_ID], body=body(Component("ExportRejection", taken({"reason": line(PURPOSE_MAX, description="The export and the audit trail keep it.")}, title="Rejection")), {"reason": "Ask for fewer columns."}, required=False), errors=[409],
 )  # fmt: skip
 RERUN_EXPORT = operation(
     "Run an export again at its own instant", "Exports", {202: _as_export("Accepted. Its files will be byte for byte the same, or it fails.", LOCATION | RETRY_AFTER)},

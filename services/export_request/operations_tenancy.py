@@ -94,18 +94,19 @@ _TAKEN: dict[str, Any] = {
     "timezone": TIMEZONE, "branding": _BRANDING, "retention_days": whole(1, settings.RETENTION_DAYS_MAX, description="How long files are kept, and exports may ask for."),
     "redaction_profiles": listed(_PROFILE, maxItems=settings.PROFILES_MAX), "require_purpose": {**BOOLEAN, "description": "Exports must say why."},
     "require_password": {**BOOLEAN, "description": "Exports must bring a password, which encrypts their files."},
+    "approval_rows_threshold": whole(0, settings.THRESHOLD_MAX, description="Exports of more rows wait until somebody else than who asked approves them; null: none does."),
     "alert_channels": listed(_CHANNEL, maxItems=settings.CHANNELS_MAX, description="Who is told when something keeps failing."),
     "custom_properties": _PROPERTIES_TAKEN, "qualification_threshold": whole(0, 100, description="The score from which a lead counts as qualified."), "operating_hours": _HOURS,
 }  # fmt: skip
 _SETTINGS_EXAMPLE = {
     "name": "Synaptiq", "timezone": "Europe/Brussels", "branding": {"logo": None, "colours": {"primary": "#1a73e8"}}, "retention_days": 30,
-    "redaction_profiles": [{"name": "support", "default": False, "columns": {"phone": "remove"}, "detect": ["email"], "patterns": []}], "require_purpose": False, "require_password": False,
+    "redaction_profiles": [{"name": "support", "default": False, "columns": {"phone": "remove"}, "detect": ["email"], "patterns": []}], "require_purpose": False, "require_password": False, "approval_rows_threshold": None,
     "alert_channels": [{"type": "email", "to": ["ops@synaptiq.example"]}], "custom_properties": [{"name": "budget", "type": "number"}], "qualification_threshold": 70,
     "operating_hours": {"timezone": "Europe/Brussels", "mon": [["09:00", "12:30"], ["13:30", "17:30"]]},
     "scoring": {"rules": [{"rule": "engagement", "points": "min(visitor_message_count, 10)"}, {"rule": "lost", "when": "status == lost", "points": -40}]},
 }  # fmt: skip
 _SETTINGS: dict[str, Any] = {
-    "name": text(), **{name: nullable(schema) if name == "operating_hours" else schema for name, schema in _TAKEN.items()},
+    "name": text(), **{name: nullable(schema) if name in ("operating_hours", "approval_rows_threshold") else schema for name, schema in _TAKEN.items()},
     "custom_properties": listed(shown({"name": text(), "type": one_of(PROPERTY_TYPES)})), "scoring": SCORING,
 }  # fmt: skip
 SETTINGS = Component("Settings", shown(_SETTINGS, examples=[_SETTINGS_EXAMPLE]))

@@ -12,7 +12,7 @@ import asyncpg
 import structlog
 
 from services.export_request.assembly import Assembly, parts_of, spec_of
-from services.export_request.core.life import Failed, PlanGrew
+from services.export_request.core.life import Failed, PlanGrew, Status
 from services.export_request.core.planning import FILES_MAX, WHOLE, ChunkLimits, Cursor, Planned, add, is_express, resume, rows_max
 from services.export_request.effects import Effects, Outcome, Row, seconds_between
 from services.export_request.metrics import PLAN_STEP_SECONDS
@@ -21,6 +21,7 @@ from services.export_request.releasing import Releaser
 from services.export_request.settings import Settings
 from shared.database import Connection, across_tenants, is_passing, tenant
 from shared.datasets import registry as datasets
+from shared.datasets.plan import PlanSpec
 from shared.datasets.sql import session_sql
 from shared.errors import TransientError
 from shared.metrics import STAGE_SECONDS
@@ -73,6 +74,10 @@ class Planner:
         task = asyncio.create_task(self.work(row), name=f"plan {row['id']}")
         self._begun.add(task)
         task.add_done_callback(self._begun.discard)
+
+    def go_on(self) -> None:
+        """There may be plans to go on with."""
+        self._next.set()
 
     async def run_first(self) -> None:
         await self._run(True, self._first)
@@ -134,7 +139,8 @@ class Planner:
             cursor = await self._cursor(connection, row, spec.max_rows_per_file)
             await connection.execute(session_sql(row["org_id"]))
             while True:
-                found, complete = await self._next_chunk(connection, row, cursor)
+                seconds = 0.9 * self._settings.plan_lease_seconds
+                found, complete = await next_chunk(connection, spec, row["snapshot"], cursor, self.limits_of(row), seconds)
                 if found.get("long") and (failed := await self._too_long(connection, row, chunks, cursor, found)):
                     return Found(chunks, cursor, False, failed)
                 if found["rows"]:
@@ -144,20 +150,6 @@ class Planner:
                     return Found(chunks, cursor, True)
                 if len(chunks) >= STEP_CHUNKS_MAX or time.monotonic() > until or self._large(row, chunks):
                     return Found(chunks, cursor, False)
-
-    async def _next_chunk(self, connection: Connection, row: Row, cursor: Cursor) -> tuple[Row, bool]:
-        """Where the next chunk ends, and whether it is the last. Most often as many rows as may be fit; where not, a second query finds how many do."""
-        dataset, limits = datasets.get(row["dataset"]), self.limits_of(row)
-        if dataset.whole:
-            limits = WHOLE
-        most, complete = rows_max(cursor, limits), False
-        for bytes_max in (None, limits.bytes):
-            query = dataset.plan_query(spec_of(row["spec"]), row["snapshot"], cursor.after, most, bytes_max)
-            found: Row = await connection.fetchrow(query, timeout=0.9 * self._settings.plan_lease_seconds)
-            if found["rows"] <= 1 or found["bytes"] <= limits.bytes:
-                complete = bytes_max is None and found["rows"] < most
-                break
-        return found, complete
 
     async def _too_long(self, connection: Connection, row: Row, chunks: Sequence[Planned], cursor: Cursor, found: Row) -> Failed | None:
         """A text of the chunk that a format can't hold, by row (from 1) and column, before any work starts."""
@@ -216,9 +208,9 @@ class Planner:
             STAGE_SECONDS.labels("plan").observe(seconds_between(row["created_at"], now))
         await self._queries.add_chunks(connection, [self._chunk(c, row, express) for c in found.chunks])
         row, messages = outcome.row, list(outcome.messages)
-        if found.complete or (files > 1 and planned["files_planned"] == 1):
+        if row["status"] != Status.awaiting_approval and (found.complete or (files > 1 and planned["files_planned"] == 1)):
             messages += await self._assembly.send(connection, row, None, closes=found.complete)
-        if express and found.chunks:
+        if express and found.chunks and row["status"] == Status.planning:
             messages += await self._releaser.release_express(connection, row, found.chunks[0], now)
         await self._outbox.add(connection, messages)
 
@@ -259,6 +251,22 @@ class Planner:
                 raise
             log.warning("plan_waits", export_id=planned["id"], reason=type(error).__name__)
         self._outbox.wake()
+
+
+async def next_chunk(
+    connection: Connection, spec: PlanSpec, snapshot: str, cursor: Cursor, limits: ChunkLimits, seconds: float
+) -> tuple[Row, bool]:
+    """Where the next chunk ends, and whether it is the last. Most often as many rows as may be fit; where not, a second query finds how many do."""
+    dataset = datasets.get(spec.dataset)
+    if dataset.whole:
+        limits = WHOLE
+    most, complete = rows_max(cursor, limits), False
+    for bytes_max in (None, limits.bytes):
+        found: Row = await connection.fetchrow(dataset.plan_query(spec, snapshot, cursor.after, most, bytes_max), timeout=seconds)
+        if found["rows"] <= 1 or found["bytes"] <= limits.bytes:
+            complete = bytes_max is None and found["rows"] < most
+            break
+    return found, complete
 
 
 def found_rows_max(row: Row) -> int | None:

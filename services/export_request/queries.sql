@@ -6,7 +6,7 @@ SELECT * FROM tenancy.organisations;
 
 -- name: organisation_at_instant(org_id, branded)^
 -- Its settings, and the instant of an export accepted now. A logo is as large as everything else together: it is read where it is shown.
-SELECT org_id, name, timezone, custom_properties, retention_days, require_purpose, require_password, qualification_threshold, operating_hours, redaction_profiles, CASE WHEN :branded::boolean THEN branding END AS branding, requests_per_second, exports_at_once, rows_a_day, pg_current_snapshot()::text AS snapshot
+SELECT org_id, name, timezone, custom_properties, retention_days, require_purpose, require_password, qualification_threshold, operating_hours, redaction_profiles, approval_rows_threshold, CASE WHEN :branded::boolean THEN branding END AS branding, requests_per_second, exports_at_once, rows_a_day, pg_current_snapshot()::text AS snapshot
 FROM tenancy.organisations WHERE org_id = :org_id;
 
 -- name: lock_usage(org_id)!
@@ -15,7 +15,7 @@ SELECT pg_advisory_xact_lock(hashtextextended('exports.usage/' || :org_id, 0));
 
 -- name: used(org_id, today)^
 SELECT (SELECT count(*) FROM exports.exports
-        WHERE org_id = :org_id AND status IN ('accepted', 'planning', 'formatting', 'assembling', 'publishing')) AS running,
+        WHERE org_id = :org_id AND status IN ('accepted', 'awaiting_approval', 'planning', 'formatting', 'assembling', 'publishing')) AS running,
     coalesce((SELECT rows FROM tenancy.usage WHERE org_id = :org_id AND day = :today), 0) AS rows;
 
 -- name: count_rows(org_id, rows, rows_a_day)$
@@ -42,7 +42,7 @@ VALUES (:org_id, :key, :body_sha256, :export_id) ON CONFLICT DO NOTHING RETURNIN
 -- name: rerun_source(id)^
 -- An export that is to be run again or measured from, and whether its instant can still be seen: an erasure since may have taken away what it saw, and a
 -- snapshot beyond the newest transaction is from another life of the database.
-SELECT e.*, o.retention_days,
+SELECT e.*, o.retention_days, o.approval_rows_threshold,
     EXISTS (SELECT FROM ingest.erasures r WHERE r.org_id = e.org_id AND NOT pg_visible_in_snapshot(r.erased_in, e.snapshot::pg_snapshot)
         AND r.oldest < pg_snapshot_xmax(e.snapshot::pg_snapshot)) AS erased,
     EXISTS (SELECT FROM ingest.prunings p WHERE p.org_id = e.org_id
@@ -50,13 +50,13 @@ SELECT e.*, o.retention_days,
     pg_snapshot_xmax(e.snapshot::pg_snapshot) > pg_snapshot_xmax(pg_current_snapshot()) AS from_elsewhere
 FROM exports.exports e JOIN tenancy.organisations o ON o.org_id = e.org_id WHERE e.id = :id AND e.deleted_at IS NULL;
 
--- name: add_export(id, org_id, request_id, request, requested_by, dataset, formats, labels, snapshot, spec, traceparent, lease_until, now, expires_at, chunk_rows_max, chunk_bytes_max, rerun_of, reproduces_sha256, purpose, protected, since, since_snapshot, schedule_id, file_stem, sftp_folder)^
+-- name: add_export(id, org_id, request_id, request, requested_by, dataset, formats, labels, snapshot, spec, traceparent, lease_until, now, expires_at, chunk_rows_max, chunk_bytes_max, rerun_of, reproduces_sha256, purpose, protected, since, since_snapshot, schedule_id, file_stem, sftp_folder, approval_above)^
 INSERT INTO exports.exports (id, org_id, request_id, request, requested_by, dataset, formats, labels, status, snapshot, spec, traceparent,
     lease_until, created_at, progressed_at, expires_at, chunk_rows_max, chunk_bytes_max, rerun_of, reproduces_sha256, purpose, protected, since, since_snapshot,
-    schedule_id, file_stem, sftp_folder)
+    schedule_id, file_stem, sftp_folder, approval_above)
 VALUES (:id, :org_id, :request_id, :request, :requested_by, :dataset, :formats, :labels, 'accepted', :snapshot, :spec, :traceparent,
     :lease_until, :now, :now, :expires_at, :chunk_rows_max, :chunk_bytes_max, :rerun_of, :reproduces_sha256, :purpose, :protected, :since, :since_snapshot,
-    :schedule_id, :file_stem, :sftp_folder)
+    :schedule_id, :file_stem, :sftp_folder, :approval_above)
 RETURNING *;
 
 -- name: add_password(export_id, org_id, sealed)!
@@ -101,13 +101,14 @@ ORDER BY created_at DESC, id DESC LIMIT :count;
 -- name: delete_export(id, now)!
 UPDATE exports.exports SET deleted_at = :now WHERE id = :id;
 
--- name: save_export(id, status, express, planned, rows_planned, chunks_planned, files_planned, rows_written, chunks_done, planned_to, lease_until, planned_at, files, error_code, error_message, started_at, completed_at, released_at, progressed_at, progress_told_at, redacted, excluded)^
+-- name: save_export(id, status, express, planned, rows_planned, chunks_planned, files_planned, rows_written, chunks_done, planned_to, lease_until, planned_at, files, error_code, error_message, started_at, completed_at, released_at, progressed_at, progress_told_at, redacted, excluded, awaiting_since, decided_by, decided_at, expires_at)^
 -- All that a step can change, in one statement.
 UPDATE exports.exports SET status = :status, express = :express, planned = :planned, rows_planned = :rows_planned,
     chunks_planned = :chunks_planned, files_planned = :files_planned, rows_written = :rows_written, chunks_done = :chunks_done,
     planned_to = :planned_to, lease_until = :lease_until, planned_at = :planned_at, files = :files, error_code = :error_code,
     error_message = :error_message, started_at = :started_at, completed_at = :completed_at, released_at = :released_at,
-    progressed_at = :progressed_at, progress_told_at = :progress_told_at, redacted = :redacted, excluded = :excluded
+    progressed_at = :progressed_at, progress_told_at = :progress_told_at, redacted = :redacted, excluded = :excluded,
+    awaiting_since = :awaiting_since, decided_by = :decided_by, decided_at = :decided_at, expires_at = :expires_at
 WHERE id = :id RETURNING *;
 
 -- name: queue_of(org_id, created_at, id)
@@ -124,7 +125,7 @@ GROUP BY org_id;
 UPDATE exports.exports SET lease_until = :lease_until
 WHERE id = (
     SELECT e.id FROM exports.exports e
-    WHERE e.status IN ('accepted', 'planning', 'formatting') AND NOT e.planned AND (e.chunks_planned = 0) = :first_steps
+    WHERE e.status IN ('accepted', 'awaiting_approval', 'planning', 'formatting') AND NOT e.planned AND (e.chunks_planned = 0) = :first_steps
       AND (e.lease_until IS NULL OR e.lease_until < :now)
     ORDER BY (SELECT max(o.planned_at) FROM exports.exports o WHERE o.org_id = e.org_id AND o.status IN ('planning', 'formatting')) NULLS FIRST,
         e.planned_at NULLS FIRST, e.created_at, e.id
@@ -204,6 +205,10 @@ DELETE FROM exports.chunks WHERE export_id = :export_id;
 -- Across tenants.
 SELECT * FROM exports.exports WHERE status = 'completed' AND expires_at <= :now AND deleted_at IS NULL ORDER BY expires_at LIMIT 100 FOR UPDATE SKIP LOCKED;
 
+-- name: to_lapse(since)
+-- Across tenants. Exports that have waited for an approval from before.
+SELECT * FROM exports.exports WHERE status = 'awaiting_approval' AND awaiting_since <= :since ORDER BY awaiting_since LIMIT 100 FOR UPDATE SKIP LOCKED;
+
 -- name: to_recall()
 -- Across tenants. Exports that may hold a person who was erased: their instant saw a version that the erasure took away, or may have. Those that began
 -- after it see nothing of the person. With each the erasures (`erasures`) whose instant it is from before.
@@ -211,7 +216,7 @@ SELECT e.*, r.erasures FROM exports.exports e CROSS JOIN LATERAL (
     SELECT array_agg(w.id) AS erasures FROM ingest.erasures w WHERE w.watched AND w.org_id = e.org_id AND w.erased_in >= pg_snapshot_xmin(e.snapshot::pg_snapshot)
         AND NOT pg_visible_in_snapshot(w.erased_in, e.snapshot::pg_snapshot) AND w.oldest < pg_snapshot_xmax(e.snapshot::pg_snapshot)) r
 WHERE e.org_id = ANY (ARRAY(SELECT DISTINCT w.org_id FROM ingest.erasures w WHERE w.watched)) AND r.erasures IS NOT NULL
-  AND e.status IN ('accepted', 'planning', 'formatting', 'assembling', 'publishing', 'completed') AND e.deleted_at IS NULL
+  AND e.status IN ('accepted', 'awaiting_approval', 'planning', 'formatting', 'assembling', 'publishing', 'completed') AND e.deleted_at IS NULL
 ORDER BY e.created_at LIMIT 100 FOR UPDATE OF e SKIP LOCKED;
 
 -- name: add_recalls(org_id, erasures, export_id, ended_as, files, now)!
@@ -226,7 +231,7 @@ UPDATE ingest.erasures SET watched = false WHERE watched AND erased_at < now() -
 -- name: stalled(before)
 -- Across tenants. Running exports with work out and nothing heard of it for long; one that waits for its turn isn't stalled.
 SELECT * FROM exports.exports e
-WHERE status IN ('accepted', 'planning', 'formatting', 'assembling', 'publishing') AND progressed_at < :before
+WHERE status IN ('accepted', 'awaiting_approval', 'planning', 'formatting', 'assembling', 'publishing') AND progressed_at < :before
   AND (NOT planned OR status IN ('assembling', 'publishing')
        OR EXISTS (SELECT FROM exports.chunks c WHERE c.export_id = e.id AND c.state = 'released'))
 ORDER BY progressed_at LIMIT 100 FOR UPDATE SKIP LOCKED;
@@ -241,12 +246,12 @@ DELETE FROM exports.idempotency_keys k WHERE created_at < now() - interval '30 d
 -- name: running()
 -- Across tenants.
 SELECT status, count(*) AS exports FROM exports.exports
-WHERE status IN ('accepted', 'planning', 'formatting', 'assembling', 'publishing') GROUP BY status;
+WHERE status IN ('accepted', 'awaiting_approval', 'planning', 'formatting', 'assembling', 'publishing') GROUP BY status;
 
 -- name: silent_since()$
 -- Across tenants. The running export with work out of which nothing was heard for longest.
 SELECT min(progressed_at) FROM exports.exports e
-WHERE status IN ('accepted', 'planning', 'formatting', 'assembling', 'publishing')
+WHERE status IN ('accepted', 'awaiting_approval', 'planning', 'formatting', 'assembling', 'publishing')
   AND (NOT planned OR status IN ('assembling', 'publishing')
        OR EXISTS (SELECT FROM exports.chunks c WHERE c.export_id = e.id AND c.state = 'released'));
 
@@ -268,11 +273,11 @@ INSERT INTO tenancy.organisations (org_id, name, timezone) VALUES (:org_id, :nam
 -- Across tenants.
 SELECT * FROM tenancy.organisations WHERE :after::text IS NULL OR org_id > :after ORDER BY org_id LIMIT :count;
 
--- name: save_settings(org_id, name, timezone, branding, retention_days, redaction_profiles, require_purpose, require_password, alert_channels, custom_properties, qualification_threshold, operating_hours, scoring, model_version)^
+-- name: save_settings(org_id, name, timezone, branding, retention_days, redaction_profiles, require_purpose, require_password, alert_channels, custom_properties, qualification_threshold, operating_hours, scoring, model_version, approval_rows_threshold)^
 UPDATE tenancy.organisations SET name = :name, timezone = :timezone, branding = :branding, retention_days = :retention_days,
     redaction_profiles = :redaction_profiles, require_purpose = :require_purpose, require_password = :require_password, alert_channels = :alert_channels,
     custom_properties = :custom_properties, qualification_threshold = :qualification_threshold, operating_hours = :operating_hours,
-    scoring = :scoring, model_version = :model_version, updated_at = now()
+    approval_rows_threshold = :approval_rows_threshold, scoring = :scoring, model_version = :model_version, updated_at = now()
 WHERE org_id = :org_id RETURNING *;
 
 -- name: lock_organisation(org_id)^
@@ -292,6 +297,9 @@ WHERE id = :id AND org_id = :org_id AND revoked_at IS NULL FOR UPDATE;
 
 -- name: revoke_key(id, org_id)$
 UPDATE tenancy.api_keys SET revoked_at = now() WHERE id = :id AND org_id = :org_id AND revoked_at IS NULL RETURNING id;
+
+-- name: key_name(id, org_id)$
+SELECT name FROM tenancy.api_keys WHERE id = :id AND org_id = :org_id;
 
 -- name: end_key(id, org_id, expires_at)!
 UPDATE tenancy.api_keys SET expires_at = least(expires_at, :expires_at) WHERE id = :id AND org_id = :org_id;

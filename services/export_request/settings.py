@@ -23,6 +23,9 @@ class Settings(CommonSettings, LimitSettings):
     express_chunks_in_flight_max: int = Field(32, ge=1)
     plan_lease_seconds: float = Field(90, gt=0)
     stalled_seconds: float = Field(3600, gt=0, description="an export that is heard nothing of for so long ends as failed, `stalled`")
+    approval_wait_seconds: float = Field(
+        604_800, gt=0, description="an export that waits so long for an approval ends as failed, `approval_lapsed`"
+    )
     sweep_seconds: float = Field(1, gt=0, description="how often exports are expired and stalled ones found")
     schedule_spread_seconds: float = Field(
         120,
@@ -38,6 +41,10 @@ class Settings(CommonSettings, LimitSettings):
         0, ge=0, description="rows that such an organisation's exports may have in a day (UTC); 0: no limit"
     )
     diff_memory_mb: int = Field(192, ge=64, description="what DuckDB may use to compare exports")
+    preview_seconds: float = Field(
+        10, gt=0, le=25, description="what a preview may take, about; what can't be counted by then is extrapolated"
+    )
+    preview_memory_mb: int = Field(96, ge=64, description="what DuckDB may use for a preview; there are two at once")
     pseudonym_secret: PseudonymSecret = Field(
         "", repr=False, description="the formatters' own: previews and diffs show the pseudonyms that files have; empty: none are made"
     )

@@ -8,10 +8,13 @@ from typing import Any
 
 import asyncpg
 
-from services.export_request.core.life import RUNNING, Cancelled, Status
+from services.export_request.assembly import Assembly
+from services.export_request.core.approving import check
+from services.export_request.core.life import RUNNING, Approved, Cancelled, Rejected, Status
 from services.export_request.core.release import queue_position
 from services.export_request.effects import Effects, Row, discard
 from services.export_request.intake import organisation_of
+from services.export_request.planning import Planner
 from services.export_request.queries import load, rows
 from services.export_request.releasing import Releaser
 from shared import audit
@@ -38,8 +41,11 @@ class Wanted:
 class Exports:
     """An organisation's exports. Another organisation's id is not found."""
 
-    def __init__(self, pool: asyncpg.Pool, outbox: Outbox, effects: Effects, releaser: Releaser, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, pool: asyncpg.Pool, outbox: Outbox, effects: Effects, assembly: Assembly, planner: Planner, releaser: Releaser, clock: Callable[[], datetime],
+    ) -> None:  # fmt: skip
         self._pool, self._outbox, self._effects, self._releaser = pool, outbox, effects, releaser
+        self._assembly, self._planner = assembly, planner
         self._clock, self._queries = clock, load()
 
     async def get(self, org_id: str, export_id: str) -> Row:
@@ -51,7 +57,7 @@ class Exports:
 
     async def view(self, row: Row) -> dict[str, Any]:
         """As the contract shows it, with its place in the queue while it waits."""
-        position = await self.position(row) if row["started_at"] is None and row["status"] in RUNNING else None
+        position = await self.position(row) if row["started_at"] is None and row["status"] in RUNNING - {Status.awaiting_approval} else None
         return self._effects.view(row, self._clock(), position)
 
     async def position(self, row: Row) -> int:
@@ -92,6 +98,32 @@ class Exports:
         self._outbox.wake()
         self._releaser.wake()
         return outcome.row if outcome else None
+
+    async def decide(self, by: Principal, export_id: str, decision: Approved | Rejected) -> Row:
+        """Approve an export that waits for it, or reject it. Who has said the same before gets the export as it is. Raises ApiError: 404; 403 for who asked
+        for it; 409 where it waits for nothing (any more)."""
+        now = self._clock()
+        async with tenant(self._pool, by.org_id) as connection:
+            row: Row | None = await self._queries.lock_export(connection, id=export_id)
+            if row is None:
+                raise not_found("The export")
+            name = await self._queries.key_name(connection, id=by.key_id, org_id=by.org_id)
+            if not check(row, decision, by.key_id, name):
+                return row
+            actor, messages = f"key:{by.key_id}", []
+            kept = {"expires_at": now + (row["expires_at"] - row["created_at"])} if isinstance(decision, Approved) else {}
+            outcome = await self._effects.apply(connection, row, decision, now, decided_by=actor, decided_at=now, **kept)
+            assert outcome is not None
+            if isinstance(decision, Approved) and outcome.row["planned"]:
+                messages = await self._assembly.send(connection, outcome.row, None, closes=True)
+            action = "export.approved" if isinstance(decision, Approved) else "export.rejected"
+            details = {"rows": row["rows_planned"], "requested_by": row["requested_by"]}
+            reason = decision.reason if isinstance(decision, Rejected) else ""
+            await self._outbox.add(connection, [*outcome.messages, *messages, audit.entry(by, action, export_id, details, reason)])
+        self._outbox.wake()
+        self._releaser.wake()
+        self._planner.go_on()
+        return outcome.row
 
     async def custom_properties(self, org_id: str) -> tuple[CustomProperty, ...]:
         """What the organisation has defined, in order."""

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import asyncpg
 import structlog
 
-from services.export_request.core.life import Expired, Failed, Happening, Status, Told
+from services.export_request.core.life import Expired, Failed, Happening, Lapsed, Status, Told
 from services.export_request.effects import Effects, Row
 from services.export_request.queries import load, rows
 from services.export_request.schedules.queries import load as load_schedules
@@ -48,12 +48,15 @@ class Sweeper:
             await asyncio.sleep(self._settings.sweep_seconds)
 
     async def sweep(self) -> None:
-        """Expire what is due, recall what may hold an erased person, and end what was heard nothing of for too long."""
+        """Expire what is due, recall what may hold an erased person, end what nobody approves, and what was heard nothing of for too long."""
         now = self._clock()
         async with across_tenants(self._pool) as connection:
             for row in await rows(self._queries.to_expire(connection, now=now)):
                 await self._apply(connection, row, Expired(), now)
             await self._recall(connection, now)
+            wait = timedelta(seconds=self._settings.approval_wait_seconds)
+            for row in await rows(self._queries.to_lapse(connection, since=now - wait)):
+                await self._apply(connection, row, Lapsed(round(wait / timedelta(days=1), 2)), now)
             silent = timedelta(seconds=self._settings.stalled_seconds)
             for row in await rows(self._queries.stalled(connection, before=now - silent)):
                 log.error("stalled", export_id=row["id"], status=row["status"])

@@ -13,7 +13,7 @@ from services.export_request.queries import load, rows
 from shared import audit
 from shared.clock import instant
 from shared.database import across_tenants, tenant
-from shared.errors import conflict, not_found
+from shared.errors import Detail, conflict, not_found, unprocessable
 from shared.etags import etag_of, require_match
 from shared.http import Principal, new_key
 from shared.outbox import Outbox, Outgoing
@@ -25,8 +25,9 @@ Row = Mapping[str, Any]
 class Tenancy:
     """Every call is one transaction under the organisation's row-level security."""
 
-    def __init__(self, pool: asyncpg.Pool, outbox: Outbox, limits: Limits) -> None:
-        """`limits`: those of an organisation that has none of its own."""
+    def __init__(self, pool: asyncpg.Pool, outbox: Outbox, limits: Limits, upgrading: bool = False) -> None:
+        """`limits`: those of an organisation that has none of its own. `upgrading`: processes of an older release may run."""
+        self._upgrading = upgrading
         self._pool, self._outbox, self._limits, self._queries = pool, outbox, limits, load()
 
     # ---- organisations
@@ -91,6 +92,9 @@ class Tenancy:
         """The settings as they are then. Raises ApiError 412 where `if_match` names another version of them."""
         async with tenant(self._pool, by.org_id) as connection:
             row = await self._queries.lock_organisation(connection, org_id=by.org_id)
+            if self._upgrading and changes.get("approval_rows_threshold") is not None:
+                message = "is not taken while processes of an older release run, which know no approvals: set it after the upgrade"
+                raise unprocessable(Detail("approval_rows_threshold", message))
             before = settings.view(row)
             require_match(if_match, settings_etag(before))
             values = {name: row[name] for name in settings.SETTINGS} | settings.stored(changes)

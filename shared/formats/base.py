@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from shared.datasets.plan import Column, ColumnType, PlanSpec
 from shared.datasets.sql import duck_literal
@@ -107,6 +107,10 @@ class Format:
     def ending(self, tail: bytes, notes: Sequence[bytes]) -> bytes:
         """What ends a file that has rows: `tail` is the frame's, `notes` what is noted of each part with rows, in order."""
         return tail
+
+    def texts(self, row: Any, columns: Sequence[Column], spec: PlanSpec) -> list[str]:
+        """The texts of a row's cells, read back from what a part holds of it: a line with its separator, or the values of `typed` columns."""
+        return [str(row)]
 
     def finish(self, line: str) -> str:
         """A last look at a whole line, as an expression over the column `line`."""

@@ -1,9 +1,14 @@
 """csv: RFC 4180 with a byte order mark, text quoted, numbers, booleans and timestamps bare, and a formula guard."""
 
+import re
+from collections.abc import Sequence
+from typing import Any
+
 from shared.datasets import registry as datasets
-from shared.datasets.plan import ColumnType, PlanSpec
+from shared.datasets.plan import Column, ColumnType, PlanSpec
 from shared.formats.base import BARE, Cell, Fixed, Format, Frame, Piece, Sql, concat, timestamp_text
 
+_FIELD = re.compile(r"""(?:^|(?<=,))(?:"([^"]*(?:""[^"]*)*)"|([^",]*))(?:,|\Z)""")
 BOM = b"\xef\xbb\xbf"
 
 
@@ -27,6 +32,10 @@ class Csv(Format):
             text = concat(quoted(f"({cell.sql}->>'$')", guarded))
             return [Sql(f"case when starts_with({cell.sql}, '\"') then {text} else nullif({cell.sql}, 'null') end")]
         return quoted(cell.sql, guarded)
+
+    def texts(self, row: Any, columns: Sequence[Column], spec: PlanSpec) -> list[str]:
+        """As a reader of CSV gives them: the guard is seen, quotation marks around a text aren't."""
+        return [quoted.replace('""', '"') or bare for quoted, bare in _FIELD.findall(row.removesuffix(self.closing))]
 
     def frame(self, spec: PlanSpec) -> Frame:
         columns = datasets.get(spec.dataset).selected(spec, self.name)

@@ -1,9 +1,15 @@
 """json: an array of compact objects, one a line; of a workbook, an object with such an array for each sheet."""
 
+import json
+from collections.abc import Sequence
+from typing import Any
+
 from shared.datasets import registry as datasets
-from shared.datasets.plan import ColumnType, PlanSpec
+from shared.datasets.plan import Column, ColumnType, PlanSpec
 from shared.datasets.workbooks import Workbook
 from shared.formats.base import BARE, Cell, Fixed, Format, Frame, Piece, Sql, timestamp_text
+
+_DECODER = json.JSONDecoder()
 
 
 class Json(Format):
@@ -14,6 +20,16 @@ class Json(Format):
 
     def cell(self, cell: Cell, spec: PlanSpec) -> list[Piece]:
         return [Fixed(quoted(cell.column.key) + ":"), Sql(value(cell, datasets.get(spec.dataset).family))]
+
+    def texts(self, row: Any, columns: Sequence[Column], spec: PlanSpec) -> list[str]:
+        """Each value as it is written: a text stands in quotation marks, nothing is null."""
+        found, at = [], len(self.opening)
+        for column in columns:
+            start = at + len(quoted(column.key)) + 1
+            _, at = _DECODER.raw_decode(row, start)
+            found.append(row[start:at])
+            at += len(self.comma)
+        return found
 
     def finish(self, line: str) -> str:
         return f"lower_escapes({line})"

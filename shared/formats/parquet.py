@@ -4,7 +4,10 @@ Source: parquet-format 2.11, parquet.thrift; the numbers are its fields. Timesta
 goes by the parquet types.
 """
 
+import json
 from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 from shared.datasets import registry as datasets
 from shared.datasets.plan import Column, ColumnType, PlanSpec
@@ -38,6 +41,10 @@ class Parquet(Format):
             return [Sql(f"({x})::{_DUCK[kind]}")]
         return [Sql(x)]
 
+    def texts(self, row: Any, columns: Sequence[Column], spec: PlanSpec) -> list[str]:
+        """Times in UTC, lists as JSON, nothing for null: a parquet file holds values, and no texts of them."""
+        return [_shown(value, column.type) for value, column in zip(row.values(), columns, strict=True)]
+
     def frame(self, spec: PlanSpec) -> Frame:
         footer = _footer(datasets.get(spec.dataset).selected(spec, self.name))
         return Frame(MAGIC, b"", dumps(footer), MAGIC + _end(footer))
@@ -56,6 +63,15 @@ class Parquet(Format):
         return _end(footer)
 
 
+def _shown(value: Any, kind: ColumnType) -> str:
+    if value is None:
+        return ""
+    if kind is ColumnType.timestamp:
+        return (_EPOCH + timedelta(milliseconds=value)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return value if isinstance(value, str) else str(value) if isinstance(value, date) else json.dumps(value, ensure_ascii=False)
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DUCK = {ColumnType.int64: "bigint", ColumnType.double: "double", ColumnType.boolean: "boolean", ColumnType.date: "date"}
 
 

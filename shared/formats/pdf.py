@@ -3,8 +3,12 @@
 A part is the whole file, typeset from the chunk's rows (shared/formatting/typesetting.py).
 """
 
+import json
+from collections.abc import Sequence
+from typing import Any
+
 from shared.datasets import registry as datasets
-from shared.datasets.plan import PlanSpec
+from shared.datasets.plan import Column, PlanSpec
 from shared.formats.base import Cell, Format, Frame, Piece, Sql
 from shared.formats.json import value
 
@@ -21,6 +25,10 @@ class Pdf(Format):
 
     def cell(self, cell: Cell, spec: PlanSpec) -> list[Piece]:
         return [Sql(value(cell, datasets.get(spec.dataset).family))]
+
+    def texts(self, row: Any, columns: Sequence[Column], spec: PlanSpec) -> list[str]:
+        """The values that the report shows, not as its language writes them."""
+        return ["" if each is None else each if isinstance(each, str) else json.dumps(each) for each in json.loads(row)]
 
     def finish(self, line: str) -> str:
         return f"lower_escapes({line})"

@@ -1,7 +1,10 @@
 """txt: transcripts, a blank line between two."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from shared.datasets import deleted
-from shared.datasets.plan import PlanSpec
+from shared.datasets.plan import Column, PlanSpec
 from shared.formats.base import Cell, Format, Frame, Piece, Sql
 
 
@@ -13,6 +16,9 @@ class Txt(Format):
 
     def cell(self, cell: Cell, spec: PlanSpec) -> list[Piece]:
         return [Sql(cell.sql)]
+
+    def texts(self, row: Any, columns: Sequence[Column], spec: PlanSpec) -> list[str]:
+        return [row.removesuffix(self.row_separator)]
 
     def frame(self, spec: PlanSpec) -> Frame:
         # A transcript ends its last line itself, a deletion's line doesn't.

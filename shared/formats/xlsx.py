@@ -1,14 +1,17 @@
 """xlsx: a workbook with a sheet whose rows are written as XML in DuckDB and deflated by whoever formats them."""
 
 import json
+import re
 import struct
 from collections.abc import Sequence
-from typing import cast
+from datetime import datetime, timedelta
+from typing import Any, cast
+from xml.etree import ElementTree
 
 from isal import isal_zlib
 
 from shared.datasets import registry as datasets
-from shared.datasets.plan import ColumnType, PlanSpec
+from shared.datasets.plan import Column, ColumnType, PlanSpec
 from shared.datasets.sql import duck_literal
 from shared.formats import workbook
 from shared.formats.base import Cell, Fixed, Format, Frame, Piece, Sql, concat, timestamp_text
@@ -36,13 +39,18 @@ class Xlsx(Format):
 
     def cells(self, cells: Sequence[Cell], spec: PlanSpec) -> list[Piece]:
         """One look at all texts together: hardly one needs its markup or control characters escaped, so hardly a row is looked at cell by cell."""
-        texts = [_looked_at(c) for c in cells if c.column.type in _TEXTS and not c.column.plain]
+        texts = [_looked_at(c) for c in cells if c.column.type in (*_TEXTS, ColumnType.property) and not c.column.plain]
         careful = f"xml_controls({concat([piece for c in cells for piece in self._cell(c, spec, plain=False)])})"
         if not texts:
             return [Sql(careful)]
         together = concat([Fixed("|"), *(piece for t in texts for piece in (Sql(t), Fixed("|")))])
         quick = [piece for c in cells for piece in self._cell(c, spec, plain=True)]
         return [Sql(f"case when xml_plain({together}) then {concat(quick)} else {careful} end")]
+
+    def texts(self, row: Any, columns: Sequence[Column], spec: PlanSpec) -> list[str]:
+        """As a spreadsheet program shows them."""
+        clock = "seconds" if datasets.get(spec.dataset).family == "leads" else "milliseconds"
+        return [_shown(cell, clock) for cell in ElementTree.fromstring(row)]
 
     def finish(self, line: str) -> str:
         return f"xml_finished({line})"
@@ -108,12 +116,31 @@ class Fragment(Evenly):
         return _NOTE.pack(rows, self._size, self._crc32, self._packed)
 
 
+def _shown(cell: ElementTree.Element, clock: str) -> str:
+    """What a program makes of a cell (<c>) that this module wrote."""
+    text, style = "".join(cell.itertext()), cell.get("s")
+    if cell.get("t") == "inlineStr":
+        return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)
+    if cell.get("t") == "b":
+        return "TRUE" if text == "1" else "FALSE"
+    if style == "2":
+        at = _BEGINNING + timedelta(milliseconds=round(float(text) * 86_400_000))
+        return at.isoformat(" ", timespec=clock)
+    return str((_BEGINNING + timedelta(days=int(text))).date()) if style == "3" else text
+
+
+_BEGINNING = datetime(1899, 12, 30)
+_ESCAPED = re.compile("_x([0-9A-Fa-f]{4})_")
+
+
 def _text(cell: Cell) -> str:
     return f"joined({cell.sql})" if cell.column.type is ColumnType.texts else cell.sql
 
 
 def _looked_at(cell: Cell) -> str:
-    """All characters that `_text` has, but perhaps some commas."""
+    """All characters that `_text` has, but perhaps some commas; of a property those of a text."""
+    if cell.column.type is ColumnType.property:
+        return f"case when starts_with({cell.sql}, '\"') then {cell.sql}->>'$' end"
     return f"array_to_string({cell.sql}, '|')" if cell.column.type is ColumnType.texts else cell.sql
 
 

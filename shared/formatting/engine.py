@@ -24,7 +24,7 @@ import pyarrow.compute as pc
 from shared.datasets import deleted
 from shared.datasets import registry as datasets
 from shared.datasets.base import Dataset
-from shared.datasets.plan import Key, PlanSpec, Redaction, Sheet
+from shared.datasets.plan import Column, Key, PlanSpec, Redaction, Sheet
 from shared.datasets.reports import Reported
 from shared.datasets.sql import duck_literal, literal, pulled, session_sql
 from shared.datasets.workbooks import Workbook
@@ -36,7 +36,7 @@ from shared.formats.fields import FIELDS
 from shared.formats.redaction import key_statements, needs_key, pseudonym_key
 from shared.formatting import comparing
 from shared.formatting.batches import in_order, text_bytes
-from shared.formatting.parts import ByteSink, DocumentPart, Part, PartResult, PartWriter, TypedPart
+from shared.formatting.parts import ByteSink, DocumentPart, Part, PartResult, PartWriter, RowsShown, Table, TypedPart
 from shared.formatting.report import measured, report
 from shared.formatting.statements import ChunkStatements, changed_rows, compile_chunk, compile_fields, compile_query, compile_sheet, keys_of
 from shared.formatting.typesetting import typeset
@@ -78,10 +78,15 @@ class FormatEngine:
     """Formats chunks, one at a time, on one DuckDB connection and one PostgreSQL connection. Make one per thread.
 
     `dsn` is libpq's (a URL or key=value), of a role that owns nothing. `memory_mb` is what DuckDB may use; pseudonyms are made with keys that follow from `pseudonym_secret`.
+    `statement_seconds`: how long PostgreSQL may take for one statement; None: as long as it takes. `any_length`: texts that are longer than a cell takes
+    go through, for who looks for them; files are made without.
     """
 
-    def __init__(self, dsn: str, memory_mb: int = 384, pseudonym_secret: str = "") -> None:
+    def __init__(
+        self, dsn: str, memory_mb: int = 384, pseudonym_secret: str = "", statement_seconds: float | None = None, any_length: bool = False
+    ) -> None:
         self._dsn, self._memory_mb, self._pseudonym_secret = dsn, memory_mb, pseudonym_secret.encode()
+        self.statement_seconds, self._any_length = statement_seconds, any_length  # the first: may change from chunk to chunk
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._local: tuple[str, tuple[int, int]] | None = None
         self._constants: dict[str, str] = {}
@@ -107,32 +112,69 @@ class FormatEngine:
         """Write the rows in (lower, upper] into a sink for each format of `sinks`; the sink's owner completes or aborts it.
 
         The same arguments give the same bytes, on any worker, at any time. Raises TransientError where PostgreSQL is away (try again with new sinks),
-        PermanentError where doing it again can't help. What a sink raises goes through.
+        PermanentError where doing it again can't help (`too_slow`: beyond `statement_seconds`). What a sink raises goes through.
         """
+
+        def write(connection: duckdb.DuckDBPyConnection) -> dict[str, PartResult]:
+            dataset = _dataset(spec)
+            document = partial(self._document, connection, dataset, spec, snapshot)
+            parts = {name: _part(spec, name, sink, document) for name, sink in sinks.items()}
+            if spec.since is not None:
+                return self._delta(connection, dataset, spec, snapshot, lower, upper, parts)
+            if isinstance(dataset, Workbook):
+                return self._sheets(connection, dataset, spec, snapshot, lower, upper, parts)
+            statements = self._compiled(lambda: compile_chunk(dataset, spec, list(sinks), snapshot, lower, upper, self._fold))
+            self._pull(connection, statements)
+            extent = self._stream(connection, statements.rows, statements.counters, parts, tell_keys=spec.redaction is None)
+            return _finished(parts, extent)
+
+        return self._with_rows(spec, org_id, lower, upper, write)
+
+    def show_chunk(self, spec: PlanSpec, org_id: str, snapshot: str, lower: Key | None, upper: Key | None, fmt: str) -> list[Table]:
+        """The few rows in (lower, upper] as a file of format `fmt` holds them, of a workbook sheet by sheet. Raises as `format_chunk` does."""
+
+        def read(connection: duckdb.DuckDBPyConnection) -> list[Table]:
+            dataset = _dataset(spec)
+            if spec.since is not None:
+                changed = RowsShown()
+                alone = spec.model_copy(update={"formats": [fmt]})
+                self._delta(connection, dataset, alone, snapshot, lower, upper, {fmt: changed})
+                return [changed.table(formats.get(fmt), dataset.selected(spec, fmt), spec)]
+            if isinstance(dataset, Workbook):
+                sheets = self._each_sheet(connection, dataset, spec, snapshot, lower, upper, [fmt])
+                return [
+                    self._table(connection, statements, sheet.columns(names), spec, fmt, sheet.name) for sheet, names, statements in sheets
+                ]
+            statements = self._compiled(lambda: compile_chunk(dataset, spec, [fmt], snapshot, lower, upper, self._fold))
+            return [self._table(connection, statements, dataset.selected(spec, fmt), spec, fmt)]
+
+        return self._with_rows(spec, org_id, lower, upper, read)
+
+    def _table(
+        self, connection: duckdb.DuckDBPyConnection, statements: ChunkStatements, columns: Sequence[Column], spec: PlanSpec, fmt: str,
+        sheet: str | None = None,
+    ) -> Table:  # fmt: skip
+        rows = RowsShown()
+        self._pull(connection, statements)
+        self._stream(connection, statements.rows, statements.counters, {fmt: rows}, tell_keys=False)
+        return rows.table(formats.get(fmt), columns, spec, sheet)
+
+    def _with_rows(
+        self, spec: PlanSpec, org_id: str, lower: Key | None, upper: Key | None, work: Callable[[duckdb.DuckDBPyConnection], T]
+    ) -> T:
+        """`work` in a transaction of the organisation, with all that the plan's statements need."""
         with self._lock:
             connection = self._begin(org_id, (spec.timezone, _years(spec, lower, upper)))
             try:
-                dataset = _dataset(spec)
-                document = partial(self._document, connection, dataset, spec, snapshot)
-                parts = {name: _part(spec, name, sink, document) for name, sink in sinks.items()}
                 with self._sorted_errors():
                     self._key(connection, spec.redaction, org_id)
-                if spec.since is not None:
-                    results = self._delta(connection, dataset, spec, snapshot, lower, upper, parts)
-                elif isinstance(dataset, Workbook):
-                    results = self._sheets(connection, dataset, spec, snapshot, lower, upper, parts)
-                else:
-                    statements = self._compiled(lambda: compile_chunk(dataset, spec, list(sinks), snapshot, lower, upper, self._fold))
-                    self._pull(connection, statements)
-                    results = _finished(
-                        parts, self._stream(connection, statements.rows, statements.counters, parts, tell_keys=spec.redaction is None)
-                    )
+                done = work(connection)
             except BaseException:
                 # Whatever went wrong, what is left of the transaction and the connection isn't worth knowing.
                 self._drop()
                 raise
             self._end()
-            return results
+            return done
 
     def compare_chunk(
         self, spec: PlanSpec, org_id: str, snapshot: str, lower: Key | None, upper: Key | None, *, backwards: bool = False
@@ -245,13 +287,8 @@ class FormatEngine:
         parts: Mapping[str, Part],
     ) -> dict[str, PartResult]:  # fmt: skip
         """A workbook's chunk: one sheet behind the other. Rows and keys are those of the first."""
-        members = self._compiled(lambda: dataset.members(spec, snapshot, lower, upper))
-        with self._sorted_errors():
-            rows = f"{literal(_one(connection.execute(f'from {pulled(members)}')))}::text[]"
         extents: list[Extent] = []
-        for sheet in self._compiled(lambda: dataset.sheets(spec, snapshot, rows)):
-            names = self._names(connection, sheet)
-            statements = self._compiled(partial(compile_sheet, sheet, names, spec, list(parts), self._fold))
+        for sheet, _, statements in self._each_sheet(connection, dataset, spec, snapshot, lower, upper, list(parts)):
             around = {name: formats.get(name).sheet(sheet.name, not extents) for name in parts}
             self._pull(connection, statements)
             extents.append(self._stream(connection, statements.rows, statements.counters, parts, around, tell_keys=spec.redaction is None))
@@ -259,6 +296,18 @@ class FormatEngine:
         for extent in extents:
             redacted.update(extent.redacted)
         return _finished(parts, extents[0]._replace(redacted=dict(redacted)))
+
+    def _each_sheet(
+        self, connection: duckdb.DuckDBPyConnection, dataset: Workbook, spec: PlanSpec, snapshot: str, lower: Key | None, upper: Key | None,
+        wanted: Sequence[str],
+    ) -> Iterator[tuple[Sheet, list[str], ChunkStatements]]:  # fmt: skip
+        """The sheets of a workbook's chunk, each with the names of the columns that its rows bring."""
+        members = self._compiled(lambda: dataset.members(spec, snapshot, lower, upper))
+        with self._sorted_errors():
+            rows = f"{literal(_one(connection.execute(f'from {pulled(members)}')))}::text[]"
+        for sheet in self._compiled(lambda: dataset.sheets(spec, snapshot, rows)):
+            names = self._names(connection, sheet)
+            yield sheet, names, self._compiled(partial(compile_sheet, sheet, names, spec, wanted, self._fold))
 
     def _names(self, connection: duckdb.DuckDBPyConnection, sheet: Sheet) -> list[str]:
         """The columns that the rows of a sheet bring."""
@@ -350,6 +399,9 @@ class FormatEngine:
             self._attach(connection)
             connection.execute("begin")
             connection.execute(f"from {pulled(session_sql(org_id))}").fetchall()
+            if self.statement_seconds is not None:
+                limit = f"select set_config('statement_timeout', '{round(self.statement_seconds * 1000)}', true)"
+                connection.execute(f"from {pulled(limit)}").fetchall()
         return connection
 
     def _open(self) -> duckdb.DuckDBPyConnection:
@@ -365,6 +417,8 @@ class FormatEngine:
             # DuckDB counts 16 bytes for a text of any length here: its default would keep 28,000 whole lines in memory.
             connection.execute("set streaming_buffer_size = '64KB'")
             connection.execute(macros.encoders())
+            if self._any_length:
+                connection.execute(macros.any_length())
             self._connection, self._local = connection, None
         return self._connection
 
@@ -399,6 +453,8 @@ class FormatEngine:
             text = str(error).lower()
             if isinstance(error, duckdb.OutOfMemoryException):
                 raise PermanentError("too_large", "A row of this export needs more memory than the formatter has.") from None
+            if self.statement_seconds is not None and "canceling statement due to statement timeout" in text:
+                raise PermanentError("too_slow", "PostgreSQL took longer for the rows than it may.") from None
             if any(words in text for words in _PASSING):
                 raise TransientError("PostgreSQL is not reachable.", "PostgreSQL") from None
             raise PermanentError("format_failed", f"The rows can't be formatted ({type(error).__name__}: {_safe(text)})") from None

@@ -3,12 +3,13 @@
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import pyarrow as pa
 from isal import isal_zlib
 
-from shared.datasets.plan import Column
+from shared.datasets.plan import Column, PlanSpec
+from shared.formats.base import Format
 from shared.formats.compression import Compressor
 from shared.formatting.batches import text_bytes
 from shared.formatting.row_groups import RowGroups
@@ -138,3 +139,32 @@ class TypedPart:
     def finish(self, rows: int, first_key: str, last_key: str) -> PartResult:
         note = self._groups.finish() if rows else None
         return self._output.result(rows, first_key, last_key, note)
+
+
+@dataclass(frozen=True)
+class Table:
+    """The rows of a chunk in one format, or of one sheet of them: each has a text for every column."""
+
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[str]]
+    sheet: str | None = None
+
+
+class RowsShown:
+    """A part that goes nowhere: keeps the rows one by one, for the few of a preview."""
+
+    def __init__(self) -> None:
+        self.rows: list[Any] = []
+
+    def take(self, column: pa.Array) -> None:
+        self.rows += column.to_pylist()
+
+    def fixed(self, text: bytes) -> None:
+        """What stands around rows isn't shown."""
+
+    def finish(self, rows: int, first_key: str, last_key: str) -> PartResult:
+        """No part: nothing was written."""
+        return PartResult(rows, 0, "", 0)
+
+    def table(self, fmt: Format, columns: Sequence[Column], spec: PlanSpec, sheet: str | None = None) -> Table:
+        return Table(columns, [fmt.texts(row, columns, spec) for row in self.rows], sheet)

@@ -169,9 +169,9 @@ def test_a_search_has_its_limit(sample: Organisation) -> None:
     person = {"type": "contact", "id": "many", "data": {"created_at": "2027-01-01T00:00:00Z", "name": "Zoë Manyfold"}}
     sample.send("\n".join(json.dumps(record) for record in [person, *records]).encode())
     asked = REQUEST | {"from": "2026-12-31", "to": "2027-02-01", "filter": {"q": "MANYFOLD"}}
-    failed = sample.ended(sample.ask(asked)["id"])
-    assert failed["error"]["code"] == "too_many_found"
-    assert "200" in failed["error"]["message"]
+    refused = sample.http.post("/v1/exports", json=asked)
+    assert refused.status_code == 422
+    assert "finds more than 200 rows" in refused.json()["error"]["message"]
     fewer = sample.completed(asked | {"filter": {"q": "ZOË", "status": "new", "ids": [f"many_{n}" for n in range(200)]}})
     assert fewer["files"][0]["rows"] == 200
     assert sample.completed(asked | {"filter": {}})["files"][0]["rows"] == 201

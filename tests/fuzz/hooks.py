@@ -21,7 +21,7 @@ SCORINGS = [
     {"rules": [{"rule": "a", "when": "status == lost", "points": -4.5}, {"rule": "b", "points": "0.5 * qualification_score"}]},
 ]
 SETTINGS: dict[str, Any] = {
-    "require_purpose": {"enum": [False, None]}, "require_password": {"enum": [False, None]}, "retention_days": {"enum": [30, 3650, None]},
+    "require_purpose": {"enum": [False, None]}, "require_password": {"enum": [False, None]}, "approval_rows_threshold": {"enum": [None, 10**12]}, "retention_days": {"enum": [30, 3650, None]},
     "branding": {"enum": [None, {}, {"logo": None, "colours": {"primary": "#1a73e8"}}]},
     "redaction_profiles": {"enum": [None, [], [{"name": "a", "default": True, "columns": {"email": "mask"}, "detect": ["iban"], "patterns": [{"pattern": "[0-9]{9}"}]}]]},
     "alert_channels": {"enum": [None, [], [{"type": "email", "to": ["a@b.example"]}, {"type": "webhook", "url": "https://hooks.example.com/x"}]]},

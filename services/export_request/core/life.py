@@ -10,6 +10,7 @@ from typing import assert_never
 
 class Status(StrEnum):
     accepted = "accepted"
+    awaiting_approval = "awaiting_approval"
     planning = "planning"
     formatting = "formatting"
     assembling = "assembling"
@@ -20,7 +21,7 @@ class Status(StrEnum):
     expired = "expired"
 
 
-RUNNING = frozenset({Status.accepted, Status.planning, Status.formatting, Status.assembling, Status.publishing})
+RUNNING = frozenset({Status.accepted, Status.awaiting_approval, Status.planning, Status.formatting, Status.assembling, Status.publishing})
 ENDED = frozenset(Status) - RUNNING
 
 
@@ -28,6 +29,7 @@ class Told(StrEnum):
     """What the topic export-events says of a step (`waybill.export.<told>`)."""
 
     accepted = "accepted"
+    awaiting_approval = "awaiting_approval"
     started = "started"
     progress = "progress"
     completed = "completed"
@@ -47,7 +49,10 @@ class Discard(StrEnum):
 
 @dataclass(frozen=True)
 class Life:
-    """An export as far as its state goes. Rows and chunks count what the plan and the parts have said so far."""
+    """An export as far as its state goes. Rows and chunks count what the plan and the parts have said so far.
+
+    `approval_above`: with more rows than that somebody has to approve it, so nothing is formatted before all are counted; None: nobody has to, or somebody has.
+    """
 
     status: Status = Status.accepted
     planned: bool = False
@@ -58,6 +63,7 @@ class Life:
     rows_excluded: int = 0
     error_code: str | None = None
     error_message: str | None = None
+    approval_above: int | None = None
 
     @property
     def ended(self) -> bool:
@@ -111,6 +117,25 @@ class Failed:
 
 
 @dataclass(frozen=True)
+class Approved:
+    """Somebody else than who asked says yes."""
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """Somebody else says no, perhaps why."""
+
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Lapsed:
+    """Nobody has said anything for too long."""
+
+    days: float
+
+
+@dataclass(frozen=True)
 class Cancelled:
     pass
 
@@ -120,7 +145,7 @@ class Expired:
     pass
 
 
-Happening = PlanGrew | Released | ChunkDone | Assembled | Published | Failed | Cancelled | Expired
+Happening = PlanGrew | Released | ChunkDone | Assembled | Published | Failed | Approved | Rejected | Lapsed | Cancelled | Expired
 
 
 @dataclass(frozen=True)
@@ -141,7 +166,11 @@ def step(life: Life, happening: Happening) -> Step | None:
     match happening:
         case PlanGrew():
             return _plan_grew(life, happening)
+        case Approved() | Rejected() | Lapsed():
+            return _decided(life, happening) if life.status is Status.awaiting_approval else None
         case Released():
+            if life.status in (Status.accepted, Status.awaiting_approval):
+                return None
             return Step(replace(life, status=Status.formatting), () if _started(life) else (Told.started,))
         case ChunkDone():
             return _chunk_done(life, happening)
@@ -160,13 +189,28 @@ def step(life: Life, happening: Happening) -> Step | None:
 
 
 def _started(life: Life) -> bool:
-    return life.status not in (Status.accepted, Status.planning)
+    return life.status not in (Status.accepted, Status.awaiting_approval, Status.planning)
+
+
+def _decided(life: Life, decision: Approved | Rejected | Lapsed) -> Step:
+    match decision:
+        case Approved():
+            return Step(replace(life, status=Status.planning, approval_above=None))
+        case Rejected(reason):
+            return _failed(life, "rejected", f"The export was rejected: {reason}" if reason else "The export was rejected.")
+        case Lapsed(days):
+            return _failed(life, "approval_lapsed", f"Nobody approved the export within {days:g} days.")
 
 
 def _plan_grew(life: Life, grown: PlanGrew) -> Step:
     planned = replace(
         life, planned=grown.complete, rows_planned=life.rows_planned + grown.rows, chunks_planned=life.chunks_planned + grown.chunks,
     )  # fmt: skip
+    if planned.approval_above is not None and planned.rows_planned > planned.approval_above:
+        told = () if life.status is Status.awaiting_approval else (Told.awaiting_approval,)
+        return Step(replace(planned, status=Status.awaiting_approval), told)
+    if planned.approval_above is not None and not planned.planned:
+        return Step(planned)  # it may still have too many
     if planned.formatted:
         return Step(replace(planned, status=Status.assembling), () if _started(life) else (Told.started,))
     return Step(planned if _started(life) else replace(planned, status=Status.planning))

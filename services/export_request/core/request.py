@@ -72,6 +72,7 @@ class Resolved:
     expires_in: timedelta
     purpose: str | None = None
     password: str | None = dataclasses.field(default=None, repr=False)
+    lacks: tuple[Detail, ...] = ()  # of a preview: what an export would be refused without
 
 
 def body_sha256(body: Any, secret: bytes) -> bytes:
@@ -114,24 +115,25 @@ def since_of(body: Any) -> str | None:
     return body["since"]
 
 
-def resolve(body: Any, organisation: Organisation, base: Base | None = None) -> Resolved:
+def resolve(body: Any, organisation: Organisation, base: Base | None = None, preview: bool = False) -> Resolved:
     """Raises ApiError 400 that names every field that is wrong by itself, else 422 that names those that don't fit together.
 
-    `base`: what `since` names. What isn't given is as it was there.
+    `base`: what `since` names. What isn't given is as it was there. A preview needs no password: there is no file to encrypt.
     """
     if not isinstance(body, dict):
         raise invalid_request(Detail("", "the body must be a JSON object"))
-    return _Resolver(body, organisation, base).resolve()
+    return _Resolver(body, organisation, base, preview).resolve()
 
 
 class _Resolver:
     """Walks the body once and gathers what is wrong."""
 
-    def __init__(self, body: dict[str, Any], organisation: Organisation, base: Base | None) -> None:
-        self._body, self._organisation, self._base = body, organisation, base
+    def __init__(self, body: dict[str, Any], organisation: Organisation, base: Base | None, preview: bool) -> None:
+        self._body, self._organisation, self._base, self._preview = body, organisation, base, preview
         self._then = base.spec if base is not None else None
         self._wrong: list[Detail] = []
         self._together: list[Detail] = []
+        self._lacks: list[Detail] = []
 
     def resolve(self) -> Resolved:
         self._names()
@@ -173,7 +175,7 @@ class _Resolver:
             redaction=hidden, branding=self._organisation.branding if any(formats.get(name).document for name in asked) else None,
             **{name: getattr(self._organisation, name) for name in sorted(dataset.reads_settings)},
         )  # fmt: skip
-        return Resolved(spec, labels, timedelta(seconds=expires_in or retention), purpose, password)
+        return Resolved(spec, labels, timedelta(seconds=expires_in or retention), purpose, password, tuple(self._lacks))
 
     def _refuse(self, field: str, message: str) -> None:
         self._wrong.append(Detail(field, message))
@@ -376,7 +378,8 @@ class _Resolver:
         if "password" not in self._body:
             if required:
                 why = f"'{dataset.name}'" if dataset is not None and dataset.protected else "your organisation"
-                self._together.append(Detail("password", f"is required: {why} wants its files encrypted (over HTTP alone)"))
+                lacking = self._lacks if self._preview else self._together
+                lacking.append(Detail("password", f"is required: {why} wants its files encrypted (over HTTP alone)"))
             return None
         password = self._body["password"]
         if not isinstance(password, str) or not PASSWORD.fullmatch(password):

@@ -16,6 +16,7 @@ from shared.datasets.plan import REDACTED, Detector, Rule
 from shared.errors import Detail
 
 RETENTION_DAYS_MAX = 3_650
+THRESHOLD_MAX = 2**53 - 1
 LOGO_BYTES_MAX = 256 << 10
 COLOURS = ("primary", "secondary", "background", "text")
 PROFILES_MAX, PATTERNS_MAX, COLUMNS_MAX = 20, 50, 200
@@ -49,6 +50,10 @@ def require_purpose(value: Any) -> list[Detail]:
 
 def require_password(value: Any) -> list[Detail]:
     return [] if isinstance(value, bool) else [Detail("require_password", "must be true or false")]
+
+
+def approval_rows_threshold(value: Any) -> list[Detail]:
+    return _whole("approval_rows_threshold", value, 0, THRESHOLD_MAX)
 
 
 def branding(value: Any) -> list[Detail]:
@@ -261,6 +266,7 @@ SETTINGS: dict[str, Setting] = {
     "redaction_profiles": Setting(redaction_profiles, [], _full_profiles, is_json=True),
     "require_purpose": Setting(require_purpose, False),
     "require_password": Setting(require_password, False),
+    "approval_rows_threshold": Setting(approval_rows_threshold, None),
     "alert_channels": Setting(alert_channels, [], is_json=True),
     "custom_properties": Setting(tenancy.custom_properties, [], _full_properties, is_json=True),
     "qualification_threshold": Setting(qualification_threshold, 70),

@@ -29,6 +29,7 @@ def export_view(
         "status": row["status"],
         "request": request,
         "progress": progress_view(row, now, position),
+        "approval": approval_view(row),
         "created_at": instant(row["created_at"]),
         "started_at": instant(row["started_at"]),
         "completed_at": instant(row["completed_at"]),
@@ -38,6 +39,16 @@ def export_view(
         "excluded": list(row["excluded"]),
         "error": {"code": row["error_code"], "message": row["error_message"]} if row["error_code"] else None,
     }
+
+
+def approval_view(row: Row) -> dict[str, Any] | None:
+    """Of an export that waits for an approval, or did: since when, above how many rows, and who decided."""
+    if row["awaiting_since"] is None:
+        return None
+    return {
+        "rows_above": row["approval_above"], "awaiting_since": instant(row["awaiting_since"]), "decided_by": row["decided_by"],
+        "decided_at": instant(row["decided_at"]),
+    }  # fmt: skip
 
 
 def _file(file: Mapping[str, Any], base: str) -> dict[str, Any]:

@@ -19,7 +19,18 @@ from shared.messages import AssembleFile, ChunkFailed, FormatChunk
 from tests.conftest import Database
 from tests.contract.export_request.conftest import Caller, World, incoming, world_of
 
-ORDER = ["accepted", "planning", "formatting", "assembling", "publishing", "completed", "failed", "cancelled", "expired"]
+ORDER = [
+    "accepted",
+    "awaiting_approval",
+    "planning",
+    "formatting",
+    "assembling",
+    "publishing",
+    "completed",
+    "failed",
+    "cancelled",
+    "expired",
+]
 ENDS = {"completed", "failed", "cancelled"}
 IN_FLIGHT_MAX, EXPORTS_MAX, LEADS = 3, 5, (0, 1, 8, 25, 34)
 SETTINGS = {
@@ -48,6 +59,14 @@ class Rooms:
         self.stack = AsyncExitStack()
         self.world: World = self.run(self.stack.enter_async_context(world_of(database, **SETTINGS)))
         self.callers: list[Caller] = [self.run(self.world.organisation(leads=leads)) for leads in LEADS]
+        # Of two, exports of more than 20 rows wait for somebody else's approval.
+        self.approvers: dict[str, Caller] = {caller.org_id: self.run(self._approver(caller)) for caller in self.callers}
+        for caller in self.callers[2:4]:
+            self.run(caller.call("PATCH", "/v1/settings", json={"approval_rows_threshold": 20}))
+
+    async def _approver(self, caller: Caller) -> Caller:
+        made = await caller.call("POST", "/v1/api-keys", json={"name": "approver", "scopes": ["admin"]})
+        return Caller(self.world, caller.org_id, made.json()["key"])
 
     def run(self, work: Any) -> Any:
         async def whole() -> Any:
@@ -73,6 +92,7 @@ class Exports(RuleBasedStateMachine):
         self.seen: dict[str, list[str]] = defaultdict(list)
         self.of: dict[str, Caller] = {}
         self.deleted: set[str] = set()
+        self.rejected: set[str] = set()
         self.lies: set[str] = set()  # exports of which something untrue was said: they may fail
         for caller, body in asked:
             self.ask(caller, body)
@@ -93,10 +113,12 @@ class Exports(RuleBasedStateMachine):
     def _go_on(self, exports: list[str]) -> None:
         """Every room does its part of these, as often as something comes of it."""
         for _ in range(60):
-            running = [row["id"] for row in self.rows if row["id"] in exports and row["status"] in ORDER[:5]]
+            running = [row["id"] for row in self.rows if row["id"] in exports and row["status"] in ORDER[:6]]
             if not running:
                 return
             self._do(self.world.planned())
+            for export_id in [row["id"] for row in self.rows if row["id"] in running and row["status"] == "awaiting_approval"]:
+                self._do(self._decide(export_id, "approve"))
             for chunk in self.world.chunks(self.world.published):
                 if chunk.export_id in running:
                     self._do(self.world.formatted(chunk, message_id=f"{chunk.export_id}/{chunk.number}/honest"))
@@ -128,6 +150,15 @@ class Exports(RuleBasedStateMachine):
         if answer.status_code == 204:
             self.deleted.add(export_id)
 
+    async def _decide(self, export_id: str, decision: str) -> None:
+        """By somebody else; who asked is told that it can't be them."""
+        mine = await self.of[export_id].call("POST", f"/v1/exports/{export_id}/{decision}")
+        assert mine.status_code == (404 if export_id in self.deleted else 403), mine.text
+        answer = await self.rooms.approvers[self.of[export_id].org_id].call("POST", f"/v1/exports/{export_id}/{decision}")
+        assert answer.status_code in (200, 404, 409), answer.text
+        if answer.status_code == 200 and decision == "reject":
+            self.rejected.add(export_id)
+
     async def _sweep(self) -> None:
         await self.world.parts.sweeper.sweep()
 
@@ -148,6 +179,8 @@ class Exports(RuleBasedStateMachine):
             return lambda: self.world.assembled(self.of[export_id].org_id, export_id, str(number % 3))
         if kind == "delete":
             return lambda: self._delete(export_id)
+        if kind in ("approve", "reject"):
+            return lambda: self._decide(export_id, kind)
         return None
 
     async def _release(self) -> None:
@@ -174,20 +207,23 @@ class Exports(RuleBasedStateMachine):
         if export_id is None or len(self.of) >= EXPORTS_MAX:
             return
         (answer,) = self._do(self.of[export_id].call("POST", f"/v1/exports/{export_id}/rerun"))
-        running = self.seen[export_id][-1] in ORDER[:5]
+        running = self.seen[export_id][-1] in ORDER[:6]
         assert answer.status_code == (404 if export_id in self.deleted else 409 if running else 202), answer.text
         if answer.status_code == 202:
             self.of[answer.json()["id"]] = self.of[export_id]
             self._do(self._planned())
 
-    @rule(kind=st.sampled_from(["format", "format", "format", "release", "publish", "assembled", "delete", "sweep"]), number=which)
+    @rule(
+        kind=st.sampled_from(["format", "format", "format", "release", "publish", "assembled", "delete", "sweep", "approve", "reject"]),
+        number=which,
+    )
     def one_thing(self, kind: str, number: int) -> None:
         if doing := self._doing(kind, number):
             self._do(doing())
 
     @rule(
-        first=st.sampled_from(["format", "release", "publish", "delete"]),
-        second=st.sampled_from(["format", "publish", "assembled", "delete", "sweep"]),
+        first=st.sampled_from(["format", "release", "publish", "delete", "approve", "reject"]),
+        second=st.sampled_from(["format", "publish", "assembled", "delete", "sweep", "approve", "reject"]),
         number=which,
         other=which,
     )
@@ -226,7 +262,7 @@ class Exports(RuleBasedStateMachine):
     def a_stranger_deletes_it(self, number: int) -> None:
         if export_id := self._chosen(number):
             stranger = next(caller for caller in self.rooms.callers if caller is not self.of[export_id])
-            for method, path in (("DELETE", ""), ("GET", ""), ("POST", "/rerun")):
+            for method, path in (("DELETE", ""), ("GET", ""), ("POST", "/rerun"), ("POST", "/approve"), ("POST", "/reject")):
                 (answer,) = self._do(stranger.call(method, f"/v1/exports/{export_id}{path}"))
                 assert answer.status_code == 404
 
@@ -247,7 +283,10 @@ class Exports(RuleBasedStateMachine):
             ended = [status for status in seen if status in ENDS]
             assert len(ended) <= 1, seen
             assert seen[-1] != "expired" or "completed" in seen, seen
-            assert seen[-1] != "failed" or row["id"] in self.lies or row["error_code"] == "stalled", (seen, row["error_code"])
+            assert seen[-1] != "failed" or row["id"] in self.lies | self.rejected or row["error_code"] == "stalled", (
+                seen,
+                row["error_code"],
+            )
 
     @invariant()
     def complete_means_every_row(self) -> None:
@@ -267,6 +306,15 @@ class Exports(RuleBasedStateMachine):
             assert told.count("expired") == (row["status"] == "expired")
             assert told.count("accepted") == 1 and told.count("started") <= 1
             assert len({event.headers["ce_id"] for event in self.world.events(row["id"])}) == len(told)
+
+    @invariant()
+    def nothing_is_formatted_before_somebody_approves(self) -> None:
+        sent = {chunk.export_id for chunk in self.world.chunks(self.world.published)}
+        for row in self.rows:
+            if row["id"] in sent and row["approval_above"] is not None and row["rows_planned"] > row["approval_above"]:
+                assert row["decided_by"] is not None and row["error_code"] != "rejected"
+            if row["status"] == "awaiting_approval":
+                assert [e.event for e in self.world.events(row["id"])] == ["accepted", "awaiting_approval"]
 
     @invariant()
     def chunks_in_flight_are_capped(self) -> None:
@@ -294,7 +342,7 @@ class Exports(RuleBasedStateMachine):
     def teardown(self) -> None:
         """From here on every room is honest: whatever it has come to, every export ends."""
         self._go_on(list(getattr(self, "of", [])))
-        assert not [row["id"] for row in self.rows if row["status"] in ORDER[:5]], "never stuck"
+        assert not [row["id"] for row in self.rows if row["status"] in ORDER[:6]], "never stuck"
         self.states_go_one_way()
         self.every_end_is_told_once()
         self.complete_means_every_row()

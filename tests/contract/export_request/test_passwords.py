@@ -5,7 +5,9 @@ from typing import Any
 import asyncpg
 import pytest
 
+from services.export_request import intake
 from shared.database import create_pool, tenant
+from shared.datasets import registry
 from shared.sealing import FILE_PASSWORDS, Seal
 from tests.conftest import Database
 from tests.contract.export_request.conftest import LEADS, Caller, World
@@ -125,3 +127,30 @@ async def test_files_of_chats_are_limited(world: World) -> None:
         export = await caller.ask(CHATS | ({"max_rows_per_file": asked} if asked else {}))
         spec = await world.admin.fetchval("SELECT spec::json ->> 'max_rows_per_file' FROM exports.exports WHERE id = $1", export["id"])
         assert spec == str(most)
+
+
+async def test_a_search_that_finds_too_much_is_refused_at_once_or_by_the_plan(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    caller = await world.organisation()
+    await world.admin.execute(
+        "INSERT INTO ingest.contacts (org_id, id, name, profile, attributes, created_at) VALUES ($1, 'many', 'Zoë Manyfold', '{}', '{}', now())",
+        caller.org_id,
+    )
+    await world.admin.execute(
+        "INSERT INTO ingest.conversations (org_id, id, contact_id, status, metadata, parameters, created_at)"
+        " SELECT $1, 'many_' || i, 'many', 'new', '{}', '{}', '2026-01-05T00:00:00Z' FROM generate_series(1, 201) i", caller.org_id,
+    )  # fmt: skip
+    search = CHATS | {"filter": {"q": "MANYFOLD"}}
+    answer = await caller.call("POST", "/v1/exports", json=search)
+    assert (answer.status_code, answer.json()["error"]["details"][0]["field"]) == (422, "filter.q")
+    shown = await caller.call("POST", "/v1/exports/preview", json=search)
+    assert [(p["row"], p["message"].split(",")[0]) for p in shown.json()["problems"]] == [(201, "The search finds 201 rows")]
+    await caller.ask(search | {"filter": {"q": "MANYFOLD", "ids": [f"many_{n}" for n in range(1, 201)]}})
+    monkeypatch.setattr(intake, "SEARCH_MILLISECONDS", 1)
+    monkeypatch.setattr(registry.get("chat-data"), "plan_query", slowed(registry.get("chat-data").plan_query))
+    late = await caller.ask(search)
+    await world.planned()
+    assert (await caller.get(late["id"]))["error"]["code"] == "too_many_found"
+
+
+def slowed(query: Any) -> Any:
+    return lambda *asked: f"select found.* from pg_sleep(0.05) cross join lateral ({query(*asked)}) found"

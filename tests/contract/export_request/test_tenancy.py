@@ -87,6 +87,7 @@ async def test_settings_are_changed_field_by_field(world: World) -> None:
     caller, other = await world.organisation(), await world.organisation()
     defaults = {
         "name": "Acme", "timezone": "UTC", "branding": {"logo": None, "colours": {}}, "retention_days": 30, "redaction_profiles": [], "require_purpose": False, "require_password": False,
+        "approval_rows_threshold": None,
         "alert_channels": [], "custom_properties": [], "qualification_threshold": 70, "operating_hours": None, "scoring": None,
     }  # fmt: skip
     assert (await caller.call("GET", "/v1/settings")).json() == defaults

@@ -175,6 +175,24 @@ def _exports(api: FastAPI, fake: Fake) -> None:
         export = fake.add_export("exp_1", "accepted", request=body, request_id=request.headers.get("idempotency-key"))
         return JSONResponse(export, 202, {"Location": "/v1/exports/exp_1"})
 
+    @api.post("/v1/exports/preview")
+    async def preview(request: Request) -> Any:
+        return {
+            "dataset": "leads", "format": "csv", "columns": ["id", "email"], "headers": ["id", "email"], "rows": [["lead_1", "a@b.example"], ["lead_2", "x" * 90]],
+            "sheets": None, "estimated_rows": 2, "estimated_bytes": 99, "estimated_bytes_by_format": {"csv": 99}, "estimated_seconds": 0.3, "estimate": "counted",
+            "personal_columns": ["email"], "problems": [{"row": 2, "column": "email", "message": "too long"}],
+        }  # fmt: skip
+
+    @api.post("/v1/exports/{export_id}/approve")
+    async def approve(export_id: str) -> Response:
+        if export_id == "exp_mine":
+            return error(403, "forbidden", "Who has asked for an export can't decide on it.")
+        return JSONResponse(fake.add_export(export_id, "planning"))
+
+    @api.post("/v1/exports/{export_id}/reject")
+    async def reject(export_id: str) -> Response:
+        return JSONResponse(fake.add_export(export_id, "failed", error={"code": "rejected", "message": "no"}))
+
     @api.post("/v1/exports/{export_id}/rerun")
     async def rerun(request: Request, export_id: str) -> Response:
         if export_id == "exp_gone":

@@ -224,3 +224,20 @@ def test_a_rerun_is_followed_and_brought_home_as_a_new_export_is(waybill: Waybil
     assert Path("out/messages.csv").read_bytes() == CONTENT
     gone = waybill("exports", "rerun", "exp_gone")
     assert (gone.exit_code, gone.stderr) == (1, "waybill: The export can't be reproduced any more. (gone, 410)\n")
+
+
+def test_a_preview_is_a_table_for_people_and_all_of_it_for_machines(waybill: Waybill, fake: Fake) -> None:
+    shown = waybill("exports", "preview", "--dataset", "leads", "--format", "csv", "--columns", "id,email", "--purpose", "why")
+    assert shown.exit_code == 0, shown.output
+    assert json.loads(fake.asked[0][3]) == {"dataset": "leads", "format": "csv", "columns": ["id", "email"], "purpose": "why"}
+    for text in ("email *", "a@b.example", "x" * 39 + "…", "too long"):
+        assert text in shown.stdout, shown.stdout
+    assert json.loads(waybill("exports", "preview", "--dataset", "leads", "--json").stdout)["estimated_rows"] == 2
+
+
+def test_approving_and_rejecting(waybill: Waybill, fake: Fake) -> None:
+    assert "planning" in waybill("exports", "approve", "exp_1").stdout
+    assert "rejected" in waybill("exports", "reject", "exp_1", "--reason", "too much").stdout
+    assert json.loads(fake.asked[-1][3]) == {"reason": "too much"}
+    mine = waybill("exports", "approve", "exp_mine")
+    assert (mine.exit_code, mine.stderr) == (1, "waybill: Who has asked for an export can't decide on it. (forbidden, 403)\n")

@@ -8,6 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from services.export_request.core.life import (
     ENDED,
+    Approved,
     Assembled,
     Cancelled,
     ChunkDone,
@@ -15,9 +16,11 @@ from services.export_request.core.life import (
     Expired,
     Failed,
     Happening,
+    Lapsed,
     Life,
     PlanGrew,
     Published,
+    Rejected,
     Released,
     Status,
     Told,
@@ -28,9 +31,10 @@ from services.export_request.core.life import (
 class LifeMachine(RuleBasedStateMachine):
     """Planner, formatters, delivery, callers and time act in any order; the model counts beside."""
 
-    @initialize()
-    def accepted(self) -> None:
-        self.life = Life()
+    @initialize(above=st.sampled_from([None, None, 0, 40]))
+    def accepted(self, above: int | None) -> None:
+        self.above, self.approved = above, False
+        self.life = Life(approval_above=above)
         self.told: list[Told] = []
         self.discards: list[Discard] = []
         self.waiting: list[int] = []
@@ -79,6 +83,16 @@ class LifeMachine(RuleBasedStateMachine):
         if self._take(Published((self.life.rows_written - lost,))):
             assert (self.life.status is Status.completed) == (whole and not lost)
 
+    @rule(decision=st.sampled_from([Approved(), Approved(), Rejected("no"), Lapsed(7)]))
+    def decide(self, decision: Happening) -> None:
+        """Only while it waits; then it goes on, or has failed."""
+        waits = self.life.status is Status.awaiting_approval
+        assert self._take(decision) == waits
+        if waits:
+            self.approved = isinstance(decision, Approved)
+            assert self.life.status is (Status.planning if self.approved else Status.failed)
+            assert self.approved or self.life.error_code in ("rejected", "approval_lapsed")
+
     @rule()
     def cancel(self) -> None:
         self._take(Cancelled())
@@ -100,12 +114,20 @@ class LifeMachine(RuleBasedStateMachine):
             assert not self.waiting + self.in_flight
 
     @invariant()
+    def nothing_goes_out_before_it_may(self) -> None:
+        above = self.above is not None and self.life.rows_planned > self.above
+        assert self.approved or not (above and (self.in_flight or self.life.chunks_done))
+        assert self.told.count(Told.awaiting_approval) == (1 if above and self.told.count(Told.awaiting_approval) else 0)
+        if self.life.status is Status.awaiting_approval:
+            assert above and not self.approved and Told.awaiting_approval in self.told
+
+    @invariant()
     def everyone_is_told_once_and_in_order(self) -> None:
         ends = [t for t in self.told if t in (Told.completed, Told.failed, Told.cancelled)]
         assert len(ends) == (1 if self.life.status in ENDED else 0)
         assert self.told.count(Told.started) <= 1
         if Told.started in self.told:
-            assert self.told[0] is Told.started or self.told[0] in ends
+            assert self.told[0] in (Told.started, Told.awaiting_approval) or self.told[0] in ends
 
     @invariant()
     def what_an_end_leaves_is_discarded(self) -> None:

@@ -19,7 +19,7 @@ GOOD: dict[str, Any] = {
         {"name": "support", "default": True, "columns": {"email": "mask", "custom_budget": "hash"}, "detect": ["phone"], "patterns": [{"pattern": "[0-9]{9}"}]},
         {"name": "bare"},
     ],
-    "require_purpose": True, "require_password": True, "alert_channels": [{"type": "email", "to": ["a.b+c@d.example"]}, {"type": "webhook", "url": "https://hooks.example.com/secret?k=1"}],
+    "require_purpose": True, "require_password": True, "approval_rows_threshold": 1_000, "alert_channels": [{"type": "email", "to": ["a.b+c@d.example"]}, {"type": "webhook", "url": "https://hooks.example.com/secret?k=1"}],
     "custom_properties": [{"name": "budget"}], "qualification_threshold": 0,
     "operating_hours": {"timezone": "Europe/Brussels", "mon": [["09:00", "12:30"], ["12:30", "24:00"]], "sun": []}, "scoring": None,
 }  # fmt: skip

@@ -9,7 +9,15 @@ from typing import Any
 
 from shared.errors import PermanentError
 
-EVENTS = ("export.completed", "export.failed", "export.cancelled", "export.expired", "export.recalled", "schedule.delivery_failed")
+EVENTS = (
+    "export.awaiting_approval",
+    "export.completed",
+    "export.failed",
+    "export.cancelled",
+    "export.expired",
+    "export.recalled",
+    "schedule.delivery_failed",
+)
 TEST_EVENT = "webhook.test"
 PAYLOAD_BYTES_MAX = 20_000
 TEXT_MAX = 500

@@ -1,0 +1,94 @@
+"""A wrong request is refused in the same words over HTTP and over Kafka, before any work starts: nothing is stored, planned or sent for it."""
+
+from typing import Any
+
+import pytest
+
+from tests.contract.export_request.conftest import LEADS, World
+from tests.contract.export_request.test_requests_over_kafka import as_json, refusal
+
+MARCH = {"from": "2026-03-01", "to": "2026-04-01"}
+MESSAGES: dict[str, Any] = {"dataset": "messages", "format": "csv", **MARCH}
+CHATS: dict[str, Any] = {"dataset": "chat-data", "format": "json", "purpose": "review", **MARCH}
+
+# What is wrong → the request, the status and the fields that are named.
+WRONG: dict[str, tuple[Any, int, list[str]]] = {
+    "no dataset": ({}, 400, ["dataset"]),
+    "an unknown dataset": ({"dataset": "nope"}, 400, ["dataset"]),
+    "an unknown format": (LEADS | {"format": "docx"}, 400, ["format"]),
+    "an unknown format among several": ({"dataset": "leads", "formats": ["csv", "docx"]}, 400, ["formats.1"]),
+    "a format twice": ({"dataset": "leads", "formats": ["csv", "csv"]}, 400, ["formats.1"]),
+    "a format that the dataset lacks": (MESSAGES | {"format": "txt"}, 422, ["format"]),
+    "an unknown column": (LEADS | {"columns": ["id", "nope"]}, 400, ["columns.1"]),
+    "no column": (LEADS | {"columns": []}, 400, ["columns"]),
+    "a column that the format lacks": (LEADS | {"columns": ["conversations"]}, 422, ["columns.0"]),
+    "an unknown filter": (LEADS | {"filter": {"colour": ["red"]}}, 400, ["filter.colour"]),
+    "a filter of another type": (LEADS | {"filter": {"score_min": "high"}}, 400, ["filter.score_min"]),
+    "an unknown profile": (LEADS | {"redaction": "nope"}, 400, ["redaction"]),
+    "an unknown timezone": (LEADS | {"timezone": "Mars/Olympus"}, 400, ["timezone"]),
+    "an unknown field": (LEADS | {"colour": "red"}, 400, ["colour"]),
+    "a password that lacks": (CHATS, 422, ["password"]),
+    "a purpose that lacks": ({k: v for k, v in CHATS.items() if k != "purpose"}, 422, ["password", "purpose"]),
+    "a range that lacks": ({"dataset": "messages", "format": "csv"}, 422, ["from", "to"]),
+    "a range where there is none": ({"dataset": "open-conversations", "format": "csv", **MARCH}, 422, ["from", "to"]),
+    "a range too long": (MESSAGES | {"from": "2020-01-01", "to": "2026-01-01"}, 422, ["to"]),
+    "a range turned around": (MESSAGES | {"from": "2026-04-01", "to": "2026-03-01"}, 422, ["to"]),
+    "a range that is no time": (MESSAGES | {"from": "yesterday"}, 400, ["from"]),
+    "periods for the wrong dataset": (LEADS | {"granularity": "day"}, 422, ["granularity"]),
+    "unknown periods": ({"dataset": "analytics", "granularity": "hour", **MARCH}, 400, ["granularity"]),
+    "a guard where there is none": (LEADS | {"format": "json", "spreadsheet_safe": True}, 422, ["spreadsheet_safe"]),
+    "compression of what is compressed": (LEADS | {"format": "xlsx", "compression": "gzip"}, 422, ["compression"]),
+    "rows a file": (LEADS | {"max_rows_per_file": 0}, 400, ["max_rows_per_file"]),
+    "kept too long": (LEADS | {"expires_in_seconds": 10**9}, 400, ["expires_in_seconds"]),
+    "several at once": (MESSAGES | {"format": "docx", "columns": ["nope"], "timezone": 7}, 400, ["columns.0", "format", "timezone"]),
+    "since nothing": (LEADS | {"since": "exp_nothing"}, 404, ["since"]),
+    "since no text": (LEADS | {"since": 7}, 400, ["since"]),
+}
+STORED = "SELECT (SELECT count(*) FROM exports.exports) + (SELECT count(*) FROM exports.chunks) + (SELECT count(*) FROM exports.passwords)"
+
+
+@pytest.mark.parametrize("what", WRONG)
+async def test_both_ways_say_the_same_and_nothing_begins(world: World, what: str) -> None:
+    body, status, fields = WRONG[what]
+    caller = await world.organisation(leads=2)
+    await same(world, caller, body, status, fields)
+    assert await world.admin.fetchval(STORED) == 0
+    assert [m.event for m in world.published] == ["refused"]
+
+
+async def same(world: World, caller: Any, body: Any, status: int, fields: list[str]) -> None:
+    over_http = await caller.call("POST", "/v1/exports", json=body)
+    error = over_http.json()["error"]
+    assert (over_http.status_code, sorted(d["field"] for d in error["details"])) == (status, fields), over_http.text
+    await world.parts.handlers.export_requests(as_json(caller, body))
+    refused = await refusal(world)
+    assert refused["error"] == error
+    assert (refused["org_id"], refused["request_id"], refused["requested_by"]) == (caller.org_id, "r1", "crm")
+
+
+@pytest.mark.parametrize("whose", ["another dataset's", "another organisation's", "a pruned one's"])
+async def test_a_delta_that_can_not_be_is_refused_in_the_same_words(world: World, whose: str) -> None:
+    caller = await world.organisation(leads=2)
+    owner = await world.organisation(leads=2) if whose == "another organisation's" else caller
+    base = await owner.completed(LEADS)
+    body, status = LEADS | {"since": base["id"]}, {"another dataset's": 422, "another organisation's": 404, "a pruned one's": 410}[whose]
+    if whose == "another dataset's":
+        body = MESSAGES | {"since": base["id"]}
+    if whose == "a pruned one's":
+        await world.admin.execute(PRUNED, caller.org_id)
+    await same(world, caller, body, status, ["since"])
+
+
+PRUNED = "INSERT INTO ingest.prunings (org_id, before) VALUES ($1, pg_current_xact_id())"
+
+
+async def test_a_password_never_goes_over_kafka(world: World) -> None:
+    """The one difference: over HTTP a weak one, and one where none applies, are named; over Kafka every one is refused before it is looked at."""
+    caller = await world.organisation()
+    for body, status in ((CHATS | {"password": "weak"}, 400), (LEADS | {"password": "Abcd1234"}, 422)):  # pragma: allowlist secret
+        answer = await caller.call("POST", "/v1/exports", json=body)
+        assert (answer.status_code, [d["field"] for d in answer.json()["error"]["details"]]) == (status, ["password"])
+        await world.parts.handlers.export_requests(as_json(caller, body, request_id=f"r{status}"))
+        refused = await refusal(world, f"r{status}")
+        assert (refused["error"]["code"], refused["error"]["details"][0]["field"]) == ("password_over_kafka", "password")
+    assert await world.admin.fetchval(STORED) == 0

@@ -1,0 +1,61 @@
+"""What a preview shows of the first rows is what their file holds, for readers that we didn't write: every dataset and format of the registry."""
+
+from datetime import datetime
+from typing import Any
+
+import psycopg
+import pytest
+
+from shared.datasets import registry
+from shared.datasets.plan import Column, ColumnType, PlanSpec, Redaction
+from shared.formats import registry as formats
+from tests import readers
+from tests.integration.engine.conftest import Exporter, assemble
+from tests.integration.engine.loader import load
+from tests.oracle.generate import SETTINGS, generate, ndjson
+
+SEED, CONVERSATIONS, ROWS = 7, 150, 50
+PAIRS = [
+    (name, fmt) for name in registry.names() for fmt in registry.get(name).formats if not formats.get(fmt).document
+]  # test_reports.py reads documents
+
+
+@pytest.fixture(scope="module")
+def generated(exporter: Exporter) -> Exporter:
+    with psycopg.connect(exporter.database.url, autocommit=True) as connection:
+        load(connection, "org_shown", ndjson(generate(SEED, CONVERSATIONS)).decode().strip("\n").split("\n"), {})
+        connection.execute("analyze")
+    return Exporter(exporter.database, exporter.engine, "org_shown", SETTINGS)
+
+
+def whole(dataset: str, fmt: str) -> dict[str, Any]:
+    ranged = {} if registry.get(dataset).range_rule == "refused" else {"from": "2026-01-01", "to": "2027-01-01"}
+    return {"dataset": dataset, "format": fmt, "timezone": "America/St_Johns", **ranged}
+
+
+@pytest.mark.parametrize("redacted", [False, True])
+@pytest.mark.parametrize(("dataset", "fmt"), PAIRS)
+async def test_the_first_rows_are_the_files(generated: Exporter, dataset: str, fmt: str, redacted: bool) -> None:
+    hidden = Redaction(
+        profile="p", columns={c.key: "hash" for c in registry.get(dataset).columns() if c.personal and c.asked}, detect=["email", "phone"]
+    )
+    spec = generated.spec(whole(dataset, fmt), redaction=hidden if redacted else None)
+    snapshot = generated.snapshot()
+    made = await generated.export(spec, snapshot, ROWS)
+    shown = generated.engine.show_chunk(spec, generated.org_id, snapshot, None, made.planned[0][1], fmt)
+    wanted = readers.tables(fmt, assemble(spec, fmt, made.parts[fmt][:1]))
+    assert [table.sheet for table in shown] == [name for name, _ in wanted]
+    for table, (_, rows) in zip(shown, wanted, strict=True):
+        assert len(table.rows) == len(rows)
+        for mine, theirs in zip(table.rows, rows, strict=True):
+            assert len(table.columns) == len(mine) == len(theirs)
+            assert [m for c, m, t in zip(table.columns, mine, theirs, strict=True) if not same(fmt, c, m, t, spec)] == []
+
+
+def same(fmt: str, column: Column, shown: str, value: Any, spec: PlanSpec) -> bool:
+    if fmt == "xlsx" and isinstance(value, datetime):  # what the cell's number format makes of it
+        if column.type is ColumnType.date:
+            return shown == str(value.date())
+        leads = registry.get(spec.dataset).family == "leads"
+        return shown == value.isoformat(" ", timespec="seconds" if leads else "milliseconds")
+    return readers.same(fmt, shown, value)
