@@ -21,8 +21,8 @@ def stranger(room: Room) -> str:
 @contextmanager
 def beside(room: Room, name: str, **changed: str) -> Iterator[str]:
     """The address of one more process of a service, with other settings."""
-    address = room.secured.ports.address("sftp")
-    other = room.start(name, **{f"WAYBILL_{name.upper()}_HTTP": address}, **changed)
+    address = room.secured.ports.address("sftp-2")
+    other = room.start(name, **{f"WAYBILL_{name.upper()}_HTTP": address, "WAYBILL_SFTP": ""}, **changed)
     try:
         yield address
     finally:
