@@ -13,7 +13,7 @@ from functools import partial
 
 import structlog
 
-from services.delivery.core.assembly import FileId, is_last, next_turn
+from services.delivery.core.assembly import TURN_BYTES_MAX, FileId, is_last, next_turn
 from services.delivery.metrics import BYTES_APPENDED, FILES_BEGUN_AGAIN, FILES_OPEN, FILES_WHOLE, TURN_SECONDS
 from services.delivery.passwords import Passwords
 from services.delivery.publisher import Publisher
@@ -143,7 +143,7 @@ class Assembler:
         open_file = OpenFile(self._objects, replace(held.lease.file, password=password))
         written: Written | None = None
         try:
-            if await self._append_all(held, open_file):
+            if await self._append_all(held, open_file) and await self._append_rest(held, open_file):
                 await self._tell_assembled(held.lease)
                 written = await self._threads.run(open_file.complete)
         finally:
@@ -172,6 +172,14 @@ class Assembler:
                 BYTES_APPENDED.inc(sum(part.bytes for part in turn))
             else:
                 await _set_within(held.news, POLL_SECONDS)
+        return False
+
+    async def _append_rest(self, held: _Held, open_file: OpenFile) -> bool:
+        """What stands behind the last part, a turn at a time; False where the file is not ours any more."""
+        while not held.lost.is_set():
+            async with self._turns:
+                if not await self._threads.run(open_file.more, TURN_BYTES_MAX):
+                    return True
         return False
 
     async def _tell_assembled(self, lease: Lease) -> None:

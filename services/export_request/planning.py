@@ -158,7 +158,8 @@ class Planner:
         if place is None:
             return None
         number = row["rows_planned"] + sum(c.rows for c in chunks) + place["row"]
-        return Failed("cell_too_long", f"Row {number}, column '{place['header']}': the text is longer than a cell takes.")
+        within = f"{place['within']}, " if place["within"] else ""
+        return Failed("cell_too_long", f"Row {number}, {within}column '{place['header']}': the text is longer than a cell takes.")
 
     def _large(self, row: Row, chunks: Sequence[Planned]) -> bool:
         """Whether a first step has seen enough: the export isn't express, so its first chunk may go out at once and others be planned."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from shared.datasets import filters
-from shared.datasets.plan import ChunkQuery, Column, CustomProperty, Key, PlanSpec
+from shared.datasets.plan import ChunkQuery, Column, CustomProperty, Key, PlanSpec, Sheet
 from shared.datasets.redaction import shown
 from shared.datasets.sql import current, literal, own, snapshot_literal, texts
 from shared.errors import Detail, invalid_request, unprocessable
@@ -59,15 +59,31 @@ class Dataset:
         """What makes the rows in (lower, upper]: only the fields and dimensions that the selected columns read."""
 
     def too_long(self, spec: PlanSpec, snapshot: str, after: Key | None, upper: Key) -> str:
-        """The first row in (after, upper] with a text that some format's cells don't take, and the column: a query for one row (row, from 1, header) or
-        none. What it leaves out, because it is worked out elsewhere or costs too much to look at, the formatter refuses."""
-        return "select 1 as row, null as header limit 0"
+        """The first row in (after, upper] with a text that some format's cells don't take, and the column: a query for one row (row, from 1; header;
+        within: which of the things that the row has on another sheet, or null) or none. What it leaves out, because it is worked out elsewhere or costs too much to look at, the formatter refuses."""
+        return "select 1 as row, null as header, null as within limit 0"
+
+    def tables(self, spec: PlanSpec, fmt: str) -> dict[str, list[Column]]:
+        """What a format with sheets shows, by the sheets' names: the rows, then what `beside` finds. Columns as the dataset has them."""
+        return {self.name.replace("-", " ").capitalize(): self.chosen(spec, fmt)}
+
+    def beside(self, spec: PlanSpec, snapshot: str, rows: str) -> Sequence[Sheet]:
+        """The sheets behind that of the rows, about `rows`, a text[] literal of the chunk's keys in order."""
+        return ()
+
+    def members(self, spec: PlanSpec, snapshot: str, lower: Key | None, upper: Key | None) -> str:
+        """PostgreSQL query for one text: the array of the keys in (lower, upper], in order."""
+        raise NotImplementedError(f"{self.name} has no sheets besides that of its rows")
 
     # ---- deltas (docs/deltas.md): with `spec.since`, plan_query counts the rows that may have changed and those that are gone, and relation gives the former
 
     def worth_finding(self, spec: PlanSpec, snapshot: str) -> str:
         """Whether what changed since `spec.since` is found by the changes themselves (`Since.found`): a query for one boolean `found`."""
         return "select false as found"
+
+    def compared(self, spec: PlanSpec) -> PlanSpec:
+        """The plan whose files' rows a delta compares: the delta's own, and more where rows don't show all that its files do."""
+        return spec
 
     def before(self, spec: PlanSpec, keys: str) -> ChunkQuery:
         """The rows with these ids (a text[] literal) as `spec.since` saw them."""

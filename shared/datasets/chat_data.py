@@ -6,6 +6,7 @@ from typing import ClassVar
 from shared.datasets import chat_rules, operating_hours, rules, talk_filters
 from shared.datasets.base import holds_part
 from shared.datasets.chat_columns import SHEETS, profile
+from shared.datasets.entities import Inside
 from shared.datasets.filters import Text
 from shared.datasets.operating_hours import Hours, hours_of
 from shared.datasets.plan import ChunkQuery, Column, PlanSpec, Sheet
@@ -24,7 +25,7 @@ class ChatData(Workbook):
     name = "chat-data"
     path = "chat-data"
     description = "Chats as a workbook: chats, users, bots, campaigns, managers, tags and messages, each on a sheet of its own."
-    formats = ("json",)
+    formats = ("json", "xlsx")
     default_format = "json"
     filter_model = ChatFilter
     rows_max_per_file = 10_000
@@ -33,6 +34,7 @@ class ChatData(Workbook):
     reads_settings = frozenset({"operating_hours"})
     table: ClassVar[str] = "conversations"
     alias: ClassVar[str] = "c"
+    inside = (Inside("messages", "m", "conversation_id", "m.created_at, m.id", "m.content", "message", SHEETS["Message data"][4]),)
 
     def sheet_columns(self) -> dict[str, list[Column]]:
         return SHEETS
@@ -54,7 +56,7 @@ class ChatData(Workbook):
             "UserChatTag data": _tags(rows, snapshot),
             "Message data": _messages(rows, snapshot),
         }
-        places = {"UserChat data": ("created_at", "id")}
+        places = {"UserChat data": ("created_at", "id"), "Message data": ("created_at", "id")}
         plain = {name: _sheet(name, query, places.get(name, ())) for name, query in queries.items()}
         return [_users(rows, snapshot) if name == "User data" else plain[name] for name in SHEETS]
 
@@ -164,7 +166,7 @@ def _messages(rows: str, snapshot: str) -> str:
     messages = found("messages", "m", "m.conversation_id = k.id", snapshot)
     return f"""
         select m.conversation_id, case m.sender_kind when 'visitor' then 'User' when 'agent' then 'Manager' else 'Bot' end as person_type,
-               m.sender_id, m.created_at, m.content
+               m.sender_id, m.created_at, m.content, m.id
         from unnest({rows}) with ordinality k(id, n) join {messages} order by k.n, m.created_at, m.id"""
 
 

@@ -6,13 +6,13 @@ from typing import ClassVar
 from shared.datasets import talk_filters
 from shared.datasets.base import any_of
 from shared.datasets.changes import Changes
-from shared.datasets.entities import Entities
+from shared.datasets.entities import Entities, Inside
 from shared.datasets.filters import Instant, Texts
-from shared.datasets.plan import Column, ColumnType, Dimension, PlanSpec
+from shared.datasets.plan import ChunkQuery, Column, ColumnType, Dimension, PlanSpec, Sheet
 from shared.datasets.sql import current, duck_literal, found, instant, lookup, pulled
 from shared.datasets.talk_filters import TalkFilter
 
-NESTED = frozenset({"json", "jsonl"})
+NESTED, FLAT = frozenset({"json", "jsonl"}), frozenset({"json", "jsonl", "xlsx"})
 
 
 class ConversationFilter(TalkFilter):
@@ -24,8 +24,8 @@ class ConversationFilter(TalkFilter):
 
 
 def _column(key: str, kind: ColumnType, description: str, sql: str = "", source: str = "fact", missing: str = "null::varchar",
-            personal: bool = False) -> Column:  # fmt: skip
-    return Column(key, key, kind, description, sql or f"fact.{key}", source, missing, personal, formats=NESTED)
+            personal: bool = False, formats: frozenset[str] = FLAT) -> Column:  # fmt: skip
+    return Column(key, key, kind, description, sql or f"fact.{key}", source, missing, personal, formats=formats)
 
 
 # Which rule holds for what a transcript is put together from: as in the datasets that have columns of them.
@@ -43,11 +43,35 @@ COLUMNS = [
     _column("message_count", ColumnType.int64, "How many messages it has", "talk.message_count", "talk"),
     _column("qualification_triggered", ColumnType.boolean, "Whether the lead was asked qualifying questions"),
     _column("meeting_booked", ColumnType.boolean, "Whether a meeting was booked"),
-    _column("messages", ColumnType.json, "The messages in order: sender, content, timestamp", "talk.messages", "talk", personal=True),
-    _column("events", ColumnType.json, "The events in order: type, timestamp and their data", "happened.events", "happened", "'[]'"),
+    _column("messages", ColumnType.json, "The messages in order: sender, content, timestamp", "talk.messages", "talk", personal=True,
+            formats=NESTED),
+    _column("events", ColumnType.json, "The events in order: type, timestamp and their data", "happened.events", "happened", "'[]'",
+            formats=NESTED),
     Column("transcript", "", ColumnType.text, "The conversation as people read it", "talk.transcript", "talk", personal=True,
            formats=frozenset({"txt"}), asked=False, also=("messages",), pieces="talk.pieces"),
 ]  # fmt: skip
+
+
+def _beside(key: str, kind: ColumnType, description: str, of: str = "", personal: bool = False) -> Column:
+    """A column of another sheet; it shows what the column `of` of other formats does."""
+    return Column(key, key, kind, description, f"fact.{key}", personal=personal, also=(of,) if of else ())
+
+
+# The sheets behind that of the conversations.
+BESIDE = {
+    "Messages": [
+        _beside("conversation_id", ColumnType.text, "The conversation's id"),
+        _beside("sender", ColumnType.text, "What sent it: visitor, agent, ai, bot or system", "messages"),
+        _beside("content", ColumnType.text, "What the message says", "messages", personal=True),
+        _beside("timestamp", ColumnType.timestamp, "When the message was created", "messages"),
+    ],
+    "Events": [
+        _beside("conversation_id", ColumnType.text, "The conversation's id"),
+        _beside("type", ColumnType.text, "What happened", "events"),
+        _beside("timestamp", ColumnType.timestamp, "When it happened", "events"),
+        _beside("data", ColumnType.json, "Its data as JSON", "events"),
+    ],
+}
 
 
 class Conversations(Entities):
@@ -55,7 +79,7 @@ class Conversations(Entities):
     path = "conversations"
     description = "Conversations with all their messages and events."
     fixed_columns = COLUMNS
-    formats = ("json", "jsonl", "txt")
+    formats = ("json", "jsonl", "txt", "xlsx")
     default_format = "json"
     family = "leads"
     range_rule = "optional"
@@ -65,6 +89,11 @@ class Conversations(Entities):
         "conversation_id": "c.id", "lead_id": "c.lead_id", "lead_email": "ld.email", "started_at": "c.created_at", "ended_at": "c.ended_at",
         "qualification_triggered": "c.qualification_triggered", "meeting_booked": "c.meeting_booked",
     }  # fmt: skip
+
+    inside = (
+        Inside("messages", "m", "conversation_id", "m.created_at, m.id", "m.content", "message", BESIDE["Messages"][2]),
+        Inside("events", "e", "conversation_id", "e.at, e.id", "e.data", "event", BESIDE["Events"][3]),
+    )
 
     entity, id_key = "conversations", "conversation_id"
 
@@ -95,12 +124,54 @@ class Conversations(Entities):
             + (select coalesce(sum(octet_length(e.data) + 100), 0)
                from ingest.events e where e.conversation_id = c.id and {current("e", snapshot)})"""
 
+    def tables(self, spec: PlanSpec, fmt: str) -> dict[str, list[Column]]:
+        return super().tables(spec, fmt) | BESIDE
+
+    def compared(self, spec: PlanSpec) -> PlanSpec:
+        """A workbook's rows don't show messages and events, which stand on other sheets: JSON's do."""
+        whole = next((name for name in sorted(NESTED, reverse=True) if name not in spec.formats), None)
+        if "xlsx" not in spec.formats or whole is None:
+            return spec
+        columns = spec.columns | self.resolve_columns(None, [whole])
+        return spec.model_copy(update={"formats": [*spec.formats, whole], "columns": columns})
+
+    def redactable(self, spec: PlanSpec) -> list[Column]:
+        beside = [column for columns in BESIDE.values() for column in columns] if "xlsx" in spec.formats else []
+        return [*super().redactable(spec), *beside]
+
+    def beside(self, spec: PlanSpec, snapshot: str, rows: str) -> list[Sheet]:
+        queries = {"Messages": _messages(rows, snapshot), "Events": _events(rows, snapshot)}
+        return [_sheet(name, query) for name, query in queries.items()]
+
     def dimensions(self, spec: PlanSpec, snapshot: str) -> tuple[Dimension, ...]:
-        key = "conversation_id"
+        key, talk = "conversation_id", _counted if set(spec.formats) == {"xlsx"} else _talk
         return (
-            Dimension("talk", key, "talk.id = fact.conversation_id", lambda k: _talk(k, spec, snapshot), dense=True),
+            Dimension("talk", key, "talk.id = fact.conversation_id", lambda k: talk(k, spec, snapshot), dense=True),
             Dimension("happened", key, "happened.id = fact.conversation_id", lambda k: _happened(k, snapshot)),
         )
+
+
+def _sheet(name: str, facts: str) -> Sheet:
+    return Sheet(name, lambda _: BESIDE[name], lambda _: ChunkQuery(facts, ("timestamp", "id")))
+
+
+def _messages(rows: str, snapshot: str) -> str:
+    messages = found("messages", "m", "m.conversation_id = k.id", snapshot)
+    return f"""select m.conversation_id, m.sender_kind as sender, m.content, m.created_at as timestamp, m.id
+        from unnest({rows}) with ordinality k(id, n) join {messages} order by k.n, m.created_at, m.id"""
+
+
+def _events(rows: str, snapshot: str) -> str:
+    events = found("events", "e", "e.conversation_id = k.id", snapshot)
+    return f"""select e.conversation_id, e.kind as type, e.at as timestamp, e.data, e.id
+        from unnest({rows}) with ordinality k(id, n) join {events} order by k.n, e.at, e.id"""
+
+
+def _counted(keys: str, spec: PlanSpec, snapshot: str) -> str:
+    """A row a conversation: how many messages it has."""
+    query = f"""select k.id, (select count(*) from ingest.messages m where m.conversation_id = k.id and {current("m", snapshot)}) as message_count
+        from unnest({keys}) k(id)"""
+    return f"select id, message_count from {pulled(query)}"
 
 
 def _talk(keys: str, spec: PlanSpec, snapshot: str) -> str:

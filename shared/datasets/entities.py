@@ -3,11 +3,12 @@
 import re
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 from shared.datasets.base import Dataset, base_of, deleted_at
 from shared.datasets.changes import Changes, tables_read, together, worth_finding
-from shared.datasets.plan import ChunkQuery, ColumnType, Dimension, Key, PlanSpec, Since
+from shared.datasets.plan import ChunkQuery, Column, ColumnType, Dimension, Key, PlanSpec, Since
 from shared.datasets.redaction import rule_of
 from shared.datasets.sql import current, instant, literal, replaced_since, texts, unreplaced
 from shared.formats import registry as formats
@@ -15,9 +16,26 @@ from shared.formats import registry as formats
 _FACT_FIELD = re.compile(r"\bfact\.(\w+)")
 
 
+@dataclass(frozen=True)
+class Inside:
+    """Texts on another sheet about a row: `sql` of the rows of `table` whose `owner` it is, in `order`; `noun` says what one is."""
+
+    table: str
+    alias: str
+    owner: str
+    order: str
+    sql: str
+    noun: str
+    column: Column
+
+    def of(self, key: str, snapshot: str) -> str:
+        """What stands behind FROM for those of a row."""
+        return f"ingest.{self.table} {self.alias} where {self.alias}.{self.owner} = {key} and {current(self.alias, snapshot)}"
+
+
 class Entities(Dataset):
     """Its rows are rows of `table` (alias `alias`), in order of (`time`, `key`). `fields` names the PostgreSQL expressions that columns read as
-    `fact.<name>`; `joins` the joins that these may need.
+    `fact.<name>`; `joins` the joins that these may need; `inside` the texts of other sheets that the plan looks at.
     """
 
     table: ClassVar[str]
@@ -25,6 +43,7 @@ class Entities(Dataset):
     time: ClassVar[str] = "created_at"
     key: ClassVar[str] = "id"
     fields: ClassVar[Mapping[str, str]]
+    inside: ClassVar[Sequence[Inside]] = ()
 
     @abstractmethod
     def conditions(self, spec: PlanSpec, snapshot: str) -> list[str]:
@@ -110,20 +129,40 @@ class Entities(Dataset):
         size, where = self.size(spec, snapshot), self._where(spec, snapshot, after, None, seen, more)
         rows = self._from(size + where, snapshot, partition)
         # What a delta doesn't write may be as long as it likes: the formatter refuses what is.
-        bounded = [] if spec.since else self._bounded(spec, snapshot)
-        long = " or ".join(f"octet_length({sql}) > {units}" for _, sql, units in bounded) or "false"
+        looked_at = [] if spec.since else self._long(spec, snapshot)
+        long = " or ".join(looked_at) or "false"
         return f"select {self.alias}.{self.time} as at, {self.alias}.{self.key} as id, {size} as bytes, {long} as long from {rows} where {where}"
 
-    def too_long(self, spec: PlanSpec, snapshot: str, after: Key | None, upper: Key) -> str:
-        def too_long(sql: str, units: int) -> str:
-            beyond = f"char_length(regexp_replace({sql}, '[^\\U00010000-\\U0010FFFF]', '', 'g'))"
-            return f"case when octet_length({sql}) > {units} then char_length({sql}) + {beyond} > {units} end"
+    def _long(self, spec: PlanSpec, snapshot: str) -> list[str]:
+        """Conditions that a text of a row may be longer than a cell takes."""
+        looked_at = [f"octet_length({sql}) > {units}" for _, sql, units in self._bounded(spec, snapshot)]
+        for inside, units in self._bounded_inside(spec):
+            there = f"{inside.of(f'{self.alias}.{self.key}', snapshot)} and octet_length({inside.sql}) > {units}"
+            looked_at.append(f"exists (select from {there})")
+        return looked_at
 
-        found = " ".join(f"when {too_long(sql, units)} then {literal(header)}" for header, sql, units in self._bounded(spec, snapshot))
+    def too_long(self, spec: PlanSpec, snapshot: str, after: Key | None, upper: Key) -> str:
+        found = (
+            " ".join(f"when {_too_long(sql, units)} then {literal(header)}" for header, sql, units in self._bounded(spec, snapshot))
+            or "when false then ''"
+        )
         where = self._where(spec, snapshot, after, upper)
         order = f"order by {self.alias}.{self.time}, {self.alias}.{self.key}"
-        rows = f"select row_number() over ({order}) as row, case {found} end as header from {self._from(where, snapshot)} where {where}"
-        return f"select row, header from ({rows}) long where header is not null order by row limit 1"
+        rows = f"select {self.alias}.{self.key} as key, row_number() over ({order}) as row, case {found} end as header from {self._from(where, snapshot)} where {where}"
+        places = ["select row, header, null as within from placed where header is not null"]
+        for inside, units in self._bounded_inside(spec):
+            numbered = (
+                f"select row_number() over (order by {inside.order}) as n, {inside.sql} as text from {inside.of('placed.key', snapshot)}"
+            )
+            first = f"lateral (select n from ({numbered}) numbered where {_too_long('text', units)} order by n limit 1) found on true"
+            named = f"{literal(inside.column.header)} as header, {literal(inside.noun)} || ' ' || found.n as within"
+            places.append(f"select row, {named} from placed join {first}")
+        return f"with placed as ({rows}) select row, header, within from ({' union all '.join(places)}) long order by row limit 1"
+
+    def _bounded_inside(self, spec: PlanSpec) -> list[tuple[Inside, int]]:
+        """The texts of other sheets that a format limits, to how many UTF-16 code units."""
+        units = [fmt.cell_units_max for fmt in map(formats.get, spec.formats) if fmt.sheeted and fmt.cell_units_max is not None]
+        return [(i, min(units)) for i in self.inside if units and rule_of(i.column, spec.redaction) in (None, "keep")]
 
     def _bounded(self, spec: PlanSpec, snapshot: str) -> list[tuple[str, str, int]]:
         """The columns of the table itself whose texts a format limits: header, PostgreSQL column, how many UTF-16 code units. An expression's text is
@@ -139,6 +178,12 @@ class Entities(Dataset):
                 if units is not None and column.type is ColumnType.text and not column.plain and re.fullmatch(rf"{self.alias}\.\w+", sql):
                     found[column.header] = (column.header, sql, units)
         return list(found.values())
+
+    def members(self, spec: PlanSpec, snapshot: str, lower: Key | None, upper: Key | None) -> str:
+        where = self._where(spec, snapshot, lower, upper)
+        time, key = f"{self.alias}.{self.time}", f"{self.alias}.{self.key}"
+        return f"""select coalesce(array_agg({key} order by {time}, {key}), '{{}}')::text as keys
+            from {self._from(where, snapshot)} where {where}"""
 
     def relation(self, spec: PlanSpec, snapshot: str, lower: Key | None, upper: Key | None) -> ChunkQuery:
         return self._rows(spec, snapshot, lower, upper, self._touched(spec, snapshot))
@@ -178,7 +223,7 @@ class Entities(Dataset):
 
     def _read(self, spec: PlanSpec, snapshot: str) -> list[str]:
         """The tables that decide which rows there are and what they say."""
-        query = self._rows(base_of(spec), snapshot, None, None)
+        query = self._rows(base_of(self.compared(spec)), snapshot, None, None)
         return tables_read(query.facts, *(dimension.select("'{}'::text[]") for dimension in query.dimensions))
 
     def _not_there(self, spec: PlanSpec, snapshot: str) -> str:
@@ -240,3 +285,9 @@ class Entities(Dataset):
 def _since(spec: PlanSpec) -> Since:
     assert spec.since is not None
     return spec.since
+
+
+def _too_long(sql: str, units: int) -> str:
+    """In UTF-16 code units."""
+    beyond = f"char_length(regexp_replace({sql}, '[^\\U00010000-\\U0010FFFF]', '', 'g'))"
+    return f"case when octet_length({sql}) > {units} then char_length({sql}) + {beyond} > {units} else false end"

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from shared.datasets.entities import Entities
-from shared.datasets.plan import Column, CustomProperty, Key, PlanSpec, Sheet
+from shared.datasets.plan import Column, CustomProperty, PlanSpec, Sheet
 from shared.errors import Detail, invalid_request, unprocessable
 
 
@@ -31,12 +31,8 @@ class Workbook(Entities):
     def redactable(self, spec: PlanSpec) -> list[Column]:
         return self.columns()
 
-    def members(self, spec: PlanSpec, snapshot: str, lower: Key | None, upper: Key | None) -> str:
-        """PostgreSQL query for one text: the array of the keys in (lower, upper], in order."""
-        where = self._where(spec, snapshot, lower, upper)
-        time, key = f"{self.alias}.{self.time}", f"{self.alias}.{self.key}"
-        return f"""select coalesce(array_agg({key} order by {time}, {key}), '{{}}')::text as keys
-            from {self._from(where, snapshot)} where {where}"""
+    def tables(self, spec: PlanSpec, fmt: str) -> dict[str, list[Column]]:
+        return self.sheet_columns()
 
     def resolve_columns(
         self, asked: Sequence[str] | None, formats: Sequence[str], custom_properties: Sequence[CustomProperty] = ()

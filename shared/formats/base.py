@@ -1,7 +1,7 @@
 """What a format is: how a row becomes a text in DuckDB, and what stands around a file's parts."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -49,6 +49,17 @@ class Cell:
     row: str = "null"
 
 
+@dataclass(frozen=True)
+class Slice:
+    """Bytes of a part (by its place among those with rows, from 0) that stand in the file apart from its others; the checksums are theirs."""
+
+    part: int
+    start: int
+    size: int
+    crc32: int
+    sha256: str
+
+
 class Format:
     """One format. A subclass in a module of its own, named `FORMAT` there, is all that a new one takes.
 
@@ -68,6 +79,7 @@ class Format:
     document: ClassVar[bool] = False  # a part is a whole file, made of all rows at once: for few rows, and no file is split
     rows_max_per_file: ClassVar[int | None] = None
     cell_units_max: ClassVar[int | None] = None  # of a text, in UTF-16 code units
+    sheeted: ClassVar[bool] = False  # shows what a dataset has besides its rows, on sheets of their own
     encrypts_itself: ClassVar[bool] = False  # a password makes it no ZIP, but another file of the format
 
     @abstractmethod
@@ -78,7 +90,7 @@ class Format:
     def frame(self, spec: PlanSpec) -> Frame:
         """What stands around the parts of a file."""
 
-    def sheet(self, name: str, first: bool) -> Frame:
+    def sheet(self, name: str, columns: Sequence[Column], first: bool) -> Frame:
         """What stands around the rows of a workbook's sheet, in a part that holds all of its sheets; `first`: no sheet stands before it."""
         raise NotImplementedError(f"{self.name} has no sheets")
 
@@ -111,6 +123,14 @@ class Format:
     def texts(self, row: Any, columns: Sequence[Column], spec: PlanSpec) -> list[str]:
         """The texts of a row's cells, read back from what a part holds of it: a line with its separator, or the values of `typed` columns."""
         return [str(row)]
+
+    def first(self, note: bytes | None) -> Slice | None:
+        """What of a part with rows follows the part before it; null: all of it. The rest comes behind the last part."""
+        return None
+
+    def behind(self, tail: bytes, notes: Sequence[bytes]) -> Iterator[bytes | Slice]:
+        """What stands behind the last part of a file that has rows, in order; the last of it is bytes. Arguments as of `ending`."""
+        yield self.ending(tail, notes)
 
     def finish(self, line: str) -> str:
         """A last look at a whole line, as an expression over the column `line`."""

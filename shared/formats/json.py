@@ -37,11 +37,11 @@ class Json(Format):
     def frame(self, spec: PlanSpec) -> Frame:
         dataset = datasets.get(spec.dataset)
         if isinstance(dataset, Workbook):  # one object, the sheets' names as keys
-            sheets = b"".join(self.sheet(name, i == 0).empty for i, name in enumerate(dataset.sheet_columns()))
+            sheets = b"".join(self.sheet(*named, i == 0).empty for i, named in enumerate(dataset.sheet_columns().items()))
             return Frame(b"{\n", b"", b"\n}\n", b"{\n" + sheets + b"\n}\n")
         return Frame(b"[\n", b",\n", b"\n]\n", b"[]\n")
 
-    def sheet(self, name: str, first: bool) -> Frame:
+    def sheet(self, name: str, columns: Sequence[Column], first: bool) -> Frame:
         key = f"{'' if first else self.row_separator}{quoted(name)}:".encode()
         return Frame(key + b"[\n", b"", b"\n]", key + b"[]")
 

@@ -35,5 +35,7 @@ create or replace temp macro one_line(x) as regexp_replace(x, '\r\n|[\r\n\x0b\x0
 create or replace temp macro first_word(x) as nullif(regexp_extract(x, '[^\s\pZ\x0b\x1c-\x1f\x{85}]+'), '');
 
 -- Array literal of the texts of a column in order, for PostgreSQL; null is left out.
+create or replace temp macro array_text_by(x, place) as
+    '{' || coalesce(string_agg('"' || replace(replace(x, '\', '\\'), '"', '\"') || '"', ',' order by place), '') || '}';
 create or replace temp macro array_text(x) as
-    '{' || coalesce(string_agg('"' || replace(replace(x, '\', '\\'), '"', '\"') || '"', ',' order by x), '') || '}';
+    array_text_by(x, x);

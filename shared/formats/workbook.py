@@ -1,7 +1,8 @@
 """A workbook around its rows: the XML of its parts in the order that ECMA-376 demands, as a ZIP archive written front to back.
 
-Rows stand between `sheet_head` and `sheet_end` as deflate fragments that end at a byte, so that many workers can write one sheet; the checksums of the
-fragments combine. The workbook's own part comes last, because the autofilter's name wants the number of rows.
+Rows stand between a sheet's head and its end as deflate fragments that end at a byte, so that many workers can write one sheet; the checksums of the
+fragments combine. The workbook's own part comes last, because the autofilter's name wants the number of rows. Here is the workbook of one sheet; how several are
+put together from parts that hold something of each: binding.py.
 """
 
 import re
@@ -15,6 +16,7 @@ from isal import isal_zlib
 from shared.datasets.plan import Column, ColumnType
 from shared.formats.ziprecords import Entry, blocks, descriptor, directory, opening, stored
 
+SHEET_ROWS_MAX = 1_048_575  # and the header
 # Places in the list of cell styles (cellXfs).
 HEADER, TIMESTAMP, DATE = 1, 2, 3
 TEXT_OPEN, TEXT_OPEN_KEPT, TEXT_CLOSE = '<c t="inlineStr"><is><t>', '<c t="inlineStr"><is><t xml:space="preserve">', "</t></is></c>"
@@ -39,6 +41,15 @@ class Sheet:
 
 
 @dataclass(frozen=True)
+class Filled:
+    """A sheet as the workbook names it: `rows` without the header."""
+
+    title: str
+    columns: int
+    rows: int
+
+
+@dataclass(frozen=True)
 class Rows:
     """A fragment of a sheet's rows, or several: how many, their XML's length and CRC-32, and the length of their deflate stream."""
 
@@ -52,7 +63,7 @@ class Rows:
         return Rows(self.count + other.count, self.size + other.size, crc32, self.packed + other.packed)
 
 
-def sheet(title: str, columns: Sequence[Column], timestamp_format: str) -> Sheet:
+def sheet(title: str, columns: Sequence[Column]) -> Sheet:
     """The sheet of these columns, its header row in place."""
     widths = "".join(f'<col min="{i}" max="{i}" width="{_width(c)}" customWidth="1"/>' for i, c in enumerate(columns, 1))
     cells = "".join(f'<c s="{HEADER}" t="inlineStr"><is><t xml:space="preserve">{text(c.header)}</t></is></c>' for c in columns)
@@ -85,54 +96,55 @@ class Book:
     def of(data: dict[str, Any]) -> "Book":
         return Book(tuple(Sheet(**s) for s in data["sheets"]), tuple(Entry(**e) for e in data["entries"]), data["offset"])
 
-    def before(self, number: int) -> bytes:
-        """What stands before the rows of sheet `number` (from 0), behind the end of the sheet before it."""
-        return opening(_part(number)) + blocks(self.sheets[number].head.encode(), last=False)
+    def before(self) -> bytes:
+        """What stands before the rows of the only sheet."""
+        return opening(part_name(0)) + blocks(self.sheets[0].head.encode(), last=False)
 
-    def after(self, number: int, rows: Sequence[Rows]) -> bytes:
-        """What stands behind the rows of sheet `number`, where `rows` are those of the sheets up to it: the next sheet's beginning, or the archive's end."""
-        entries, offset, end = list(self.entries), self.offset, b""
-        for place in range(number + 1):
-            entry, end = self._entry(place, offset, rows[place])
-            entries.append(entry)
-            offset += len(opening(entry.name)) + entry.packed + len(descriptor(entry))
-            end += descriptor(entry)
-        if number + 1 < len(self.sheets):
-            return end + self.before(number + 1)
-        entry, data = stored("xl/workbook.xml", _workbook(self.sheets, rows).encode(), offset)
-        return end + data + directory([*entries, entry], offset + len(data))
+    def after(self, rows: Rows) -> bytes:
+        """What stands behind the rows of the only sheet."""
+        (sheet,) = self.sheets
+        entry, end = sheet_entry(0, self.offset, sheet.head, sheet.columns, rows)
+        offset = self.offset + len(opening(entry.name)) + entry.packed + len(descriptor(entry))
+        own, data = stored("xl/workbook.xml", workbook_part([Filled(sheet.title, sheet.columns, rows.count)]).encode(), offset)
+        return end + data + directory([*self.entries, entry, own], offset + len(data))
 
-    def _entry(self, number: int, offset: int, rows: Rows) -> tuple[Entry, bytes]:
-        sheet = self.sheets[number]
-        ending = f'</sheetData><autoFilter ref="{_area(sheet.columns, rows.count)}"/></worksheet>'.encode()
-        head, end = sheet.head.encode(), blocks(ending, last=True)
-        whole = Rows(0, len(head), isal_zlib.crc32(head), len(blocks(head, last=False))) + rows
-        whole += Rows(0, len(ending), isal_zlib.crc32(ending), len(end))
-        return Entry(_part(number), offset, whole.crc32, whole.size, whole.packed, streamed=True), end
+
+def sheet_entry(number: int, offset: int, head: str, columns: int, rows: Rows) -> tuple[Entry, bytes]:
+    """Sheet `number` (from 0) as an entry of the archive, and the bytes behind its rows. `head` is empty where the first fragment begins with it."""
+    ending = f'</sheetData><autoFilter ref="{_area(columns, rows.count)}"/></worksheet>'.encode()
+    before, end = head.encode(), blocks(ending, last=True)
+    whole = rows
+    if before:
+        whole = Rows(0, len(before), isal_zlib.crc32(before), len(blocks(before, last=False))) + whole
+    whole += Rows(0, len(ending), isal_zlib.crc32(ending), len(end))
+    entry = Entry(part_name(number), offset, whole.crc32, whole.size, whole.packed, streamed=True)
+    return entry, end + descriptor(entry)
 
 
 def book(sheets: Sequence[Sheet], timestamp_format: str) -> tuple[Book, bytes]:
-    """A workbook with these sheets, and the bytes before its first sheet."""
-    entries, made = [], b""
-    for name, content in (
-        ("[Content_Types].xml", _content_types(len(sheets))),
+    """A workbook with these sheets, and the bytes before its first sheet. How many sheets several become is known at the end: then what names them comes there."""
+    several = len(sheets) > 1
+    files = [
+        ("[Content_Types].xml", _content_types(several)),
         ("_rels/.rels", _relations([("rId1", "officeDocument", "xl/workbook.xml")])),
-        ("xl/_rels/workbook.xml.rels", _relations(_parts(len(sheets)))),
+        *([] if several else [("xl/_rels/workbook.xml.rels", sheet_relations(1))]),
         ("xl/styles.xml", _styles(timestamp_format)),
-    ):
+    ]
+    entries, made = [], b""
+    for name, content in files:
         entry, data = stored(name, content.encode(), len(made))
         entries.append(entry)
         made += data
     return Book(tuple(sheets), tuple(entries), len(made)), made
 
 
-def _part(number: int) -> str:
+def part_name(number: int) -> str:
     return f"xl/worksheets/sheet{number + 1}.xml"
 
 
-def _parts(sheets: int) -> list[tuple[str, str, str]]:
-    made = [(f"rId{i + 1}", "worksheet", _part(i).removeprefix("xl/")) for i in range(sheets)]
-    return [*made, (f"rId{sheets + 1}", "styles", "styles.xml")]
+def sheet_relations(sheets: int) -> str:
+    made = [(f"rId{i + 1}", "worksheet", part_name(i).removeprefix("xl/")) for i in range(sheets)]
+    return _relations([*made, (f"rId{sheets + 1}", "styles", "styles.xml")])
 
 
 def _relations(parts: Sequence[tuple[str, str, str]]) -> str:
@@ -140,12 +152,13 @@ def _relations(parts: Sequence[tuple[str, str, str]]) -> str:
     return f'{_XML}<Relationships xmlns="{_PACKAGE}/relationships">{shown}</Relationships>'
 
 
-def _content_types(sheets: int) -> str:
-    parts = [("xl/workbook.xml", "sheet.main"), *((_part(i), "worksheet") for i in range(sheets)), ("xl/styles.xml", "styles")]
+def _content_types(several: bool) -> str:
+    """Of several sheets, however many: a part that isn't named is one."""
+    parts = [("xl/workbook.xml", "sheet.main"), *([] if several else [(part_name(0), "worksheet")]), ("xl/styles.xml", "styles")]
     shown = "".join(f'<Override PartName="/{name}" ContentType="{_TYPES}.{kind}+xml"/>' for name, kind in parts)
     defaults = (
         '<Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
-        '<Default Extension="xml" ContentType="application/xml"/>'
+        f'<Default Extension="xml" ContentType="{f"{_TYPES}.worksheet+xml" if several else "application/xml"}"/>'
     )
     return f'{_XML}<Types xmlns="{_PACKAGE}/content-types">{defaults}{shown}</Types>'
 
@@ -166,11 +179,12 @@ def _styles(timestamp_format: str) -> str:
     )
 
 
-def _workbook(sheets: Sequence[Sheet], rows: Sequence[Rows]) -> str:
+def workbook_part(sheets: Sequence[Filled]) -> str:
+    """xl/workbook.xml."""
     shown = "".join(f'<sheet name={quoteattr(s.title)} sheetId="{i}" r:id="rId{i}"/>' for i, s in enumerate(sheets, 1))
     filters = "".join(
-        f'<definedName name="_xlnm._FilterDatabase" localSheetId="{i}" hidden="1">{text(_quoted(s.title))}!{_area(s.columns, r.count, "$")}</definedName>'
-        for i, (s, r) in enumerate(zip(sheets, rows, strict=True))
+        f'<definedName name="_xlnm._FilterDatabase" localSheetId="{i}" hidden="1">{text(_quoted(s.title))}!{_area(s.columns, s.rows, "$")}</definedName>'
+        for i, s in enumerate(sheets)
     )
     return (
         f'{_XML}<workbook xmlns="{_MAIN}" xmlns:r="{_RELATIONS}"><workbookPr/><bookViews><workbookView activeTab="0"/></bookViews>'

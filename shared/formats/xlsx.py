@@ -1,9 +1,10 @@
-"""xlsx: a workbook with a sheet whose rows are written as XML in DuckDB and deflated by whoever formats them."""
+"""xlsx: a workbook whose sheets' rows are written as XML in DuckDB and deflated by whoever formats them."""
 
 import json
 import re
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, cast
 from xml.etree import ElementTree
@@ -12,17 +13,19 @@ from isal import isal_zlib
 
 from shared.datasets import registry as datasets
 from shared.datasets.plan import Column, ColumnType, PlanSpec
+from shared.datasets.redaction import shown
 from shared.datasets.sql import duck_literal
-from shared.formats import workbook
-from shared.formats.base import Cell, Fixed, Format, Frame, Piece, Sql, concat, timestamp_text
+from shared.datasets.workbooks import Workbook
+from shared.formats import binding, workbook
+from shared.formats.base import Cell, Fixed, Format, Frame, Piece, Slice, Sql, concat, timestamp_text
 from shared.formats.compression import Compressor, Evenly
-from shared.formats.workbook import Book, Rows
+from shared.formats.workbook import SHEET_ROWS_MAX, Book, Rows
 
 _NOTE = struct.Struct("<QQLQ")
 _LEVEL = 1
 _SINCE_MS = 25_569 * 86_400_000  # from 1899-12-30, where a spreadsheet begins to count, to 1970
 _LEADS, _CARE = "yyyy\\-mm\\-dd\\ hh:mm:ss", "yyyy\\-mm\\-dd\\ hh:mm:ss.000"
-_TEXTS = (ColumnType.text, ColumnType.texts)
+_TEXTS = (ColumnType.text, ColumnType.texts, ColumnType.json)
 
 
 class Xlsx(Format):
@@ -31,7 +34,8 @@ class Xlsx(Format):
     media_type = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
     opening, comma, closing = "<row>", "", "</row>"
     binary = True
-    rows_max_per_file = 1_048_575  # and the header
+    sheeted = True
+    rows_max_per_file = SHEET_ROWS_MAX
     cell_units_max = 32_767
 
     def cell(self, cell: Cell, spec: PlanSpec) -> list[Piece]:
@@ -59,7 +63,7 @@ class Xlsx(Format):
         """`plain`: texts are short, and nothing in them means anything to XML."""
         kind, family = cell.column.type, datasets.get(spec.dataset).family
         if kind in _TEXTS:
-            there = f"len({cell.sql}) > 0" if kind is ColumnType.texts else f"{cell.sql} is not null"
+            there = f"len({cell.sql}) > 0" if kind is ColumnType.texts else f"{_text(cell)} is not null"
             if cell.column.plain or plain:
                 return [Sql(f"xml_open({there})"), Sql(_text(cell)), Sql(f"xml_close({there})")]
             return _careful(there, _text(cell), cell)
@@ -70,28 +74,61 @@ class Xlsx(Format):
         if kind is ColumnType.date:
             return [Sql(f"xml_date({cell.sql})")]
         if kind is ColumnType.property:
-            text = concat(_careful("true", f"({cell.sql}->>'$')", cell))
-            return [Sql(f"case when starts_with({cell.sql}, '\"') then {text} else xml_value({cell.sql}) end")]
+            x = cell.sql  # an object or a list is its JSON
+            text = concat(_careful("true", f"case when starts_with({x}, '\"') then {x}->>'$' else lower_escapes({x}) end", cell))
+            return [Sql(f"""case when left({x}, 1) in ('"', '[', '{{') then {text} else xml_value({x}) end""")]
         return [Sql(f"xml_number({cell.sql})")]
 
     def compressor(self, spec: PlanSpec) -> Compressor:
         return Fragment()
 
     def frame(self, spec: PlanSpec) -> Frame:
-        dataset = datasets.get(spec.dataset)
-        stamps = _LEADS if dataset.family == "leads" else _CARE
-        title = dataset.name.replace("-", " ").capitalize()
-        book, files = workbook.book([workbook.sheet(title, dataset.selected(spec, self.name), stamps)], stamps)
-        head = files + book.before(0)
-        return Frame(head, b"", json.dumps(book.as_json, ensure_ascii=False).encode(), head + book.after(0, [Rows()]))
+        tables, stamps = _tables(spec), _stamps(spec)
+        sheets = [workbook.sheet(title, columns) for title, columns in tables.items()]
+        book, files = workbook.book(sheets, stamps)
+        if len(sheets) == 1:
+            head = files + book.before()
+            return Frame(head, b"", _kept(book), head + book.after(Rows()))
+        empty = files + binding.empty(book)
+        if isinstance(datasets.get(spec.dataset), Workbook):  # rows bring columns: each part has its sheets' heads
+            book = replace(book, sheets=tuple(replace(s, head="") for s in book.sheets))
+        return Frame(files + binding.before(book), b"", _kept(book), empty)
+
+    def sheet(self, name: str, columns: Sequence[Column], first: bool) -> Frame:
+        head = workbook.sheet(name, columns).head.encode()
+        return Frame(head, b"", b"", head)
 
     def ending(self, tail: bytes, notes: Sequence[bytes]) -> bytes:
+        return Book.of(json.loads(tail)).after(sum((Rows(*_NOTE.unpack(note)) for note in notes), Rows()))
+
+    def first(self, note: bytes | None) -> Slice | None:
+        return None if note is None or len(note) == _NOTE.size else binding.first(note)
+
+    def behind(self, tail: bytes, notes: Sequence[bytes]) -> Iterator[bytes | Slice]:
         book = Book.of(json.loads(tail))
-        return book.after(0, [sum((Rows(*_NOTE.unpack(note)) for note in notes), Rows())])
+        if len(book.sheets) == 1:
+            yield self.ending(tail, notes)
+        else:
+            yield from binding.behind(book, notes)
+
+
+def _kept(book: Book) -> bytes:
+    return json.dumps(book.as_json, ensure_ascii=False).encode()
+
+
+def _tables(spec: PlanSpec) -> dict[str, list[Column]]:
+    """The sheets' columns by title, as files show them; without those that the rows of a sheet bring."""
+    dataset = datasets.get(spec.dataset)
+    tables = dataset.tables(spec, FORMAT.name)
+    return {title: [shown(column, spec.redaction) for column in columns] for title, columns in tables.items()}
+
+
+def _stamps(spec: PlanSpec) -> str:
+    return _LEADS if datasets.get(spec.dataset).family == "leads" else _CARE
 
 
 class Fragment(Evenly):
-    """A part's rows as a raw deflate stream that has no end: others may stand behind it. Its note is what `Rows` counts."""
+    """Rows of a sheet as a raw deflate stream that has no end: others may stand behind it. Its note is what `Rows` counts."""
 
     def __init__(self) -> None:
         super().__init__(isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, -isal_zlib.MAX_WBITS))
@@ -111,6 +148,10 @@ class Fragment(Evenly):
 
     def end(self) -> bytes:
         return cast(bytes, self._inner.flush(isal_zlib.Z_FULL_FLUSH))
+
+    def rows(self, count: int) -> Rows:
+        """What it holds, once it is flushed."""
+        return Rows(count, self._size, self._crc32, self._packed)
 
     def note(self, rows: int) -> bytes:
         return _NOTE.pack(rows, self._size, self._crc32, self._packed)
@@ -134,13 +175,15 @@ _ESCAPED = re.compile("_x([0-9A-Fa-f]{4})_")
 
 
 def _text(cell: Cell) -> str:
+    if cell.column.type is ColumnType.json:  # the same text as in JSON
+        return f"lower_escapes(nullif({cell.sql}, 'null'))"
     return f"joined({cell.sql})" if cell.column.type is ColumnType.texts else cell.sql
 
 
 def _looked_at(cell: Cell) -> str:
-    """All characters that `_text` has, but perhaps some commas; of a property those of a text."""
-    if cell.column.type is ColumnType.property:
-        return f"case when starts_with({cell.sql}, '\"') then {cell.sql}->>'$' end"
+    """All characters that `_text` has, but perhaps some commas; of JSON, what isn't plain has a backslash."""
+    if cell.column.type in (ColumnType.json, ColumnType.property):
+        return f"replace({cell.sql}, '\"', '')"
     return f"array_to_string({cell.sql}, '|')" if cell.column.type is ColumnType.texts else cell.sql
 
 

@@ -24,7 +24,8 @@ import pyarrow.compute as pc
 from shared.datasets import deleted
 from shared.datasets import registry as datasets
 from shared.datasets.base import Dataset
-from shared.datasets.plan import Column, Key, PlanSpec, Redaction, Sheet
+from shared.datasets.plan import Column, ColumnType, Key, PlanSpec, Redaction, Sheet
+from shared.datasets.redaction import shown
 from shared.datasets.reports import Reported
 from shared.datasets.sql import duck_literal, literal, pulled, session_sql
 from shared.datasets.workbooks import Workbook
@@ -34,9 +35,10 @@ from shared.formats import registry as formats
 from shared.formats.base import Frame
 from shared.formats.fields import FIELDS
 from shared.formats.redaction import key_statements, needs_key, pseudonym_key
+from shared.formats.workbook import SHEET_ROWS_MAX
 from shared.formatting import comparing
 from shared.formatting.batches import in_order, text_bytes
-from shared.formatting.parts import ByteSink, DocumentPart, Part, PartResult, PartWriter, RowsShown, Table, TypedPart
+from shared.formatting.parts import ByteSink, DocumentPart, Part, PartResult, PartWriter, RowsShown, SheetsPart, Table, TypedPart
 from shared.formatting.report import measured, report
 from shared.formatting.statements import ChunkStatements, changed_rows, compile_chunk, compile_fields, compile_query, compile_sheet, keys_of
 from shared.formatting.typesetting import typeset
@@ -49,6 +51,8 @@ _TOO_LONG = re.compile(r"cell_too_long (\[.*\])")
 
 # Columns that the rows of a sheet may bring: a line has them all, whether or not its row does.
 NAMES_MAX = 5_000
+
+_BARE = Frame(b"", b"", b"", b"")  # of rows that the file's end puts into their place
 
 # Rows a record batch: whole lines in memory at once, so few enough for long ones.
 _BATCH_ROWS = 2048
@@ -123,10 +127,7 @@ class FormatEngine:
                 return self._delta(connection, dataset, spec, snapshot, lower, upper, parts)
             if isinstance(dataset, Workbook):
                 return self._sheets(connection, dataset, spec, snapshot, lower, upper, parts)
-            statements = self._compiled(lambda: compile_chunk(dataset, spec, list(sinks), snapshot, lower, upper, self._fold))
-            self._pull(connection, statements)
-            extent = self._stream(connection, statements.rows, statements.counters, parts, tell_keys=spec.redaction is None)
-            return _finished(parts, extent)
+            return self._rows(connection, dataset, spec, snapshot, lower, upper, parts)
 
         return self._with_rows(spec, org_id, lower, upper, write)
 
@@ -146,9 +147,23 @@ class FormatEngine:
                     self._table(connection, statements, sheet.columns(names), spec, fmt, sheet.name) for sheet, names, statements in sheets
                 ]
             statements = self._compiled(lambda: compile_chunk(dataset, spec, [fmt], snapshot, lower, upper, self._fold))
-            return [self._table(connection, statements, dataset.selected(spec, fmt), spec, fmt)]
+            tables = [self._table(connection, statements, dataset.selected(spec, fmt), spec, fmt)]
+            return tables + self._tables_beside(connection, dataset, spec, snapshot, lower, upper, fmt)
 
         return self._with_rows(spec, org_id, lower, upper, read)
+
+    def _tables_beside(
+        self, connection: duckdb.DuckDBPyConnection, dataset: Dataset, spec: PlanSpec, snapshot: str, lower: Key | None, upper: Key | None, fmt: str
+    ) -> list[Table]:  # fmt: skip
+        """What stands on the sheets behind that of the rows, where the format has sheets."""
+        if not formats.get(fmt).sheeted or len(dataset.tables(spec, fmt)) == 1:
+            return []
+        rows, tables = self._members(connection, dataset, spec, snapshot, lower, upper), []
+        for sheet in self._compiled(lambda: dataset.beside(spec, snapshot, rows)):
+            statements = self._compiled(partial(compile_sheet, sheet, [], spec, [fmt], self._fold))
+            columns = [shown(column, spec.redaction) for column in sheet.columns([])]
+            tables.append(self._table(connection, statements, columns, spec, fmt, sheet.name))
+        return tables
 
     def _table(
         self, connection: duckdb.DuckDBPyConnection, statements: ChunkStatements, columns: Sequence[Column], spec: PlanSpec, fmt: str,
@@ -263,14 +278,22 @@ class FormatEngine:
         Rows are compared as they are written, in every format: who differs in one is in all.
         """
         rows, gone = {n: p for n, p in parts.items() if n in spec.formats}, {n: p for n, p in parts.items() if n not in spec.formats}
-        now = self._compiled(lambda: compile_chunk(dataset, spec, list(rows), snapshot, lower, upper, self._fold))
+        compared = dataset.compared(spec)
+        now = self._compiled(lambda: compile_chunk(dataset, compared, compared.formats, snapshot, lower, upper, self._fold))
         looked_at = self._kept(connection, "row_now", now)
         with self._sorted_errors():
             ids = _one(connection.execute(f"select array_text(k) from (select distinct _key{now.keys - 1} as k from row_now)"))
-        then = self._compiled(lambda: compile_query(dataset, dataset.before(spec, f"{literal(ids)}::text[]"), spec, self._fold))
+        then = self._compiled(lambda: compile_query(dataset, dataset.before(compared, f"{literal(ids)}::text[]"), compared, self._fold))
         self._kept(connection, "row_then", then)
-        told = spec.redaction is None
-        written = self._stream(connection, changed_rows("row_now", "row_then", now, spec.formats), now.counters, rows, tell_keys=told)
+        told, changed = spec.redaction is None, changed_rows("row_now", "row_then", now, compared.formats)
+        sheeted = {name: part for name, part in rows.items() if isinstance(part, SheetsPart)}
+        for part in sheeted.values():
+            part.sheet(_BARE, 0)
+        written = self._stream(connection, changed, now.counters, rows, tell_keys=told)
+        if sheeted:
+            with self._sorted_errors():
+                keys = _one(connection.execute(f"select array_text_by(_key{now.keys - 1}, _n) from ({changed})"))
+            self._beside(connection, dataset, spec, snapshot, f"{literal(keys)}::text[]", sheeted)
         files = deleted.spec_of(dataset, spec)
         missing = self._compiled(
             lambda: compile_query(datasets.get(files.dataset), deleted.query(dataset, spec, snapshot, lower, upper), files, self._fold)
@@ -282,29 +305,66 @@ class FormatEngine:
         both = _finished(rows, written) | {f"{deleted.PREFIX}{name}": result for name, result in _finished(by_file, lost).items()}
         return {name: replace(both[name], redacted=dict(counts), unchanged=looked_at - written.rows) for name in parts}
 
+    def _rows(
+        self, connection: duckdb.DuckDBPyConnection, dataset: Dataset, spec: PlanSpec, snapshot: str, lower: Key | None, upper: Key | None,
+        parts: Mapping[str, Part],
+    ) -> dict[str, PartResult]:  # fmt: skip
+        """A chunk's rows, and behind them, in formats with sheets, what a dataset has beside them."""
+        sheeted = {name: part for name, part in parts.items() if isinstance(part, SheetsPart)}
+        for part in sheeted.values():
+            part.sheet(_BARE, 0)
+        statements = self._compiled(lambda: compile_chunk(dataset, spec, list(parts), snapshot, lower, upper, self._fold))
+        self._pull(connection, statements)
+        extent = self._stream(connection, statements.rows, statements.counters, parts, tell_keys=spec.redaction is None)
+        keys = self._members(connection, dataset, spec, snapshot, lower, upper) if sheeted else ""
+        beside = self._beside(connection, dataset, spec, snapshot, keys, sheeted) if sheeted else []
+        if not any(
+            c.type is ColumnType.json for name in parts if name not in sheeted for c in dataset.chosen(spec, name)
+        ):  # where it is counted already
+            extent = extent._replace(redacted=_summed([extent, *beside]))
+        return _finished(parts, extent)
+
     def _sheets(
         self, connection: duckdb.DuckDBPyConnection, dataset: Workbook, spec: PlanSpec, snapshot: str, lower: Key | None, upper: Key | None,
         parts: Mapping[str, Part],
     ) -> dict[str, PartResult]:  # fmt: skip
         """A workbook's chunk: one sheet behind the other. Rows and keys are those of the first."""
         extents: list[Extent] = []
-        for sheet, _, statements in self._each_sheet(connection, dataset, spec, snapshot, lower, upper, list(parts)):
-            around = {name: formats.get(name).sheet(sheet.name, not extents) for name in parts}
+        for sheet, names, statements in self._each_sheet(connection, dataset, spec, snapshot, lower, upper, list(parts)):
+            columns = [shown(column, spec.redaction) for column in sheet.columns(names)]
+            for name, part in parts.items():
+                part.sheet(formats.get(name).sheet(sheet.name, columns, not extents), len(columns))
             self._pull(connection, statements)
-            extents.append(self._stream(connection, statements.rows, statements.counters, parts, around, tell_keys=spec.redaction is None))
-        redacted: Counter[str] = Counter()
-        for extent in extents:
-            redacted.update(extent.redacted)
-        return _finished(parts, extents[0]._replace(redacted=dict(redacted)))
+            extents.append(self._stream(connection, statements.rows, statements.counters, parts, tell_keys=spec.redaction is None))
+        return _finished(parts, extents[0]._replace(redacted=_summed(extents)))
+
+    def _beside(
+        self, connection: duckdb.DuckDBPyConnection, dataset: Dataset, spec: PlanSpec, snapshot: str, rows: str, parts: Mapping[str, Part]
+    ) -> list[Extent]:  # fmt: skip
+        """What stands on sheets behind that of the rows, in the formats that have sheets. `rows`: the text[] literal of their keys."""
+        extents = []
+        for sheet in self._compiled(lambda: dataset.beside(spec, snapshot, rows)):
+            for part in parts.values():
+                part.sheet(_BARE, 0)
+            statements = self._compiled(partial(compile_sheet, sheet, [], spec, list(parts), self._fold))
+            self._pull(connection, statements)
+            extents.append(self._stream(connection, statements.rows, statements.counters, parts, tell_keys=spec.redaction is None))
+        return extents
+
+    def _members(
+        self, connection: duckdb.DuckDBPyConnection, dataset: Dataset, spec: PlanSpec, snapshot: str, lower: Key | None, upper: Key | None
+    ) -> str:  # fmt: skip
+        """The text[] literal of the chunk's keys."""
+        members = self._compiled(lambda: dataset.members(spec, snapshot, lower, upper))
+        with self._sorted_errors():
+            return f"{literal(_one(connection.execute(f'from {pulled(members)}')))}::text[]"
 
     def _each_sheet(
         self, connection: duckdb.DuckDBPyConnection, dataset: Workbook, spec: PlanSpec, snapshot: str, lower: Key | None, upper: Key | None,
         wanted: Sequence[str],
     ) -> Iterator[tuple[Sheet, list[str], ChunkStatements]]:  # fmt: skip
         """The sheets of a workbook's chunk, each with the names of the columns that its rows bring."""
-        members = self._compiled(lambda: dataset.members(spec, snapshot, lower, upper))
-        with self._sorted_errors():
-            rows = f"{literal(_one(connection.execute(f'from {pulled(members)}')))}::text[]"
+        rows = self._members(connection, dataset, spec, snapshot, lower, upper)
         for sheet in self._compiled(lambda: dataset.sheets(spec, snapshot, rows)):
             names = self._names(connection, sheet)
             yield sheet, names, self._compiled(partial(compile_sheet, sheet, names, spec, wanted, self._fold))
@@ -337,18 +397,15 @@ class FormatEngine:
 
     def _stream(
         self, connection: duckdb.DuckDBPyConnection, query: str, counters: Sequence[str], parts: Mapping[str, Part],
-        around: Mapping[str, Frame] | None = None, *, tell_keys: bool,
+        *, tell_keys: bool,
     ) -> Extent:  # fmt: skip
-        """Write the rows of a query; `around`: what stands around them, for each format. `tell_keys`: the manifest may say which rows a part
-        begins and ends with; under redaction it would name what the file hides."""
+        """Write the rows of a query. `tell_keys`: the manifest may say which rows a part begins and ends with; under redaction it would name what the file hides."""
         with self._sorted_errors():
             reader = connection.execute(query).to_arrow_reader(_BATCH_ROWS)
         rows, first, last = 0, "", ""
         redacted = dict.fromkeys(counters, 0)
         for batch in in_order(self._batches(reader)):
             for name, part in parts.items():
-                if around is not None and not rows:
-                    part.fixed(around[name].head)
                 part.take(batch.column(name))
             if tell_keys:
                 first = first or _key(batch, 0)
@@ -356,8 +413,6 @@ class FormatEngine:
             for i, counter in enumerate(counters):
                 redacted[counter] += pc.sum(batch.column(f"_count{i}")).as_py()
             rows += batch.num_rows
-        for name, frame in (around or {}).items():
-            parts[name].fixed(frame.tail if rows else frame.empty)
         return Extent(rows, first, last, redacted)
 
     def _batches(self, reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
@@ -460,6 +515,13 @@ class FormatEngine:
             raise PermanentError("format_failed", f"The rows can't be formatted ({type(error).__name__}: {_safe(text)})") from None
 
 
+def _summed(extents: Sequence[Extent]) -> dict[str, int]:
+    redacted: Counter[str] = Counter()
+    for extent in extents:
+        redacted.update(extent.redacted)
+    return dict(redacted)
+
+
 def _finished(parts: Mapping[str, Part], extent: Extent) -> dict[str, PartResult]:
     finished = {name: part.finish(extent.rows, extent.first, extent.last) for name, part in parts.items()}
     return {name: replace(result, redacted=extent.redacted) for name, result in finished.items()}
@@ -487,6 +549,8 @@ def _part(spec: PlanSpec, name: str, sink: ByteSink, document: Callable[[Sequenc
         return DocumentPart(sink, document, fmt.row_separator.encode())
     if fmt.typed:
         return TypedPart(sink, datasets.get(spec.dataset).selected(spec, fmt.name))
+    if fmt.sheeted and len(datasets.get(spec.dataset).tables(spec, fmt.name)) > 1:
+        return SheetsPart(sink, SHEET_ROWS_MAX)
     return PartWriter(sink, fmt.compressor(spec), fmt.row_separator.encode())
 
 

@@ -9,8 +9,10 @@ import pyarrow as pa
 from isal import isal_zlib
 
 from shared.datasets.plan import Column, PlanSpec
-from shared.formats.base import Format
+from shared.formats.base import Format, Frame
+from shared.formats.binding import Fragment, noted
 from shared.formats.compression import Compressor
+from shared.formats.xlsx import Fragment as Deflated
 from shared.formatting.batches import text_bytes
 from shared.formatting.row_groups import RowGroups
 from shared.messages import Note
@@ -43,8 +45,8 @@ class Part(Protocol):
 
     def take(self, column: pa.Array) -> None: ...
 
-    def fixed(self, text: bytes) -> None:
-        """What stands before or behind a sheet's rows: no separator comes between."""
+    def sheet(self, around: Frame, columns: int) -> None:
+        """What comes now is on another sheet, of so many columns; `around`: what stands around its rows."""
         ...
 
     def finish(self, rows: int, first_key: str, last_key: str) -> PartResult: ...
@@ -74,8 +76,13 @@ class PartWriter:
     def __init__(self, sink: ByteSink, compressor: Compressor, separator: bytes) -> None:
         self._output, self._compressor, self._separator = _Output(sink), compressor, separator
         self._held: memoryview | None = None
+        self._sheet: Frame | None = None
+        self._begun = False  # whether the sheet has a row
 
     def take(self, column: pa.Array) -> None:
+        if self._sheet is not None and not self._begun:
+            self._fixed(self._sheet.head)
+            self._begun = True
         self.write(text_bytes(column))
 
     def write(self, text: memoryview) -> None:
@@ -87,15 +94,25 @@ class PartWriter:
             self._output.put(self._compressor.compress(self._held))
         self._held = text
 
-    def fixed(self, text: bytes) -> None:
-        self._release()
-        self._output.put(self._compressor.compress(text))
+    def sheet(self, around: Frame, columns: int) -> None:
+        self._end_sheet()
+        self._sheet, self._begun = around, False
 
     def finish(self, rows: int, first_key: str, last_key: str) -> PartResult:
+        self._end_sheet()
         self._release()
         if rows:
             self._output.put(self._compressor.flush())
         return self._output.result(rows, first_key, last_key, self._compressor.note(rows) if rows else None)
+
+    def _end_sheet(self) -> None:
+        if self._sheet is not None:
+            self._fixed(self._sheet.tail if self._begun else self._sheet.empty)
+
+    def _fixed(self, text: bytes) -> None:
+        """No separator comes between this and a row."""
+        self._release()
+        self._output.put(self._compressor.compress(text))
 
     def _release(self) -> None:
         """What is held back, without its separator."""
@@ -114,7 +131,7 @@ class DocumentPart:
     def take(self, column: pa.Array) -> None:
         self._text += text_bytes(column)
 
-    def fixed(self, text: bytes) -> None:
+    def sheet(self, around: Frame, columns: int) -> None:
         raise NotImplementedError("a document has no sheets")
 
     def finish(self, rows: int, first_key: str, last_key: str) -> PartResult:
@@ -133,7 +150,7 @@ class TypedPart:
     def take(self, column: pa.Array) -> None:
         self._groups.write(column)
 
-    def fixed(self, text: bytes) -> None:
+    def sheet(self, around: Frame, columns: int) -> None:
         raise NotImplementedError("typed rows have no sheets")
 
     def finish(self, rows: int, first_key: str, last_key: str) -> PartResult:
@@ -159,7 +176,7 @@ class RowsShown:
     def take(self, column: pa.Array) -> None:
         self.rows += column.to_pylist()
 
-    def fixed(self, text: bytes) -> None:
+    def sheet(self, around: Frame, columns: int) -> None:
         """What stands around rows isn't shown."""
 
     def finish(self, rows: int, first_key: str, last_key: str) -> PartResult:
@@ -168,3 +185,65 @@ class RowsShown:
 
     def table(self, fmt: Format, columns: Sequence[Column], spec: PlanSpec, sheet: str | None = None) -> Table:
         return Table(columns, [fmt.texts(row, columns, spec) for row in self.rows], sheet)
+
+
+class SheetsPart:
+    """Takes the rows of several sheets, one sheet behind the other: fragments of a workbook (shared/formats/binding.py). A sheet that has a head begins with it, so it is
+    there even without rows; what is beyond `rows_max` begins another."""
+
+    def __init__(self, sink: ByteSink, rows_max: int) -> None:
+        self._output, self._rows_max = _Output(sink), rows_max
+        self._fragments: list[Fragment] = []
+        self._number, self._head, self._columns = -1, b"", 0
+        self._open: _OpenFragment | None = None
+
+    def sheet(self, around: Frame, columns: int) -> None:
+        self._cut()
+        self._number += 1
+        self._head, self._columns = around.head, columns if around.head else 0
+        if self._head:
+            self._begin()
+
+    def take(self, column: pa.Array) -> None:
+        while len(column):
+            fragment = self._open or self._begin()
+            fits = column.slice(0, self._rows_max - fragment.rows)
+            fragment.take(text_bytes(fits), len(fits))
+            column = column.slice(len(fits))
+            if len(column):
+                self._cut()
+
+    def finish(self, rows: int, first_key: str, last_key: str) -> PartResult:
+        self._cut()
+        return self._output.result(rows, first_key, last_key, noted(self._fragments) if rows else None)
+
+    def _begin(self) -> "_OpenFragment":
+        self._open = _OpenFragment(self._output.put)
+        self._open.take(memoryview(self._head), 0)
+        return self._open
+
+    def _cut(self) -> None:
+        if self._open is not None:
+            self._fragments.append(self._open.end(self._number, self._columns))
+            self._open = None
+
+
+class _OpenFragment:
+    """Rows of one sheet as they come: deflated, hashed, passed on."""
+
+    def __init__(self, put: Callable[[bytes | memoryview], None]) -> None:
+        self._put, self._deflate, self.rows = put, Deflated(), 0
+        self._hash, self._crc32 = hashlib.sha256(), 0
+
+    def take(self, text: memoryview, rows: int) -> None:
+        self.rows += rows
+        self._pass(self._deflate.compress(text))
+
+    def end(self, sheet: int, columns: int) -> Fragment:
+        self._pass(self._deflate.flush())
+        return Fragment(sheet, columns, self._deflate.rows(self.rows), self._crc32, self._hash.digest())
+
+    def _pass(self, data: bytes) -> None:
+        self._hash.update(data)
+        self._crc32 = isal_zlib.crc32(data, self._crc32)
+        self._put(data)

@@ -134,6 +134,26 @@ def event_object(event: Entity) -> dict[str, Any]:
     return own | {key: value for key, value in (event["data"] or {}).items() if key not in own}
 
 
+# --- conversations' other sheets
+
+
+def message_rows(view: View) -> Iterator[Row]:
+    for story in wanted_conversations(view):
+        for m in story.messages:
+            yield {
+                "conversation_id": story.id,
+                "sender": sender_kind(m),
+                "content": m["content"],
+                "timestamp": lead_time(m["created_at"]),
+            }
+
+
+def event_rows(view: View) -> Iterator[Row]:
+    for story in wanted_conversations(view):
+        for event in story.events:
+            yield {"conversation_id": story.id, "type": event["kind"], "timestamp": lead_time(event["at"]), "data": event["data"]}
+
+
 # --- transcripts
 
 

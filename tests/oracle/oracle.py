@@ -44,6 +44,24 @@ class Oracle:
         named = [dict(zip(columns, row.values(), strict=True)) for row in rows]
         return files.jsonl(named) if fmt == "jsonl" else files.json(named)
 
+    def sheets(self, request: dict[str, Any]) -> dict[str, tuple[list[str], list[Row]]]:
+        """The workbook of an export, unredacted: by a sheet's name its headers and its rows. A sheet of chat-data without rows has no headers here."""
+        dataset: str = request["dataset"]
+        view = View(self.state, self._stories, self._settings, self._scores, request, "csv")
+        if dataset == "chat-data":
+            return {name: (list(rows[0]) if rows else [], rows) for name, rows in chat_data.workbook(view).items()}
+        columns, rows = self._columns(dataset, view)
+        if dataset != "conversations":
+            return {dataset.replace("-", " ").capitalize(): (list(columns.values()), rows)}
+        flat = [header for header in columns.values() if header not in ("messages", "events")]
+        beside = {"Messages": list(leads.message_rows(view)), "Events": list(leads.event_rows(view))}
+        headers = {
+            "Messages": ["conversation_id", "sender", "content", "timestamp"],
+            "Events": ["conversation_id", "type", "timestamp", "data"],
+        }
+        first = {"Conversations": (flat, [{header: row[header] for header in flat} for row in rows])}
+        return first | {name: (headers[name], rows) for name, rows in beside.items()}
+
     @staticmethod
     def _columns(dataset: str, view: View) -> tuple[dict[str, str], list[Row]]:
         """The columns that the request picks, header by key, and the rows with these alone, in that order."""

@@ -43,8 +43,9 @@ class Draft:
 def file_entry(
     name: str, media_type: str, rows: int, size: int, sha256: str, parts: Sequence[tuple[int, AssemblyPart]], layout: Layout
 ) -> str:  # fmt: skip
-    """The file as the manifest shows it: the parts that hold its rows, each with the offset where it begins, and what stands around them."""
-    shown = [{"offset": offset, **_shown(part)} for offset, part in parts if part.rows]
+    """The file as the manifest shows it: its parts, each with the offset where it begins, and what stands around them. Behind those with rows may come what belongs
+    to these on other sheets, and what stands between."""
+    shown = [{"offset": offset, **_shown(part)} for offset, part in parts if part.rows or not part.key]
     around = ("head", "separator", "tail") if shown else ("empty",)
     frame = {piece: _piece(getattr(layout, piece)) for piece in around}
     return json.dumps(
@@ -54,12 +55,13 @@ def file_entry(
 
 def encrypted_entry(name: str, media_type: str, rows: int, size: int, sha256: str, parts: Sequence[AssemblyPart]) -> str:
     """An encrypted file as the manifest shows it: in one part, for what lies where inside can't be checked without the password."""
-    kept = [part for part in parts if part.rows]
     whole, nothing = {"bytes": size, "sha256": sha256}, _piece(b"")
     shown = (
-        [{"offset": 0, "number": 1, "rows": rows, **whole, "first_key": kept[0].first_key, "last_key": kept[-1].last_key}] if kept else []
+        [{"offset": 0, "number": 1, "rows": rows, **whole, "first_key": parts[0].first_key, "last_key": parts[-1].last_key}]
+        if parts
+        else []
     )
-    frame = {"head": nothing, "separator": nothing, "tail": nothing} if kept else {"empty": whole}
+    frame = {"head": nothing, "separator": nothing, "tail": nothing} if parts else {"empty": whole}
     return json.dumps(
         {"name": name, "media_type": media_type, "rows": rows, **whole, "encryption": "AES-256", "frame": frame, "parts": shown}
     )

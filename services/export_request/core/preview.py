@@ -116,7 +116,8 @@ def estimated_bytes(
         notes = [note or b"" for note in (s.parts[name][1] for s in samples)]
         parts = max(1, math.ceil(walked.rows / files / chunk_rows))
         shown = [notes[i % len(notes)] for i in range(min(parts, _NOTES_MAX))]
-        ending = len(kind.ending(frame.tail, shown)) * max(1.0, parts / _NOTES_MAX)
+        behind = sum(len(piece) for piece in kind.behind(frame.tail, shown) if isinstance(piece, bytes))
+        ending = behind * max(1.0, parts / _NOTES_MAX)
         # Of rows that were counted one knows how large they are; those behind are as those that were looked at.
         share = walked.bytes / size if walked.complete else walked.rows / sum(s.rows for s in samples)
         found[name] = round(

@@ -17,6 +17,7 @@ from shared.datasets.plan import CustomProperty, PlanSpec
 from shared.datasets.sql import session_sql
 from shared.datasets.workbooks import Workbook
 from shared.formats import registry as formats
+from shared.formats.base import Slice
 from shared.formats.compression import compress
 from shared.formatting.engine import FormatEngine, PartResult
 from tests.conftest import Database
@@ -137,7 +138,17 @@ def assemble(spec: PlanSpec, name: str, parts: list[Part]) -> bytes:
     parts = [p for p in parts if p.result.rows]
     if not parts:
         return empty
-    return head + separator.join(p.data for p in parts) + fmt.ending(tail, [p.result.note or b"" for p in parts])
+    places = [fmt.first(part.result.note) for part in parts]
+    made = head + separator.join(p.data if at is None else sliced(p, at) for p, at in zip(parts, places, strict=True))
+    for piece in fmt.behind(tail, [p.result.note or b"" for p in parts]):
+        made += piece if isinstance(piece, bytes) else sliced(parts[piece.part], piece)
+    return made
+
+
+def sliced(part: Part, place: Slice) -> bytes:
+    data = part.data[place.start : place.start + place.size]
+    assert hashlib.sha256(data).hexdigest() == place.sha256
+    return data
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ import pytest
 from shared.datasets import registry
 from shared.datasets.plan import PlanSpec, Redaction, Since
 from shared.datasets.sql import session_sql
+from tests.integration.engine.books import by_calamine
 from tests.integration.engine.changing import Held, evolve, lines, score
 from tests.integration.engine.conftest import Exported, Exporter
 from tests.integration.engine.loader import current_records, load
@@ -123,6 +124,20 @@ async def test_base_without_deleted_with_delta_is_the_whole(two: Two, dataset: s
         if two.exporter.org_id == "org_few" and dataset != "contacts":
             assert spec.since.found
             assert sum(kept) <= len(whole) / 2
+
+
+async def test_a_workbooks_other_sheets_count_as_its_rows(two: Two) -> None:
+    """A conversation is in a delta where a message or an event of it changed, and all of these are there with it."""
+    request = {"dataset": "conversations", "filter": {}}
+    as_json, as_book = (two.exporter.spec(request | {"format": name}) for name in ("jsonl", "xlsx"))
+    _, wanted = await two.delta(as_json, 31)
+    _, made = await two.delta(as_book, 31)
+    rows = [json.loads(line) for line in wanted.files["jsonl"].splitlines()]
+    read = by_calamine(made.files["xlsx"])
+    assert [row[0] for row in read["Conversations"][1:]] == [row["conversation_id"] for row in rows]
+    for sheet, field in (("Messages", "messages"), ("Events", "events")):
+        assert [row[0] for row in read[sheet][1:]] == [row["conversation_id"] for row in rows for _ in row[field]]
+    assert list(by_calamine(made.files["deleted.xlsx"])) == ["Deleted"]
 
 
 async def test_what_is_hidden_shows_in_no_delta(two: Two) -> None:

@@ -6,6 +6,7 @@ import psycopg
 import pytest
 
 from shared.datasets import registry
+from tests.integration.engine.books import by_calamine, differences
 from tests.integration.engine.conftest import Exporter
 from tests.integration.engine.loader import load
 from tests.oracle import Oracle
@@ -44,6 +45,19 @@ async def test_files_are_the_oracles(hostile: Exporter, oracle: Oracle, records:
         if made != oracle.file(request, request["format"]):
             wrong.append((request, difference(made, oracle.file(request, request["format"]))))
     assert not wrong, f"{len(wrong)} of {len(asked)} differ; the first: {wrong[0]}"
+
+
+@pytest.mark.parametrize("dataset", [name for name in registry.names() if "xlsx" in registry.get(name).formats])
+async def test_workbooks_hold_the_oracles_rows(hostile: Exporter, oracle: Oracle, records: list[dict[str, Any]], dataset: str) -> None:
+    """Every sheet, cell by cell."""
+    plain = [r for r in requests(SEED, records, 250) if r["dataset"] == dataset and r["format"] not in ("txt", "json")]
+    asked = plain or [r for r in requests(SEED, records, 250) if r["dataset"] == dataset]
+    snapshot, wrong = hostile.snapshot(), []
+    for request in asked[:4]:
+        request = {k: v for k, v in request.items() if k not in ("spreadsheet_safe", "columns")} | {"format": "xlsx"}
+        made = (await hostile.export(hostile.spec(request), snapshot, 500)).files["xlsx"]
+        wrong += [(request, found) for found in differences(by_calamine(made), oracle.sheets(request))]
+    assert not wrong, f"{len(wrong)} cells differ; the first: {wrong[0]}"
 
 
 def difference(made: bytes, wanted: bytes) -> tuple[str, str]:

@@ -110,7 +110,7 @@ async def test_the_plan_finds_what_no_cell_takes_by_row_and_column(exporter: Exp
     snapshot, messages = exporter.snapshot(), registry.get("messages")
     request = {"dataset": "messages", "from": "2026-01-01", "to": "2026-07-01"}
     for more, expected in (
-        ({"formats": ["csv", "xlsx"]}, (True, (4, "Content"))),
+        ({"formats": ["csv", "xlsx"]}, (True, (4, "Content", None))),
         ({"formats": ["csv", "jsonl"]}, (False, None)),
         ({"format": "xlsx", "columns": ["message_id"]}, (False, None)),
     ):
