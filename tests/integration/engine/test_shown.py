@@ -36,8 +36,11 @@ def whole(dataset: str, fmt: str) -> dict[str, Any]:
 @pytest.mark.parametrize("redacted", [False, True])
 @pytest.mark.parametrize(("dataset", "fmt"), PAIRS)
 async def test_the_first_rows_are_the_files(generated: Exporter, dataset: str, fmt: str, redacted: bool) -> None:
+    # A transcript whose messages are a pseudonym ends no line: a reader of transcripts has nothing to tell them apart by.
     hidden = Redaction(
-        profile="p", columns={c.key: "hash" for c in registry.get(dataset).columns() if c.personal and c.asked}, detect=["email", "phone"]
+        profile="p",
+        columns={c.key: "hash" for c in registry.get(dataset).columns() if c.personal and c.asked and fmt != "txt"},
+        detect=["email", "phone"],
     )
     spec = generated.spec(whole(dataset, fmt), redaction=hidden if redacted else None)
     snapshot = generated.snapshot()
