@@ -7,14 +7,44 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
 from psycopg import sql
+from xdist.scheduler import LoadScopeScheduling
 
 ROOT = Path(__file__).resolve().parent.parent
 MIGRATIONS = ROOT / "deploy" / "migrations" / "sql"
+
+
+# What runs on one stack runs on one worker; the longest begin first, so that no worker ends long after the other.
+LONG = ("e2e", "operate", "secured", "faults")
+
+
+class Grouped(LoadScopeScheduling):
+    """With workers (`-n`), each has whole groups for itself: those who share a stack, otherwise a file."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return _group(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    return Grouped(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: LONG.index(group) if (group := _group(item.nodeid)) in LONG else len(LONG))
+
+
+def _group(nodeid: str) -> str:
+    """Of a test's file, from tests/ on. `faults` is the rounds alone: the rest of that folder needs no stack."""
+    path = Path(nodeid.partition("::")[0])
+    folder = "e2e" if path.parts[1] == "fuzz" else path.parts[1]
+    whole = folder in LONG and (folder != "faults" or path.name == "test_rounds.py")
+    return folder if whole else str(path)
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,8 @@ from deploy.local.state import ROOT, State
 STATE = State(ROOT / ".local-test")
 # Days of retries pass in seconds, and a delivery whose process was killed is sent again soon.
 QUICK = {"WAYBILL_WEBHOOK_TIME_SCALE": "0.00001", "WAYBILL_WEBHOOK_TIMEOUT_SECONDS": "2", "WAYBILL_WEBHOOK_LEASE_SECONDS": "3"}
+# Two workers, each with whole groups of tests (tests/conftest.py), the longest first: a stack that starts leaves a core to others.
+WORKERS = ["-n", "2", "--dist", "loadscope", "--no-loadscope-reorder"]
 # Debian packages by the command that they bring: clients that we did not write.
 CLIENTS = {
     "kcat": "kcat",
@@ -113,7 +115,7 @@ def main() -> int:
         os.environ.update(environment)
         try:
             stack.up(STATE, chosen)
-            code = subprocess.run([sys.executable, "-m", "pytest", *arguments], cwd=ROOT).returncode
+            code = subprocess.run([sys.executable, "-m", "pytest", *WORKERS, *arguments], cwd=ROOT).returncode
         finally:
             with contextlib.redirect_stdout(io.StringIO()):  # the closing lines are pytest's
                 stack.leave(STATE)

@@ -127,7 +127,7 @@ async def test_a_body_above_the_limit_is_refused_at_once(room: Room) -> None:
     assert declared.status_code == 413
 
 
-@pytest.mark.parametrize("packed", [b"no gzip at all", gzip.compress(b"{}\n" * 1000)[:-9]])
+@pytest.mark.parametrize("packed", [b"no gzip at all", gzip.compress(b"{}\n" * 1000)[:-9]], ids=["other", "short"])
 async def test_broken_gzip_is_a_400(room: Room, packed: bytes) -> None:
     answer = await post(room, packed, content_encoding="gzip")
     assert (answer.status_code, answer.json()["error"]["details"][0]["field"]) == (400, "body")

@@ -33,6 +33,7 @@ def planted(folder: Path, name: str, text: str) -> list[str]:
         ("shared/settings.py", 'password = "korrekt-pferd-batterie"\n', "Secret Keyword"),
         ("docs/security.md", "postgresql://waybill_ingest:hunter22@db.example/waybill\n", "Basic Auth Credentials"),
     ],
+    ids=["key", "key in a test", "key in a page", "private key", "random", "password", "URL"],
 )
 def test_a_planted_secret_is_found(tmp_path: Path, name: str, text: str, kind: str) -> None:
     assert kind in planted(tmp_path, name, text)
