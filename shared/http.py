@@ -184,6 +184,14 @@ async def read_json(request: Request, bytes_max: int = BODY_BYTES_MAX, *, option
         raise invalid_request(Detail(problem.field, problem.message)) from problem
 
 
+async def read_object(request: Request, *, optional: bool = False) -> dict[str, Any]:
+    """A JSON object, as read_json reads it."""
+    body = await read_json(request, optional=optional)
+    if not isinstance(body, dict):
+        raise invalid_request(Detail("", "the body must be a JSON object"))
+    return body
+
+
 async def read_nothing(request: Request) -> None:
     """Raises ApiError 400 for parameters, or a body that says anything."""
     refuse_unknown_parameters(request, set())

@@ -16,12 +16,11 @@ from shared.http import Authenticator, Principal, id_of, refuse_unknown_paramete
 
 def diffs_router(diffs: Diffs, auth: Authenticator) -> APIRouter:
     routes = APIRouter()
-    reads = Depends(auth.requires("exports:read"))
+    reads = Depends(auth.requires("exports:read", "exports:download"))  # it shows what files hold
 
     @routes.get("/v1/exports/{a}/diff/{b}", **operations.DIFF_EXPORTS)
     async def diff_exports(request: Request, a: str, b: str, principal: Principal = reads) -> Response:
         refuse_unknown_parameters(request, {"purpose"})
-        principal.require("exports:download")  # it shows what files hold
         purpose = request.query_params.get("purpose")
         if purpose is not None and (wrong := line("purpose", purpose, PURPOSE_MAX)):
             raise invalid_request(*wrong)

@@ -15,7 +15,7 @@ DIFF_EXPORTS = operation(
     "Compare two exports, row by row and field by field", "Exports",
     {200: answer("NDJSON, a difference a line, in the order of the dataset; it is whole where the body ends as HTTP says.", DIFFERENCE, media="application/x-ndjson")},
     description="Both of one dataset with the same columns, each by its own filter, range and instant; expired ones too, while their instants can be seen. "
-    "Redacted by what both of them and the default profile hide. Needs `exports:download` too; noted in the audit trail before the first byte.",
+    "Redacted by what both of them and the default profile hide. It is noted in the audit trail before the first byte.",
     parameters=[
         path("a", "The first export's id.", EXPORT_EXAMPLE_ID), path("b", "The second export's id.", EXPORT_EXAMPLE_ID),
         query("purpose", line(PURPOSE_MAX), "Why: for the audit trail."),

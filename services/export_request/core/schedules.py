@@ -73,14 +73,12 @@ class Wanted:
 
 
 def wanted(
-    body: Any, organisation: Organisation, now: datetime, before: Mapping[str, Any] | None = None, password: str | None = None
+    body: Mapping[str, Any], organisation: Organisation, now: datetime, before: Mapping[str, Any] | None = None, password: str | None = None
 ) -> Wanted:
     """A new schedule, or one that was `before` with the changes of `body`. Raises ApiError that names every field that is wrong; `password`: the one it has.
 
     The export is checked as a request of its first window, so what is accepted here can be accepted then.
     """
-    if not isinstance(body, dict):
-        raise invalid_request(Detail("", "the body must be a JSON object"))
     wrong = [Detail(name[:80], "unknown field") for name in body if name not in FIELDS]
     fields = {"timezone": organisation.timezone, "sftp": False, "catch_up": "all", **(before or {}), **body}
     if "cron" in body and "frequency" not in body:
@@ -185,10 +183,8 @@ def shows_an_instant(dataset: str) -> bool:
     return datasets.get(dataset).range_rule == "refused"
 
 
-def resumption(body: Any) -> str | None:
+def resumption(body: Mapping[str, Any]) -> str | None:
     """What is done with the windows of the pause; None: as the schedule says. Raises ApiError 400."""
-    if not isinstance(body, dict):
-        raise invalid_request(Detail("", "the body must be a JSON object"))
     wrong = [Detail(name[:80], "unknown field") for name in body if name != "catch_up"]
     chosen = body.get("catch_up")
     if "catch_up" in body and (chosen not in CATCH_UP or not isinstance(chosen, str)):
@@ -208,10 +204,8 @@ class Backfill:
     windows: tuple[Window, ...]
 
 
-def backfill(body: Any, dataset: str, timing: Timing, decided_to: datetime) -> Backfill:
+def backfill(body: Mapping[str, Any], dataset: str, timing: Timing, decided_to: datetime) -> Backfill:
     """Raises ApiError: 400 that names the fields, 422 where the range holds no window that has ended, or too many. `decided_to`: from there on windows run by themselves."""
-    if not isinstance(body, dict):
-        raise invalid_request(Detail("", "the body must be a JSON object"))
     wrong = [Detail(name[:80], "unknown field") for name in body if name not in ("from", "to", "again")]
     start, end = _instant(body, "from", timing.timezone, wrong), _instant(body, "to", timing.timezone, wrong)
     again = body.get("again", False)

@@ -10,7 +10,7 @@ from services.export_request.schedules import operations
 from services.export_request.schedules.schedules import Schedules
 from shared import cursors
 from shared.errors import Detail, invalid_request
-from shared.http import Authenticator, Principal, id_of, limit_of, read_json, read_nothing, refuse_unknown_parameters
+from shared.http import Authenticator, Principal, id_of, limit_of, read_nothing, read_object, refuse_unknown_parameters
 
 PATH = "/v1/schedules"
 
@@ -22,7 +22,7 @@ def schedules_router(schedules: Schedules, auth: Authenticator, secret: bytes) -
     @routes.post(PATH, **operations.POST_SCHEDULE)
     async def post_schedule(request: Request, principal: Principal = allowed) -> Response:
         refuse_unknown_parameters(request, set())
-        made = await schedules.create(principal, await read_json(request))
+        made = await schedules.create(principal, await read_object(request))
         return JSONResponse(made, 201, headers={"Location": f"{PATH}/{made['id']}"})
 
     @routes.get(PATH, **operations.LIST_SCHEDULES)
@@ -42,7 +42,7 @@ def schedules_router(schedules: Schedules, auth: Authenticator, secret: bytes) -
     @routes.patch(PATH + "/{schedule_id}", **operations.PATCH_SCHEDULE)
     async def patch_schedule(request: Request, schedule_id: str, principal: Principal = allowed) -> Response:
         refuse_unknown_parameters(request, set())
-        return JSONResponse(await schedules.change(principal, id_of(schedule_id), await read_json(request)))
+        return JSONResponse(await schedules.change(principal, id_of(schedule_id), await read_object(request)))
 
     @routes.delete(PATH + "/{schedule_id}", **operations.DELETE_SCHEDULE)
     async def delete_schedule(request: Request, schedule_id: str, principal: Principal = allowed) -> Response:
@@ -58,7 +58,7 @@ def schedules_router(schedules: Schedules, auth: Authenticator, secret: bytes) -
     @routes.post(PATH + "/{schedule_id}/resume", **operations.RESUME_SCHEDULE)
     async def resume_schedule(request: Request, schedule_id: str, principal: Principal = allowed) -> Response:
         refuse_unknown_parameters(request, set())
-        return JSONResponse(await schedules.resume(principal, id_of(schedule_id), await read_json(request, optional=True)))
+        return JSONResponse(await schedules.resume(principal, id_of(schedule_id), await read_object(request, optional=True)))
 
     @routes.post(PATH + "/{schedule_id}/run", **operations.RUN_SCHEDULE)
     async def run_schedule(request: Request, schedule_id: str, principal: Principal = allowed) -> Response:
@@ -77,7 +77,7 @@ def schedules_router(schedules: Schedules, auth: Authenticator, secret: bytes) -
     @routes.post(PATH + "/{schedule_id}/backfill", **operations.BACKFILL_SCHEDULE)
     async def backfill_schedule(request: Request, schedule_id: str, principal: Principal = allowed) -> Response:
         refuse_unknown_parameters(request, set())
-        return JSONResponse(await schedules.backfill(principal, id_of(schedule_id), await read_json(request)), 202)
+        return JSONResponse(await schedules.backfill(principal, id_of(schedule_id), await read_object(request)), 202)
 
     return routes
 

@@ -49,7 +49,7 @@ class Schedules:
 
     # ---- schedules
 
-    async def create(self, by: Principal, body: Any) -> dict[str, Any]:
+    async def create(self, by: Principal, body: Mapping[str, Any]) -> dict[str, Any]:
         """Raises ApiError: 400 and 422 that name the fields, 403, 409 where there are too many."""
         now, schedule_id = self._clock(), new_id("sch")
         async with tenant(self._pool, by.org_id) as connection:
@@ -81,7 +81,7 @@ class Schedules:
             found = await rows(self._queries.backfills(connection, schedule_id=schedule_id, count=BACKFILLS_SHOWN))
         return {**self._view(row, runs.get(schedule_id)), "backfills": [backfill_view(each) for each in found]}
 
-    async def change(self, by: Principal, schedule_id: str, body: Any) -> dict[str, Any]:
+    async def change(self, by: Principal, schedule_id: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """What `body` names. A new timing begins where the last window ended. A password that isn't named stays, while one is wanted."""
         now = self._clock()
         async with tenant(self._pool, by.org_id) as connection:
@@ -123,7 +123,7 @@ class Schedules:
         """No window is decided any more; what has begun goes on. Again: nothing."""
         return await self._switch(by, schedule_id, True, None)
 
-    async def resume(self, by: Principal, schedule_id: str, body: Any) -> dict[str, Any]:
+    async def resume(self, by: Principal, schedule_id: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """The windows of the pause are caught up with as the schedule says, or as `body` does for this once."""
         return await self._switch(by, schedule_id, False, resumption(body))
 
@@ -183,7 +183,7 @@ class Schedules:
                 )
             )
 
-    async def backfill(self, by: Principal, schedule_id: str, body: Any) -> dict[str, Any]:
+    async def backfill(self, by: Principal, schedule_id: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Runs the windows of a range, oldest first, one at a time; those that have run only where `again` says so."""
         now = self._clock()
         async with tenant(self._pool, by.org_id) as connection:
@@ -268,8 +268,8 @@ def _check_dataset(by: Principal, dataset: str) -> None:
         by.require("exports:download")
 
 
-def _names_password(body: Any) -> bool:
-    return isinstance(body, dict) and isinstance(body.get("export"), dict) and "password" in body["export"]
+def _names_password(body: Mapping[str, Any]) -> bool:
+    return isinstance(body.get("export"), dict) and "password" in body["export"]
 
 
 def _before(row: Row) -> dict[str, Any]:
