@@ -1,15 +1,79 @@
-"""Files under a password: an AES-256 ZIP (WinZip's AE-2), written as the parts come, with one member, the file itself. All calls block."""
+"""Files under a password: an AES-256 ZIP (WinZip's AE-2), written as the parts come, with one member, the file itself; or, of a workbook, an encrypted Office file
+([MS-OFFCRYPTO] 2.3.4.10, agile: AES-256, SHA-512). All calls block."""
 
 import hashlib
+import io
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import pyzipper
+from msoffcrypto.method.ecma376_agile import ECMA376Agile
 
+from shared.errors import PermanentError
+from shared.formats.base import Format
+from shared.formats.protection import member
 from shared.storage import FileWriter
 
+# Of a workbook that is encrypted: it lies in memory, some three times over, because its size and its checksum stand in front.
+OFFICE_BYTES_MAX = 64 << 20
+_PIECE = 1 << 20
 _DATE = (1980, 1, 1, 0, 0, 0)  # ZIP's first: when it was made is in the manifest
+
+
+class ProtectedWriter(FileWriter, Protocol):
+    """A FileWriter of what is encrypted on its way. `size` and `sha256` are of the encrypted file, once it is complete."""
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def sha256(self) -> str: ...
+
+
+def protecting(fmt: Format, inner: FileWriter, name: str, password: str) -> ProtectedWriter:
+    """What encrypts a file of the format, published as `name`."""
+    return OfficeWriter(inner, password) if fmt.encrypts_itself else ZipWriter(inner, member(name), password)
+
+
+class OfficeWriter:
+    """A FileWriter whose file is the encrypted Office file of the workbook that is appended."""
+
+    def __init__(self, inner: FileWriter, password: str) -> None:
+        self._inner, self._output, self._password = inner, _Output(inner), password
+        self._held = io.BytesIO()
+
+    @property
+    def size(self) -> int:
+        return self._output.size
+
+    @property
+    def sha256(self) -> str:
+        return self._output.hash.hexdigest()
+
+    def append(self, data: bytes | memoryview) -> None:
+        if self._held.tell() + len(data) > OFFICE_BYTES_MAX:
+            raise PermanentError(
+                "workbook_too_large",
+                f"An encrypted workbook may have {OFFICE_BYTES_MAX >> 20} MiB: ask for fewer rows a file (max_rows_per_file).",
+            )
+        self._held.write(data)
+
+    def append_object(self, key: str, size: int, pieces: Iterable[bytes | memoryview]) -> None:
+        for piece in pieces:
+            self.append(piece)
+
+    def complete(self) -> None:
+        self._held.seek(0)
+        encrypted = memoryview(ECMA376Agile.encrypt(self._password, self._held))
+        self._held = io.BytesIO()
+        for start in range(0, len(encrypted), _PIECE):
+            self._output.write(encrypted[start : start + _PIECE])
+        self._inner.complete()
+
+    def abort(self) -> None:
+        self._held = io.BytesIO()
+        self._inner.abort()
 
 
 class ZipWriter:
@@ -57,7 +121,7 @@ class ZipWriter:
 
 
 class _Output:
-    """What the ZIP is written to: it can't be turned back, so sizes follow what they are of."""
+    """What an encrypted file is written to: it can't be turned back, so a ZIP's sizes follow what they are of."""
 
     def __init__(self, inner: FileWriter) -> None:
         self._inner, self.size, self.hash = inner, 0, hashlib.sha256()

@@ -9,11 +9,10 @@ from isal import isal_zlib
 
 from services.delivery.core.assembly import Append, Layout, Progress, add_part, close
 from services.delivery.core.manifest import encrypted_entry, file_entry
-from services.delivery.protecting import ZipWriter
+from services.delivery.protecting import ProtectedWriter, protecting
 from shared.errors import PermanentError
 from shared.formats import registry as formats
 from shared.formats.base import Slice
-from shared.formats.protection import member
 from shared.messages import AssemblyPart
 from shared.storage import FileWriter, NotThere, ObjectStore
 
@@ -47,7 +46,7 @@ class OpenFile:
     def __init__(self, store: ObjectStore, file: FileToWrite) -> None:
         self._store, self._file = store, file
         self._writer: FileWriter | None = None
-        self._zip: ZipWriter | None = None
+        self._protected: ProtectedWriter | None = None
         self.key = file.key if file.password is None else _own_place(file.key)
         self._sha256 = hashlib.sha256()
         self._bytes = 0
@@ -93,8 +92,8 @@ class OpenFile:
                 self._append(step.data)
         self._open().complete()
         rows, name, media_type = self.progress.rows, self._file.name, self._file.media_type
-        if self._zip is not None:
-            size, sha256 = self._zip.size, self._zip.sha256
+        if self._protected is not None:
+            size, sha256 = self._protected.size, self._protected.sha256
             entry = encrypted_entry(name, media_type, rows, size, sha256, self._parts)
             return Written(rows, size, sha256, entry, self.key)
         sha256 = self._sha256.hexdigest()
@@ -157,7 +156,8 @@ class OpenFile:
         if self._writer is None:
             self._writer = self._store.assemble(self.key, self._file.media_type)
             if self._file.password is not None:
-                self._writer = self._zip = ZipWriter(self._writer, member(self._file.name), self._file.password)
+                fmt = formats.get(self._file.format)
+                self._writer = self._protected = protecting(fmt, self._writer, self._file.name, self._file.password)
         return self._writer
 
     def _append(self, data: bytes) -> None:

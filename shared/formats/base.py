@@ -81,6 +81,7 @@ class Format:
     cell_units_max: ClassVar[int | None] = None  # of a text, in UTF-16 code units
     sheeted: ClassVar[bool] = False  # shows what a dataset has besides its rows, on sheets of their own
     encrypts_itself: ClassVar[bool] = False  # a password makes it no ZIP, but another file of the format
+    protected_rows_max: ClassVar[int | None] = None  # rows a file under a password has, unless fewer are asked for
 
     @abstractmethod
     def cell(self, cell: Cell, spec: PlanSpec) -> list[Piece]:

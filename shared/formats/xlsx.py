@@ -37,6 +37,8 @@ class Xlsx(Format):
     sheeted = True
     rows_max_per_file = SHEET_ROWS_MAX
     cell_units_max = 32_767
+    encrypts_itself = True
+    protected_rows_max = 100_000
 
     def cell(self, cell: Cell, spec: PlanSpec) -> list[Piece]:
         return self.cells([cell], spec)

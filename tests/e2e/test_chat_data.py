@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msoffcrypto
+import openpyxl
 import psycopg
 import pytest
 import pyzipper
@@ -92,6 +94,20 @@ def test_what_is_compressed_is_so_inside(sample: Organisation) -> None:
     with pyzipper.AESZipFile(io.BytesIO(sample.download(export))) as archive:
         assert archive.namelist() == [f"chat-data_{export['id']}.json.gz"]
         assert gzip.decompress(archive.read(archive.namelist()[0], PASSWORD.encode())) == EXPECTED
+
+
+def test_as_a_workbook_it_is_an_encrypted_office_file(sample: Organisation, tmp_path: Path) -> None:
+    whole = json.loads(EXPECTED)
+    chats = [chat["id"] for chat in whole["UserChat data"]][:20]  # a message of a later one is longer than a cell takes
+    export = sample.completed(REQUEST | {"format": "xlsx", "filter": {"ids": chats}})
+    assert [file["name"] for file in export["files"]] == [f"chat-data_{export['id']}.xlsx"]
+    encrypted = msoffcrypto.OfficeFile(io.BytesIO(sample.download(export)))
+    encrypted.load_key(password=PASSWORD, verify_password=True)
+    plain = io.BytesIO()
+    encrypted.decrypt(plain, verify_integrity=True)
+    book = openpyxl.load_workbook(plain)
+    assert book.sheetnames == list(whole)
+    assert [row[0] for row in book["UserChat data"].iter_rows(min_row=2, values_only=True)] == chats
 
 
 def test_no_chat_is_a_workbook_all_the_same(sample: Organisation) -> None:

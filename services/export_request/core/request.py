@@ -149,7 +149,7 @@ class _Resolver:
         safe = self._spreadsheet_safe(asked)
         self._whole_document(asked)
         before = self._then.max_rows_per_file if self._then else None
-        rows = _rows_max(self._whole("max_rows_per_file", 1, WHOLE_MAX) or before, dataset, asked)
+        rows = _rows_max(self._whole("max_rows_per_file", 1, WHOLE_MAX) or before, dataset, asked, "password" in self._body)
         retention = self._organisation.retention_days * 86_400
         expires_in = self._whole("expires_in_seconds", 1, retention, f" (your organisation keeps files for {retention} seconds)")
         labels, purpose, granularity = self._labels(), self._purpose(dataset), self._granularity(dataset)
@@ -417,9 +417,11 @@ class _Resolver:
         return labels
 
 
-def _rows_max(asked: int | None, dataset: Dataset | None, wanted: list[str]) -> int | None:
+def _rows_max(asked: int | None, dataset: Dataset | None, wanted: list[str], protected: bool) -> int | None:
     """How many rows a file may have: as asked, and as many as the dataset and every format take."""
     limits = [asked, dataset.rows_max_per_file if dataset else None, *(formats.get(name).rows_max_per_file for name in wanted)]
+    if protected:
+        limits += [formats.get(name).protected_rows_max for name in wanted]
     return min((limit for limit in limits if limit is not None), default=None)
 
 

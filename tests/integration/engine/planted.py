@@ -6,6 +6,7 @@ import typing
 from typing import Any
 
 import msgspec
+import msoffcrypto
 import pyarrow.parquet as pq
 import pyzipper
 
@@ -78,12 +79,21 @@ def _free(value: Any, ids: set[str], flat: bool, kind: str) -> dict[str, Any]:
     return made if flat else made | {"deep": [{"er": [TEXT, NUMBER]}], "comment": TEXT}
 
 
+OFFICE = b"\xd0\xcf\x11\xe0"  # an encrypted Office file begins so
+
+
 def readable(data: bytes, password: str = "") -> str:
     """All text in a file, whatever its format."""
     if data.startswith(b"PK"):
         with pyzipper.AESZipFile(io.BytesIO(data)) as archive:
             archive.setpassword(password.encode() or None)
             return "\n".join(archive.read(member).decode() for member in archive.namelist())
+    if data.startswith(OFFICE):
+        plain = io.BytesIO()
+        file = msoffcrypto.OfficeFile(io.BytesIO(data))
+        file.load_key(password=password)
+        file.decrypt(plain)
+        return readable(plain.getvalue())
     if data.startswith(b"PAR1"):
         return json.dumps(pq.read_table(io.BytesIO(data)).to_pylist(), default=str, ensure_ascii=False)
     if data.startswith(b"%PDF"):

@@ -59,7 +59,9 @@ async def test_a_bomb_comes_in_small_pieces() -> None:
     assert sum(map(len, pieces)) == 20 << 20
 
 
-@pytest.mark.parametrize("packed", [b"not gzip", gzip.compress(b"hello world")[:-3], gzip.compress(b"x") + b"rest"], ids=["other", "short", "long"])
+@pytest.mark.parametrize(
+    "packed", [b"not gzip", gzip.compress(b"hello world")[:-3], gzip.compress(b"x") + b"rest"], ids=["other", "short", "long"]
+)
 async def test_broken_gzip_is_named(packed: bytes) -> None:
     with pytest.raises(ApiError) as refused:
         await unpack(packed)
