@@ -249,7 +249,7 @@ POST_EXPORT = operation(
 PREVIEW_EXPORT = operation(
     "See what an export would hold", "Exports", {200: answer("Its first rows, and what to expect of it.", PREVIEW)},
     description="A dry run: nothing is written, counted against a limit or told; the audit trail notes who looked, at which columns and why. No password is needed.",
-    body=body(EXPORT_REQUEST, _REQUEST), errors=[422],
+    body=body(EXPORT_REQUEST, _REQUEST), errors=[404, 409, 410, 422],
 )  # fmt: skip
 APPROVE_EXPORT = operation(
     "Approve an export that waits for it", "Exports", {200: _as_export("It goes on. Its files are kept as long as was asked for, from now.")},

@@ -147,7 +147,9 @@ class FormatEngine:
                     self._table(connection, statements, sheet.columns(names), spec, fmt, sheet.name) for sheet, names, statements in sheets
                 ]
             statements = self._compiled(lambda: compile_chunk(dataset, spec, [fmt], snapshot, lower, upper, self._fold))
-            tables = [self._table(connection, statements, dataset.selected(spec, fmt), spec, fmt)]
+            titles = list(dataset.tables(spec, fmt)) if formats.get(fmt).sheeted else []
+            title = titles[0] if len(titles) > 1 else None
+            tables = [self._table(connection, statements, dataset.selected(spec, fmt), spec, fmt, title)]
             return tables + self._tables_beside(connection, dataset, spec, snapshot, lower, upper, fmt)
 
         return self._with_rows(spec, org_id, lower, upper, read)

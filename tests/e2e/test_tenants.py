@@ -18,7 +18,8 @@ CANARY = "canary-7f3a"
 NOBODYS = {"/v1/downloads/{token}", "/v1/signing-keys/{key_id}/revoke", "/v1/organisations/{org_id}"}
 BODIES: dict[str, Any] = {
     "PATCH /v1/webhook-endpoints/{endpoint_id}": {"enabled": False}, "POST /v1/webhook-endpoints/{endpoint_id}/recover": {"since": "2026-01-01"},
-    "PATCH /v1/leads/{lead_id}": {"name": "stolen"},
+    "PATCH /v1/leads/{lead_id}": {"name": "stolen"}, "PATCH /v1/schedules/{schedule_id}": {"name": "stolen"},
+    "POST /v1/schedules/{schedule_id}/backfill": {"from": "2026-01-01", "to": "2026-02-01"}, "PATCH /v1/sftp-users/{user_id}": {"allowed_networks": []},
 }  # fmt: skip
 ROUTES = [route for route in routes() if route.guard is not None]
 
@@ -47,10 +48,14 @@ class Victim:
         key = http.post("/v1/api-keys", json={"name": CANARY, "scopes": ["exports:read"]}).raise_for_status().json()
         hook = http.post("/v1/webhook-endpoints", json={"url": "http://127.0.0.1:9/x", "description": CANARY}).raise_for_status().json()
         test = http.post(f"/v1/webhook-endpoints/{hook['id']}/test").raise_for_status().json()
+        asked = {"name": CANARY, "frequency": "weekly", "export": {"dataset": "leads"}}
+        schedule = http.post("/v1/schedules", json=asked).raise_for_status().json()
+        http.post(f"/v1/schedules/{schedule['id']}/pause").raise_for_status()
+        user = http.post("/v1/sftp-users", json={"username": f"{CANARY}-{organisation.org_id[-8:]}"}).raise_for_status().json()
         http.patch("/v1/settings", json={"name": CANARY}).raise_for_status()
         self.ids = {
             "export_id": self.export["id"], "a": self.export["id"], "b": self.export["id"], "name": self.export["files"][0]["name"], "key_id": key["id"], "endpoint_id": hook["id"],
-            "delivery_id": test["delivery"]["id"], "lead_id": f"lead_{CANARY}", "contact_id": f"contact_{CANARY}", "erasure_id": erased["id"],
+            "delivery_id": test["delivery"]["id"], "lead_id": f"lead_{CANARY}", "contact_id": f"contact_{CANARY}", "erasure_id": erased["id"], "schedule_id": schedule["id"], "user_id": user["id"],
         }  # fmt: skip
 
     def everything(self) -> dict[str, Any]:

@@ -80,6 +80,7 @@ def wanted(
     The export is checked as a request of its first window, so what is accepted here can be accepted then.
     """
     wrong = [Detail(name[:80], "unknown field") for name in body if name not in FIELDS]
+    wrong += [Detail(name, "must be text") for name in ("frequency", "cron") if name in body and body[name] is None]
     fields = {"timezone": organisation.timezone, "sftp": False, "catch_up": "all", **(before or {}), **body}
     if "cron" in body and "frequency" not in body:
         fields.pop("frequency", None)
