@@ -24,7 +24,7 @@ WHO = {
     "POST /v1/exports": "exports:write", "POST /v1/exports/{export_id}/approve": "admin", "POST /v1/exports/{export_id}/reject": "admin", "POST /v1/exports/preview": "exports:write exports:download",
      "POST /v1/exports/{export_id}/rerun": "exports:write", "DELETE /v1/exports/{export_id}": "exports:write",
     "GET /v1/exports": "exports:read", "GET /v1/exports/{export_id}": "exports:read", "GET /v1/exports/{export_id}/events": "exports:read",
-    "GET /v1/exports/{a}/diff/{b}": "exports:read",
+    "GET /v1/exports/{a}/diff/{b}": "exports:read exports:download",
     "GET /v1/exports/{export_id}/manifest": "exports:read", "GET /v1/datasets": "exports:read",
     "GET /v1/exports/{export_id}/files/{name}": "exports:download", "GET /v1/downloads/{token}": NOBODY,
     "GET /v1/leads/{lead_id}/score": "leads:read", "GET /v1/scoring": "leads:read",
