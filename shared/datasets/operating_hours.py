@@ -70,7 +70,7 @@ def _hours(timezone: str, spans: tuple[tuple[int, int], ...]) -> Hours:
         start, offset = period.start // 1000, period.offset // 1000
         shown = max(start + offsets[-1], floors[-1])
         so_far = _at(plain, offsets[-1], floors[-1], starts[-1], stands[-1], bases[-1], start)
-        is_open = shown > start + offset and _is_open(plain, shown)
+        is_open = shown > start + offset and _is_open(plain, shown - 1)  # `shown` itself has not been shown yet
         starts.append(start)
         offsets.append(offset)
         floors.append(shown)
@@ -127,11 +127,12 @@ def instant(alias: str, at: str, table_alias: str, hours: Hours) -> str:
         from (select (extract(epoch from {at}) * 1000)::bigint as ms offset 0) at offset 0) cycle offset 0"""
     period = f"select ms, k, width_bucket(ms, {t['starts']}) as p from ({folded}) folded offset 0"
     local = f"""select {t["bases"]}[p] + least(ms, {t["stands_until"]}[p]) - {t["starts"]}[p] + k * {hours.cycle} as base,
-        greatest(ms + {t["offsets"]}[p], {t["floors"]}[p]) - ({_ORIGIN}) as local from ({period}) period offset 0"""
-    week = f"""select base + local / {_WEEK} * {hours.week} as base, local % {_WEEK} as rest,
+        greatest(ms + {t["offsets"]}[p], {t["floors"]}[p]) - ({_ORIGIN}) as local,
+        case when ms + {t["offsets"]}[p] < {t["floors"]}[p] then ms < {t["stands_until"]}[p] end as again from ({period}) period offset 0"""
+    week = f"""select base + local / {_WEEK} * {hours.week} as base, local % {_WEEK} as rest, again,
         width_bucket(local % {_WEEK}, {t["opens"]}) as b from ({local}) local offset 0"""
     return f"""cross join lateral (
-        select base + {t["before"]}[b] + least(rest, {t["closes"]}[b]) - {t["opens"]}[b] as open_ms, rest < {t["closes"]}[b] as is_open
+        select base + {t["before"]}[b] + least(rest, {t["closes"]}[b]) - {t["opens"]}[b] as open_ms, coalesce(again, rest < {t["closes"]}[b]) as is_open
         from ({week}) week) {alias}"""
 
 

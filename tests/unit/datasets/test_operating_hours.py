@@ -62,6 +62,14 @@ def test_around_changes_of_the_clocks(week: dict[str, Any], change: str, before:
     assert open_ms(hours_of(week), end) - open_ms(hours_of(week), start) == OracleHours(week).between(start, end)
 
 
+@pytest.mark.parametrize("span", [["00:00", "02:00"], ["02:00", "03:00"], ["01:00", "01:30"]])
+def test_a_span_that_ends_or_begins_where_an_hour_is_shown_again(span: list[str]) -> None:
+    week = {"timezone": "America/New_York", "sun": [span]}
+    hours, oracle = hours_of(week), OracleHours(week)
+    for start in range(ms("2026-11-01T04:00"), ms("2026-11-01T09:00"), 900_000):
+        assert open_ms(hours, start + 900_000) - open_ms(hours, start) == oracle.between(start, start + 900_000)
+
+
 @pytest.mark.parametrize(("start", "end"), [("0101-01-01", "0101-03-01"), ("2499-01-01", "2501-02-01"), ("9000-03-01", "9000-05-01")])
 @pytest.mark.parametrize("timezone", ["America/New_York", "UTC", "Europe/Brussels"])
 def test_long_ago_and_far_ahead(timezone: str, start: str, end: str) -> None:
