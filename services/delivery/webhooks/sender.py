@@ -10,7 +10,7 @@ import aiohttp
 from yarl import URL
 
 from services.delivery.core.webhooks.life import Attempted
-from services.delivery.webhooks.guard import AddressRefused, GuardedResolver, guarded_socket
+from services.delivery.guard import AddressRefused, GuardedResolver, guarded_socket
 from shared.clock import utc_now
 from shared.retry_after import retry_after_seconds
 

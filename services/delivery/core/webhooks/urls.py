@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from services.delivery.core.webhooks.addresses import is_allowed
+from services.delivery.core.addresses import is_allowed
 
 URL_CHARACTERS_MAX = 2048
 _NAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9_-]{1,63}(?<!-))*\.?")

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.delivery.core.webhooks.addresses import is_allowed
+from services.delivery.core.addresses import is_allowed
 from services.delivery.core.webhooks.urls import UrlRules, problem_with
-from services.delivery.webhooks.guard import AddressRefused, GuardedResolver, guarded_socket
+from services.delivery.guard import AddressRefused, GuardedResolver, guarded_socket
 from services.delivery.webhooks.sender import Sender
 
 REFUSED = [

@@ -11,7 +11,7 @@ from typing import Any
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from services.delivery.core.webhooks.addresses import is_allowed
+from services.delivery.core.addresses import is_allowed
 
 RESOLVING_MAX = 64
 

@@ -1,0 +1,1 @@
+"""What destinations decide, without I/O."""

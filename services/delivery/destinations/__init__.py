@@ -1,0 +1,1 @@
+"""Destinations: files brought to where a customer wants them."""
