@@ -18,6 +18,7 @@ _KEY_ID_BYTES, _NONCE_BYTES = 4, 12
 WEBHOOK_SECRETS, FILE_PASSWORDS = b"waybill webhook secrets 1", b"waybill file passwords 1"
 SFTP_HOST_KEYS = b"waybill sftp host keys 1"
 SCHEDULE_PASSWORDS = b"waybill schedule passwords 1"
+DESTINATION_SECRETS = b"waybill destination secrets 1"
 PREFIX_BYTES = len(_VERSION) + _KEY_ID_BYTES
 
 
