@@ -43,7 +43,7 @@ def environment(ports: Ports, secrets: Mapping[str, str], caller: Mapping[str, s
     is delivery's container's own: the demo's receiver is there."""
     kept = {name: value for name, value in caller.items() if not name.startswith("WAYBILL_") or services.is_passed_on(name)}
     kept |= {name: caller[name] for name in ("WAYBILL_IMAGE", "WAYBILL_PYTHON_IMAGE") if name in caller}
-    return services.WEBHOOKS_STAY_HERE | kept | of_ports(ports) | of_secrets(secrets)
+    return services.ALL_STAYS_HERE | kept | of_ports(ports) | of_secrets(secrets)
 
 
 def of_process(ports: Ports, secrets: Mapping[str, str]) -> dict[str, str]:

@@ -25,8 +25,8 @@ STACKS_OWN = (
 KAFKAS_DOOR = ("WAYBILL_KAFKA_SECURITY_", "WAYBILL_KAFKA_SASL_", "WAYBILL_KAFKA_USER", "WAYBILL_KAFKA_PASSWORD")
 SECRETS = ("_DATABASE_URL", "_DATABASE_PASSWORD", "_KAFKA_USER", "_KAFKA_PASSWORD", "_FILE")
 NEED_STORE = ("formatter", "delivery")
-# Everything here is on one machine, webhook receivers too.
-WEBHOOKS_STAY_HERE = {"WAYBILL_WEBHOOK_ALLOW_HTTP": "true", "WAYBILL_WEBHOOK_ALLOW_LOOPBACK": "true"}
+# Everything here is on one machine, webhook receivers and destinations too.
+ALL_STAYS_HERE = {f"WAYBILL_{what}_ALLOW_{how}": "true" for what in ("WEBHOOK", "DESTINATION") for how in ("HTTP", "LOOPBACK")}
 SFTP_PORTS = {"delivery": "sftp", "delivery-2": "sftp-2"}
 NO_DATABASE = ("lead_scoring",)  # what it needs comes with each message
 NEED_SECRET_KEY = ("export_request", "delivery")
@@ -89,7 +89,7 @@ def environment_of(instance: str, ports: Ports, secrets: Mapping[str, str], envi
         own["WAYBILL_PSEUDONYM_SECRET"] = secrets["pseudonym_secret"]
     if service in NEED_OPERATOR_TOKEN:
         own["WAYBILL_OPERATOR_TOKEN"] = secrets["operator_token"]
-    defaults = WEBHOOKS_STAY_HERE if service == "delivery" else {}
+    defaults = ALL_STAYS_HERE if service == "delivery" else {}
     return defaults | passed | addresses(ports) | own
 
 

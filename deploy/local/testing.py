@@ -24,7 +24,10 @@ from deploy.local.state import ROOT, State
 
 STATE = State(ROOT / ".local-test")
 # Days of retries pass in seconds, and a delivery whose process was killed is sent again soon.
-QUICK = {"WAYBILL_WEBHOOK_TIME_SCALE": "0.00001", "WAYBILL_WEBHOOK_TIMEOUT_SECONDS": "2", "WAYBILL_WEBHOOK_LEASE_SECONDS": "3"}
+QUICK = {
+    "WAYBILL_WEBHOOK_TIME_SCALE": "0.00001", "WAYBILL_WEBHOOK_TIMEOUT_SECONDS": "2", "WAYBILL_WEBHOOK_LEASE_SECONDS": "3",
+    "WAYBILL_DESTINATION_TIME_SCALE": "0.0005", "WAYBILL_DESTINATION_LEASE_SECONDS": "3",
+}  # fmt: skip
 # Two workers, each with whole groups of tests (tests/conftest.py), the longest first: a stack that starts leaves a core to others.
 WORKERS = ["-n", "2", "--dist", "loadscope", "--no-loadscope-reorder"]
 # Debian packages by the command that they bring: clients that we did not write.

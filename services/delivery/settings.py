@@ -69,6 +69,21 @@ class Settings(CommonSettings, LimitSettings, StoreSettings):
         1.0, gt=0, le=1, description="shortens the retry schedule and the time to auto-disabling; for tests alone"
     )
 
+    destination_allow_http: bool = Field(False, description="destinations may also be reached by http://; otherwise by https:// alone")
+    destination_allow_loopback: bool = Field(False, description="destinations may be on 127.0.0.0/8 and ::1, for a stack on one machine")
+    destination_deliveries: int = Field(
+        16, ge=2, le=256, description="deliveries to destinations under way at once in a process; half of them those of small exports alone"
+    )
+    destination_deliveries_per_organisation: int = Field(8, ge=1, description="of one organisation, in all processes")
+    destination_deliveries_per_destination: int = Field(1, ge=1, description="to one destination, in all processes")
+    destination_lease_seconds: float = Field(
+        60, gt=0, description="a delivery whose process doesn't renew it for so long goes to another one"
+    )
+    destination_test_seconds: float = Field(30, gt=0, le=120, description="what a test of a destination may take")
+    destination_link_days: float = Field(7, gt=0, description="how long links to files in mails are good, as long as there is the export")
+    destination_keep_days: int = Field(30, ge=1, description="deliveries that ended are forgotten after so long")
+    destination_time_scale: float = Field(1.0, gt=0, le=1, description="shortens the retries of deliveries; for tests alone")
+
     @field_validator("signing_secret")
     @classmethod
     def _is_long_enough(cls, value: str) -> str:
