@@ -2,6 +2,7 @@
 
 from pydantic import Field, field_validator, model_validator
 
+from services.delivery.core.addresses import AddressRule, networks_of
 from shared.settings import CommonSettings, DatabaseUrl, LimitSettings, StoreSettings
 
 SECRET_CHARACTERS_MIN = 32
@@ -71,6 +72,9 @@ class Settings(CommonSettings, LimitSettings, StoreSettings):
 
     destination_allow_http: bool = Field(False, description="destinations may also be reached by http://; otherwise by https:// alone")
     destination_allow_loopback: bool = Field(False, description="destinations may be on 127.0.0.0/8 and ::1, for a stack on one machine")
+    destination_networks: str = Field(
+        "", description="networks, with commas, that destinations may be in beside public addresses; every organisation can reach them"
+    )
     destination_deliveries: int = Field(
         16, ge=2, le=256, description="deliveries to destinations under way at once in a process; half of them those of small exports alone"
     )
@@ -84,6 +88,12 @@ class Settings(CommonSettings, LimitSettings, StoreSettings):
     destination_keep_days: int = Field(30, ge=1, description="deliveries that ended are forgotten after so long")
     destination_time_scale: float = Field(1.0, gt=0, le=1, description="shortens the retries of deliveries; for tests alone")
 
+    @field_validator("destination_networks")
+    @classmethod
+    def _are_networks(cls, value: str) -> str:
+        networks_of(value)
+        return value
+
     @field_validator("signing_secret")
     @classmethod
     def _is_long_enough(cls, value: str) -> str:
@@ -96,6 +106,10 @@ class Settings(CommonSettings, LimitSettings, StoreSettings):
         if self.webhook_lease_seconds <= self.webhook_timeout_seconds:
             raise ValueError("WAYBILL_WEBHOOK_LEASE_SECONDS must be longer than WAYBILL_WEBHOOK_TIMEOUT_SECONDS")
         return self
+
+    @property
+    def destination_addresses(self) -> AddressRule:
+        return AddressRule(self.destination_allow_loopback, networks_of(self.destination_networks))
 
     @property
     def secret_keys(self) -> list[str]:

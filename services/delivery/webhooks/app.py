@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 import asyncpg
 from fastapi import APIRouter
 
+from services.delivery.core.addresses import AddressRule
+from services.delivery.core.urls import UrlRules
 from services.delivery.core.webhooks.traffic import Limits
-from services.delivery.core.webhooks.urls import UrlRules
 from services.delivery.settings import Settings
 from services.delivery.webhooks.api import webhooks_router
 from services.delivery.webhooks.dispatcher import Dispatcher
@@ -48,10 +49,11 @@ def assemble(
 ) -> Webhooks:
     store, seal = WebhookStore(pool), Seal(settings.secret_keys, WEBHOOK_SECRETS)
     queue = Queue(pool, f"webhooks-{secrets.token_hex(6)}", settings.webhook_time_scale, random.random)
-    sender = Sender(settings.webhook_timeout_seconds, settings.webhook_allow_loopback, clock)
+    addresses = AddressRule(loopback=settings.webhook_allow_loopback)
+    sender = Sender(settings.webhook_timeout_seconds, addresses, clock)
     limits = Limits(settings.webhook_requests, settings.webhook_requests_per_organisation, settings.webhook_requests_per_endpoint)
     dispatcher = Dispatcher(queue, sender, seal, limits, settings.webhook_lease_seconds, clock)
-    rules = UrlRules(settings.webhook_allow_http, settings.webhook_allow_loopback)
+    rules = UrlRules(settings.webhook_allow_http, addresses)
     parts = Parts(
         store, queue, seal, sender, rules, settings.webhook_rotation_seconds, settings.webhook_lease_seconds, dispatcher.wake, outbox, clock
     )

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from services.delivery.core.urls import UrlRules, place_of
 from services.delivery.core.webhooks import bodies, signing
 from services.delivery.core.webhooks.events import TEST_EVENT, Event, payload
 from services.delivery.core.webhooks.health import Reason
 from services.delivery.core.webhooks.life import AskedAgain, Delivery, Retries, Status, step
-from services.delivery.core.webhooks.urls import UrlRules, place_of
 from services.delivery.core.webhooks.view import delivery_view, endpoint_view
 from services.delivery.webhooks.dispatcher import count, send, told
 from services.delivery.webhooks.queue import Claim, Queue

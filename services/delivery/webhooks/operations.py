@@ -2,11 +2,11 @@
 
 from typing import Any
 
+from services.delivery.core.urls import URL_CHARACTERS_MAX
 from services.delivery.core.webhooks.bodies import DESCRIPTION_MAX, OVERLAP_SECONDS_MAX
 from services.delivery.core.webhooks.events import EVENTS, TEST_EVENT
 from services.delivery.core.webhooks.health import Reason
 from services.delivery.core.webhooks.life import Status
-from services.delivery.core.webhooks.urls import URL_CHARACTERS_MAX
 from shared.openapi import (
     BOOLEAN,
     COUNT,

@@ -9,8 +9,9 @@ from datetime import datetime
 import aiohttp
 from yarl import URL
 
+from services.delivery.core.addresses import AddressRule
 from services.delivery.core.webhooks.life import Attempted
-from services.delivery.guard import AddressRefused, GuardedResolver, guarded_socket
+from services.delivery.guard import Guard, was_refused
 from shared.clock import utc_now
 from shared.retry_after import retry_after_seconds
 
@@ -35,12 +36,10 @@ class Sent:
 class Sender:
     """Must be made and used in one event loop."""
 
-    def __init__(self, timeout_seconds: float, allow_loopback: bool, clock: Callable[[], datetime] = utc_now) -> None:
+    def __init__(self, timeout_seconds: float, addresses: AddressRule, clock: Callable[[], datetime] = utc_now) -> None:
         self._clock = clock
-        connector = aiohttp.TCPConnector(
-            resolver=GuardedResolver(allow_loopback), socket_factory=guarded_socket(allow_loopback), limit=0, ttl_dns_cache=10,
-            keepalive_timeout=KEEPALIVE_SECONDS, ssl=ssl.create_default_context(),
-        )  # fmt: skip
+        self._guard = Guard(addresses)
+        connector = self._guard.connector(keepalive_timeout=KEEPALIVE_SECONDS, ssl=ssl.create_default_context())
         self._session = aiohttp.ClientSession(
             connector=connector, trust_env=False, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar(), read_bufsize=ANSWER_BYTES_MAX,
             timeout=aiohttp.ClientTimeout(total=timeout_seconds, sock_connect=CONNECT_SECONDS),
@@ -67,7 +66,7 @@ class Sender:
         except aiohttp.ClientSSLError:
             return failed("tls_failed", "No TLS connection could be made.")
         except aiohttp.ClientConnectorError as error:
-            if _was_refused(error):
+            if was_refused(error):
                 return failed("address_refused", "The host has an address that is not public.")
             if isinstance(error, aiohttp.ClientConnectorDNSError):
                 return failed("dns_failed", "The host's name could not be resolved.")
@@ -103,6 +102,7 @@ class Sender:
 
     async def close(self) -> None:
         await self._session.close()
+        await self._guard.close()
 
 
 def excerpt_of(body: bytes) -> str | None:
@@ -110,14 +110,6 @@ def excerpt_of(body: bytes) -> str | None:
     text = body[: 4 * EXCERPT_CHARACTERS].decode("utf-8", "replace")
     shown = "".join(c if c.isprintable() else " " for c in text)[:EXCERPT_CHARACTERS].strip()
     return shown or None
-
-
-def _was_refused(error: BaseException) -> bool:
-    """Whether the guard is behind an error, or behind one of several that happened at once."""
-    seen: list[BaseException | None] = [error, error.__cause__, error.__context__, getattr(error, "os_error", None)]
-    for each in list(seen):
-        seen += getattr(each, "exceptions", ())
-    return any(isinstance(each, AddressRefused) for each in seen)
 
 
 def _milliseconds(started: float) -> int:

@@ -163,8 +163,11 @@ def test_only_those_who_need_them_get_the_stores_key_and_the_secrets() -> None:
     }
 
 
-def test_webhooks_may_stay_on_this_machine_unless_the_caller_says_otherwise() -> None:
-    allowed = {"WAYBILL_WEBHOOK_ALLOW_HTTP": "true", "WAYBILL_WEBHOOK_ALLOW_LOOPBACK": "true"}
+def test_webhooks_and_destinations_may_stay_on_this_machine_unless_the_caller_says_otherwise() -> None:
+    allowed = {
+        "WAYBILL_WEBHOOK_ALLOW_HTTP": "true", "WAYBILL_WEBHOOK_ALLOW_LOOPBACK": "true", "WAYBILL_DESTINATION_ALLOW_HTTP": "true",
+        "WAYBILL_DESTINATION_ALLOW_LOOPBACK": "true",
+    }  # fmt: skip
     assert allowed.items() <= services.environment_of("delivery", PORTS, SECRETS, {}).items()
     assert not allowed.keys() & services.environment_of("ingest", PORTS, SECRETS, {}).keys()
     told = services.environment_of("delivery", PORTS, SECRETS, {"WAYBILL_WEBHOOK_ALLOW_LOOPBACK": "false"})

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from services.delivery.core.addresses import PUBLIC_ONLY, AddressRule
 from shared.errors import Detail
 
 
@@ -13,7 +14,7 @@ class Rules:
 
     org_id: str
     allow_http: bool = False
-    allow_loopback: bool = False
+    addresses: AddressRule = PUBLIC_ONLY
 
 
 # What is wrong with a value: (the field as it is named to the caller, `config.port`; the value; the rules). Nothing: it will do.

@@ -3,9 +3,9 @@
 from datetime import datetime
 from typing import Any
 
+from services.delivery.core.urls import UrlRules, problem_with
 from services.delivery.core.webhooks.events import EVENTS
 from services.delivery.core.webhooks.life import Status
-from services.delivery.core.webhooks.urls import UrlRules, problem_with
 from shared.checks import Check, checked, line
 from shared.datasets.instants import resolve_instant
 from shared.errors import Detail, invalid_request

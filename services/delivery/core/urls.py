@@ -1,10 +1,10 @@
-"""What a webhook's URL may look like. Where its name leads is looked at whenever something is sent."""
+"""What the URL of a webhook or a destination may look like. Where its name leads is looked at whenever something is sent."""
 
 import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from services.delivery.core.addresses import is_allowed
+from services.delivery.core.addresses import PUBLIC_ONLY, AddressRule
 
 URL_CHARACTERS_MAX = 2048
 _NAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9_-]{1,63}(?<!-))*\.?")
@@ -16,7 +16,7 @@ class UrlRules:
     """What an operator has allowed beyond https to public addresses."""
 
     allow_http: bool = False
-    allow_loopback: bool = False
+    addresses: AddressRule = PUBLIC_ONLY
 
 
 def problem_with(url: object, rules: UrlRules) -> str | None:
@@ -49,10 +49,10 @@ def place_of(url: str) -> str:
 def _problem_with_host(host: str, rules: UrlRules) -> str | None:
     inside = "leads to an address that is not public"
     if ":" in host:
-        return None if is_allowed(host, rules.allow_loopback) else inside
+        return None if rules.addresses.allows(host) else inside
     if not _NAME.fullmatch(host) or len(host) > 253:
         return "names no host"
     if _NUMBER.fullmatch(host.rstrip(".").rpartition(".")[2]):  # an IPv4 address, or one of its odd forms (127.1, 2130706433)
-        return None if is_allowed(host, rules.allow_loopback) else inside
+        return None if rules.addresses.allows(host) else inside
     name = host.rstrip(".").lower()
-    return inside if (name == "localhost" or name.endswith(".localhost")) and not rules.allow_loopback else None
+    return inside if (name == "localhost" or name.endswith(".localhost")) and not rules.addresses.loopback else None
