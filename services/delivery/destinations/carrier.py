@@ -74,4 +74,9 @@ class Carrier(Protocol):
         """Bring every file that isn't known to be there. Never the same file twice, and never a half one under its name, also after `kill -9` at any moment."""
         ...
 
+    async def abandon(self, place: Place, notes: Mapping[str, str]) -> None:
+        """A delivery was given up, or its destination is about to go: take away what is half there, by what was kept of its files that weren't sent
+        (name → note). Raises Undelivered where that can't be done; what is gone already is no error, and a delivery that is asked for again begins anew."""
+        ...
+
     async def close(self) -> None: ...

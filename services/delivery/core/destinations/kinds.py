@@ -31,6 +31,7 @@ class Field:
     required: bool = False
     default: Any = None  # None: there is none
     secret: bool = False  # text that is sealed and never shown: only whether it is set
+    made: Callable[[], str] | None = None  # makes a secret where none is given (or null): shown in that one answer, and never again
     leads: bool = False  # says where secrets are sent: who changes it must give the secrets again
     kept: Callable[[Any], Any] = lambda value: value  # the form in which a right value is kept, and shown
 

@@ -29,9 +29,10 @@ class Code(StrEnum):
 class Undelivered(Exception):
     """A probe or a delivery failed. `message` is for the destination's owner: a whole sentence, no secret in it, what the other side said in quotes at most.
 
-    `again`: whether the same attempt may succeed later by itself (else it is given up at once).
+    `again`: whether the same attempt may succeed later by itself (else it is given up at once). `retry_after`: seconds
+    for which the other side asks to be left alone; kept to, up to an hour.
     """
 
-    def __init__(self, code: Code, message: str, again: bool = True) -> None:
+    def __init__(self, code: Code, message: str, again: bool = True, retry_after: float | None = None) -> None:
         super().__init__(message)
-        self.code, self.message, self.again = code, message, again
+        self.code, self.message, self.again, self.retry_after = code, message, again, retry_after
