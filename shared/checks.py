@@ -13,6 +13,11 @@ _UNSEEN = r"\u0000-\u001f\u007f-\u00a0\u00ad\u061c\u1680\u180e\u2000-\u200b\u200
 SEEN = f"[^{_UNSEEN}]"  # one character, spaces too
 LINE = f"^ *[^ {_UNSEEN}]{SEEN}*$"  # not only spaces
 _line, _seen = re.compile(LINE), re.compile(f"{SEEN}*")
+# An e-mail address as people have them: atoms with dots between them, a name of letters, digits and hyphens. No quotes, brackets or ends of lines: nothing that could
+# be anything else in a header or a command.
+EMAIL = r"^[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*@[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)+$"
+EMAIL_MAX = 254  # characters of an address; 64 of them before the @
+_email = re.compile(EMAIL)
 
 
 def checked(body: Any, fields: Mapping[str, Check], required: Iterable[str] = ()) -> dict[str, Any]:
@@ -30,6 +35,10 @@ def checked(body: Any, fields: Mapping[str, Check], required: Iterable[str] = ()
 def is_seen(value: str) -> bool:
     """Whether a text has only characters that a line may have; it may be empty."""
     return _seen.fullmatch(value) is not None
+
+
+def is_email(value: str) -> bool:
+    return len(value) <= EMAIL_MAX and _email.fullmatch(value) is not None and value.index("@") <= 64
 
 
 def line(field: str, value: Any, length_max: int) -> list[Detail]:

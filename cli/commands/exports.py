@@ -22,6 +22,12 @@ Filters = Annotated[list[str] | None, typer.Option("--filter", help="A JSON obje
 Columns = Annotated[list[str] | None, typer.Option("--columns", help="Columns in order, with commas or repeated.")]
 Timezone = Annotated[str | None, typer.Option("--timezone", help="IANA name; default: the organisation's.")]
 Purpose = Annotated[str | None, typer.Option("--purpose", help="Why: the audit trail keeps it, and organisations may require it.")]
+Destinations = Annotated[
+    list[str] | None, typer.Option("--destination", metavar="TYPE:ID", help="Where files are brought: s3:dst_01…; may be repeated.")
+]
+EmailTo = Annotated[
+    list[str] | None, typer.Option("--email-to", metavar="ADDRESS", help="Files are sent there by e-mail; may be repeated.")
+]
 Body = Annotated[str | None, typer.Option("--body", metavar="FILE", help="The whole body as JSON (- is stdin); flags go over it.")]
 
 
@@ -54,6 +60,8 @@ def create(
             help="Encrypts the files, where one is required; a list of processes shows it, the environment variable doesn't get there.",
         ),
     ] = None,
+    destinations: Destinations = None,
+    email_to: EmailTo = None,
     body: Body = None,
     idempotency_key: Annotated[
         str | None, typer.Option("--idempotency-key", help="The same key and body: the same export. Default: a new one.")
@@ -66,7 +74,7 @@ def create(
     import uuid
 
     from cli.api import api as connect
-    from cli.core.bodies import body_of, filter_of, labels_of, split_list
+    from cli.core.bodies import body_of, destinations_of, filter_of, labels_of, split_list
     from cli.exports.showing import read_body, run_to_end
 
     flags: dict[str, Any] = {
@@ -74,6 +82,7 @@ def create(
         "timezone": timezone,
         "compression": compression, "spreadsheet_safe": spreadsheet_safe, "max_rows_per_file": max_rows_per_file,
         "expires_in_seconds": expires_in, "labels": labels_of(labels or []), "purpose": purpose, "password": password, "since": since,
+        "destinations": destinations_of(destinations or [], email_to or []),
     }  # fmt: skip
     asked = body_of(read_body(body), flags, split_list(formats or []))
     # A key of our own makes the call safe to repeat when the answer is lost.

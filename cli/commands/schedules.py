@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cli.commands.exports import Destinations, EmailTo
 from cli.frame import Run, command, group
 
 app = group("Schedules: exports that come by themselves (needs the scope schedules:write).")
@@ -53,6 +54,8 @@ def create(
         ),
     ] = None,
     sftp: Annotated[bool, typer.Option("--sftp/--no-sftp", help="Files appear in the SFTP server's folder of the dataset.")] = False,
+    destinations: Destinations = None,
+    email_to: EmailTo = None,
     catch_up: Annotated[str | None, typer.Option("--catch-up", help="Of missed windows: all or newest.")] = None,
     body: Annotated[
         str | None, typer.Option("--body", metavar="FILE", help="The export's body as JSON (- is stdin); flags go over it.")
@@ -60,7 +63,7 @@ def create(
 ) -> None:
     """Makes a schedule. Its first window is the first that begins from now on."""
     from cli.api import api as connect
-    from cli.core.bodies import body_of, filter_of, labels_of, split_list
+    from cli.core.bodies import body_of, destinations_of, filter_of, labels_of, split_list
     from cli.exports.showing import read_body
     from cli.schedules.showing import frequency_of, show_schedule
 
@@ -70,7 +73,7 @@ def create(
     }  # fmt: skip
     asked: dict[str, Any] = {
         "name": name, "export": body_of(read_body(body), flags, split_list(formats or [])), "frequency": frequency_of(every), "cron": cron,
-        "timezone": timezone, "catch_up": catch_up,
+        "timezone": timezone, "catch_up": catch_up, "destinations": destinations_of(destinations or [], email_to or []) or None,
     }  # fmt: skip
     given = {field: value for field, value in asked.items() if value is not None} | ({"sftp": True} if sftp else {})
     with connect(run) as api:

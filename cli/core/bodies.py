@@ -86,6 +86,17 @@ def custom_fields_of(given: Iterable[str]) -> dict[str, Any]:
     return fields
 
 
+def destinations_of(given: Iterable[str], addresses: Iterable[str]) -> list[dict[str, Any]]:
+    """`--destination` (TYPE:ID) and `--email-to` values as the API names destinations; addresses are one of them."""
+    named: list[dict[str, Any]] = []
+    for each in given:
+        kind, colon, destination_id = each.partition(":")
+        if not colon or not kind or not destination_id:
+            raise UsageError(f"--destination: '{each}' is not TYPE:ID, such as s3:dst_01….")
+        named.append({"type": kind, "id": destination_id})
+    return [*named, *([{"type": "email", "to": to}] if (to := split_list(addresses)) else [])]
+
+
 def split_list(given: Iterable[str]) -> list[str]:
     """Values of a flag that may be repeated or carry commas."""
     return [part.strip() for each in given for part in each.split(",") if part.strip()]

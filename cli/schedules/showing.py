@@ -43,7 +43,8 @@ def show_schedule(out: Output, schedule: Row) -> None:
     out.fields([
         ("id", schedule.get("id")), ("name", schedule.get("name")), ("state", schedule.get("status")), ("dataset", _dataset(schedule)),
         ("when", f"{schedule.get('frequency') or schedule.get('cron')}, {schedule.get('timezone')}"), ("catches up", schedule.get("catch_up")),
-        ("sftp", "yes" if schedule.get("sftp") else None), ("password", "kept" if schedule.get("has_password") else None),
+        ("sftp", "yes" if schedule.get("sftp") else None), ("brought to", _places(schedule) or None),
+        ("password", "kept" if schedule.get("has_password") else None),
         ("next window", _window(window)), ("next run", schedule.get("next_run_at")), ("last run", _outcome(schedule.get("last_run"))),
         *((f"backfill {b.get('id')}", f"{b.get('completed')} of {b.get('windows')} windows, {b.get('failed')} failed") for b in schedule.get("backfills") or []),
     ])  # fmt: skip
@@ -56,7 +57,7 @@ def show_run(out: Output, run: Row) -> None:
     reason = run.get("reason") or {}
     out.fields([
         ("id", run.get("id")), ("window", _window(run.get("window") or {})), ("state", run.get("status")), ("export", run.get("export_id")),
-        ("file", run.get("file_name")), ("reason", reason.get("message")),
+        ("file", run.get("file_name")), ("reason", reason.get("message")), *((f"at {_place(d)}", _delivered(d)) for d in run.get("deliveries") or []),
     ])  # fmt: skip
     if run.get("export_id"):
         out.note(f"`waybill exports watch {run['export_id']}` follows it.")
@@ -67,10 +68,28 @@ def list_runs(out: Output, runs: Sequence[Row]) -> None:
         out.document({"data": list(runs)})
         return
     rows = [
-        [_window(r.get("window") or {}), r.get("kind"), r.get("status"), r.get("rows"), r.get("export_id"), r.get("file_name"), (r.get("reason") or {}).get("message")]
+        [_window(r.get("window") or {}), r.get("kind"), r.get("status"), r.get("rows"), r.get("export_id"), r.get("file_name"), "; ".join(f"{_place(d)} {_delivered(d)}" for d in r.get("deliveries") or []), (r.get("reason") or {}).get("message")]
         for r in runs
     ]  # fmt: skip
-    out.table(["window", "kind", "state", "rows", "export", "file", "reason"], rows, "No run yet.")
+    out.table(["window", "kind", "state", "rows", "export", "file", "brought", "reason"], rows, "No run yet.")
+
+
+def _places(schedule: Row) -> str:
+    return ", ".join(f"{d.get('type')} {d.get('id') or ', '.join(d.get('to') or [])}" for d in schedule.get("destinations") or [])
+
+
+def _place(delivery: Row) -> str:
+    return str(delivery.get("destination") or delivery.get("type"))
+
+
+def _delivered(delivery: Row) -> str:
+    """`failed (refused)`, `delivered`."""
+    error = delivery.get("error") or {}
+    return (
+        f"{delivery.get('status')} ({error.get('code')})"
+        if error and delivery.get("status") != "delivered"
+        else str(delivery.get("status"))
+    )
 
 
 def _dataset(schedule: Row) -> str:

@@ -56,11 +56,17 @@ class Effects:
 
     def view(self, row: Row, now: datetime, position: int | None = None) -> dict[str, Any]:
         """The export as GET /v1/exports/{id} shows it."""
+        shown = self._view(row, now, position)
+        where = json.loads(row["destinations"])
+        return shown | {"request": (shown["request"] or {}) | {"destinations": where}} if where else shown
+
+    def _view(self, row: Row, now: datetime, position: int | None = None) -> dict[str, Any]:
+        """As subscribers are told of it: without destinations, as addresses are personal."""
         shown = {**row, "excluded": json.loads(row["excluded"])}
         return export_view(shown, json.loads(row["files"]), json.loads(row["request"]), now, self._url, position)
 
     def event(self, told: Told, row: Row, now: datetime) -> Outgoing:
-        return export_event(told, self.view(row, now), new_id("evt"), now, current_traceparent())
+        return export_event(told, self._view(row, now), new_id("evt"), now, current_traceparent())
 
     async def apply(self, connection: Connection, row: Row, happening: Happening, now: datetime, **changes: Any) -> Outcome | None:
         """Take the step that `happening` makes of the locked `row`; None where it changes nothing. `changes`: columns besides its life."""

@@ -3,15 +3,16 @@
 import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 import asyncpg
 
-from services.export_request.core import naming, rerun
+from services.export_request.core import destinations, naming, rerun
 from services.export_request.core.delta import Base, base_of
+from services.export_request.core.destinations import Named
 from services.export_request.core.events import refused_event
 from services.export_request.core.life import Told
 from services.export_request.core.limits import Limits, limits_of, require_room
@@ -21,7 +22,7 @@ from services.export_request.core.windows import Window
 from services.export_request.effects import ACTOR, Effects, Row
 from services.export_request.metrics import ACCEPTED, REFUSED
 from services.export_request.planning import Planner
-from services.export_request.queries import load
+from services.export_request.queries import load, rows
 from shared import audit
 from shared.database import Connection, tenant
 from shared.datasets import registry as datasets
@@ -63,6 +64,7 @@ class ScheduledRun:
     window: Window
     timezone: str
     sftp_folder: str = ""
+    destinations: tuple[Named, ...] = ()  # as the schedule names them; one that is no more fails by itself, and holds nothing else up
 
 
 class Intake:
@@ -192,7 +194,8 @@ class Intake:
         settings = await self._queries.organisation_at_instant(connection, org_id=request.org_id, branded=asks_for_document(body))
         base = await self._base(connection, since) if (since := since_of(body)) is not None else None
         resolved = resolve(body, organisation_of(settings), base, preview)
-        shown = {name: value for name, value in body.items() if name != "password"}
+        await self._require_there(connection, resolved.destinations)
+        shown = {name: value for name, value in body.items() if name not in ("password", "destinations")}
         spec = resolved.spec
         if spec.since is not None:
             spec = await self._measured(connection, request.org_id, spec, settings["snapshot"])
@@ -206,8 +209,14 @@ class Intake:
             json.dumps(shown, ensure_ascii=False), spec.dataset, spec.formats, json.dumps(resolved.labels), settings["snapshot"],
             spec.model_dump_json(exclude_defaults=True), resolved.expires_in, self._planner.limits, resolved.purpose,
             password=resolved.password, since=spec.since, lacks=resolved.lacks,
-            approval_above=settings["approval_rows_threshold"],
+            approval_above=settings["approval_rows_threshold"], destinations=request.run.destinations if request.run else resolved.destinations,
         )  # fmt: skip
+
+    async def _require_there(self, connection: Connection, named: Sequence[Named]) -> None:
+        """Raises ApiError that names the fields."""
+        if ids := destinations.ids_of(named):
+            known = {row["id"]: row["type"] for row in await rows(self._queries.destinations(connection, ids=ids))}
+            destinations.require_there(named, known)
 
     async def _base(self, connection: Connection, export_id: str) -> Base:
         """Raises ApiError where it can't be measured from."""
@@ -266,7 +275,8 @@ class Intake:
             traceparent=current_traceparent(), lease_until=self._planner.lease(now), now=now, expires_at=now + new.expires_in,
             chunk_rows_max=new.limits.rows, chunk_bytes_max=new.limits.bytes, rerun_of=new.rerun_of, reproduces_sha256=new.reproduces_sha256, purpose=new.purpose,
             protected=new.protected, since=new.since.export_id if new.since else None,
-            since_snapshot=new.since.snapshot if new.since else None, approval_above=new.approval_above, **named,
+            since_snapshot=new.since.snapshot if new.since else None, approval_above=new.approval_above,
+            destinations=destinations.stored(new.destinations), **named,
         )  # fmt: skip
         return row
 
@@ -290,6 +300,7 @@ class New:
     since: Since | None = None
     lacks: tuple[Detail, ...] = ()
     approval_above: int | None = None  # rows above which somebody else has to approve it
+    destinations: tuple[Named, ...] = field(default=(), repr=False)  # a re-run's: none, as nobody expects mail of it
 
     @property
     def protected(self) -> bool:
@@ -306,14 +317,16 @@ def _naming(export_id: str, request: Request, new: New) -> dict[str, Any]:
 
 
 def _check_rights(request: Request, new: "New") -> None:
-    """Raises ApiError 403: what its dataset protects may only be asked for by who may download it."""
-    if request.by is not None and datasets.get(new.dataset).protected:
+    """Raises ApiError 403: what its dataset protects, and what goes to addresses of the caller's choice, may only be asked for by who may download it."""
+    if request.by is not None and (datasets.get(new.dataset).protected or destinations.sends_to_anybody(new.destinations)):
         request.by.require("exports:download")
 
 
 def _noted(request: Request, row: Row) -> Outgoing:
     """For the audit trail. Who asked over HTTP is a key; over Kafka it is whoever the publisher says."""
-    details = {"dataset": row["dataset"], "formats": list(row["formats"])}
+    details: dict[str, Any] = {"dataset": row["dataset"], "formats": list(row["formats"])}
+    if where := json.loads(row["destinations"]):
+        details["destinations"] = destinations.told(where)
     action = "export.requested"
     if request.rerun_of is not None:
         action, details = "export.rerun", details | {"rerun_of": request.rerun_of}

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from services.export_request.core.destinations import DESTINATIONS_MAX, RECIPIENTS_MAX, TYPES
 from services.export_request.core.life import Status
 from services.export_request.core.request import (
     COLUMNS_MAX,
@@ -15,7 +16,7 @@ from services.export_request.core.request import (
 )
 from services.export_request.core.settings import PROFILE_NAME
 from shared.audit import PURPOSE_MAX
-from shared.checks import SEEN
+from shared.checks import EMAIL, EMAIL_MAX, SEEN
 from shared.datasets import registry as datasets
 from shared.datasets.base import Dataset
 from shared.datasets.plan import ColumnType
@@ -67,6 +68,16 @@ IDEMPOTENCY_KEY = Component(
 
 # ---- what is asked for
 
+DESTINATIONS = Component("NamedDestinations", listed(
+    {
+        "oneOf": [
+            taken({"type": one_of(TYPES), "id": text("The destination's id.", minLength=1, maxLength=ID_MAX, pattern="^[ -~]+$", examples=["dst_01KBX9ZJ5V8Q3M2N7R4T6W0Y1A"])}, ["type", "id"]),
+            taken({"type": {"type": "string", "const": "email"}, "to": listed(text(pattern=EMAIL, maxLength=EMAIL_MAX), minItems=1, maxItems=RECIPIENTS_MAX, uniqueItems=True, description="Needs the scope exports:download.")}, ["type", "to"]),
+        ],
+    },
+    maxItems=DESTINATIONS_MAX, uniqueItems=True, description="Where the files are brought when they are there (docs/destinations.md); none twice.",
+))  # fmt: skip
+
 
 def _export_of(dataset: Dataset, scheduled: bool = False) -> Component:
     """The body for one dataset; `scheduled`: as a schedule asks for it, whose windows are the range."""
@@ -103,6 +114,7 @@ def _export_of(dataset: Dataset, scheduled: bool = False) -> Component:
             "Encrypts the files; letters and digits. For datasets and organisations that require one, and no others. It is kept, encrypted, until the export has ended.",
             pattern=f"^{PASSWORD.pattern}$", writeOnly=True,
         ),
+        **({} if scheduled else {"destinations": DESTINATIONS}),
         "redaction": text("The organisation's profile (settings, redaction_profiles) by its name; its default one holds too.", pattern=f"^{PROFILE_NAME.pattern}$"),
         "purpose": line(PURPOSE_MAX, description="Why: the audit trail keeps it. Organisations may require it."),
     }  # fmt: skip

@@ -50,14 +50,17 @@ SELECT e.*, o.retention_days, o.approval_rows_threshold,
     pg_snapshot_xmax(e.snapshot::pg_snapshot) > pg_snapshot_xmax(pg_current_snapshot()) AS from_elsewhere
 FROM exports.exports e JOIN tenancy.organisations o ON o.org_id = e.org_id WHERE e.id = :id AND e.deleted_at IS NULL;
 
--- name: add_export(id, org_id, request_id, request, requested_by, dataset, formats, labels, snapshot, spec, traceparent, lease_until, now, expires_at, chunk_rows_max, chunk_bytes_max, rerun_of, reproduces_sha256, purpose, protected, since, since_snapshot, schedule_id, file_stem, sftp_folder, approval_above)^
+-- name: add_export(id, org_id, request_id, request, requested_by, dataset, formats, labels, snapshot, spec, traceparent, lease_until, now, expires_at, chunk_rows_max, chunk_bytes_max, rerun_of, reproduces_sha256, purpose, protected, since, since_snapshot, schedule_id, file_stem, sftp_folder, approval_above, destinations)^
 INSERT INTO exports.exports (id, org_id, request_id, request, requested_by, dataset, formats, labels, status, snapshot, spec, traceparent,
     lease_until, created_at, progressed_at, expires_at, chunk_rows_max, chunk_bytes_max, rerun_of, reproduces_sha256, purpose, protected, since, since_snapshot,
-    schedule_id, file_stem, sftp_folder, approval_above)
+    schedule_id, file_stem, sftp_folder, approval_above, destinations)
 VALUES (:id, :org_id, :request_id, :request, :requested_by, :dataset, :formats, :labels, 'accepted', :snapshot, :spec, :traceparent,
     :lease_until, :now, :now, :expires_at, :chunk_rows_max, :chunk_bytes_max, :rerun_of, :reproduces_sha256, :purpose, :protected, :since, :since_snapshot,
-    :schedule_id, :file_stem, :sftp_folder, :approval_above)
+    :schedule_id, :file_stem, :sftp_folder, :approval_above, :destinations)
 RETURNING *;
+
+-- name: destinations(ids)
+SELECT id, type FROM delivery.destinations WHERE id = ANY(:ids::text[]);
 
 -- name: add_password(export_id, org_id, sealed)!
 INSERT INTO exports.passwords (export_id, org_id, sealed) VALUES (:export_id, :org_id, :sealed);

@@ -16,8 +16,9 @@ from zoneinfo import available_timezones
 
 import rfc8785
 
-from services.export_request.core import delta, redaction
+from services.export_request.core import delta, destinations, redaction
 from services.export_request.core.delta import Base
+from services.export_request.core.destinations import Named
 from services.export_request.core.redaction import Profile
 from shared.audit import PURPOSE_MAX
 from shared.checks import is_seen, line
@@ -31,9 +32,8 @@ from shared.formats import registry as formats
 ENVELOPE = frozenset({"org_id", "request_id", "requested_by"})  # what a Kafka message has besides the body
 KNOWN = (
     "dataset", "format", "formats", "from", "to", "filter", "columns", "timezone", "compression", "spreadsheet_safe", "max_rows_per_file",
-    "expires_in_seconds", "labels", "purpose", "granularity", "password", "redaction", "since",
+    "expires_in_seconds", "labels", "purpose", "granularity", "password", "redaction", "since", "destinations",
 )  # fmt: skip
-LATER = frozenset({"destinations"})
 GRANULARITIES = ("day", "week", "month")
 COMPRESSIONS = ("none", "gzip", "zstd")
 RANGE_DAYS_MAX = 1_100
@@ -73,6 +73,7 @@ class Resolved:
     purpose: str | None = None
     password: str | None = dataclasses.field(default=None, repr=False)
     lacks: tuple[Detail, ...] = ()  # of a preview: what an export would be refused without
+    destinations: tuple[Named, ...] = dataclasses.field(default=(), repr=False)  # as asked; addresses are personal
 
 
 def body_sha256(body: Any, secret: bytes) -> bytes:
@@ -154,7 +155,7 @@ class _Resolver:
         expires_in = self._whole("expires_in_seconds", 1, retention, f" (your organisation keeps files for {retention} seconds)")
         labels, purpose, granularity = self._labels(), self._purpose(dataset), self._granularity(dataset)
         password = self._password(dataset)
-        hidden = self._redaction()
+        hidden, where = self._redaction(), self._destinations()
         if self._wrong:
             raise invalid_request(*_bounded(self._wrong))
         if self._together or dataset is None:
@@ -167,7 +168,7 @@ class _Resolver:
                     "max_rows_per_file": rows, "since": since,
                 }
             )  # fmt: skip
-            return Resolved(spec, labels, timedelta(seconds=expires_in or retention), purpose, password)
+            return Resolved(spec, labels, timedelta(seconds=expires_in or retention), purpose, password, destinations=where)
         spec = PlanSpec(
             dataset=dataset.name, formats=asked, columns=columns, custom_properties=list(self._organisation.custom_properties),
             timezone=timezone, from_=start, to=end, filter=chosen, spreadsheet_safe=safe, compression=compression, max_rows_per_file=rows,
@@ -175,7 +176,7 @@ class _Resolver:
             redaction=hidden, branding=self._organisation.branding if any(formats.get(name).document for name in asked) else None,
             **{name: getattr(self._organisation, name) for name in sorted(dataset.reads_settings)},
         )  # fmt: skip
-        return Resolved(spec, labels, timedelta(seconds=expires_in or retention), purpose, password, tuple(self._lacks))
+        return Resolved(spec, labels, timedelta(seconds=expires_in or retention), purpose, password, tuple(self._lacks), where)
 
     def _refuse(self, field: str, message: str) -> None:
         self._wrong.append(Detail(field, message))
@@ -184,8 +185,6 @@ class _Resolver:
         for name in self._body:
             if name == "since" and self._base is None:
                 self._refuse(name, "is not taken here")
-            elif name in LATER:
-                self._refuse(name, "is not available yet")
             elif name not in KNOWN:
                 self._refuse(name[:80], "unknown field")
 
@@ -399,6 +398,12 @@ class _Resolver:
         elif self._organisation.require_purpose:
             self._together.append(Detail("purpose", "is required: your organisation wants to know why"))
         return self._body.get("purpose")
+
+    def _destinations(self) -> tuple[Named, ...]:
+        """As they are named; whether they are there is for who can look."""
+        asked = self._body.get("destinations", [])
+        self._wrong += (wrong := destinations.check(asked))
+        return () if wrong else tuple(asked)
 
     def _labels(self) -> dict[str, str]:
         labels = self._body.get("labels", {})

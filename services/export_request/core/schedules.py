@@ -1,13 +1,17 @@
 """What a schedule may be, which window of it runs next, and what follows from the end of a run."""
 
+import dataclasses
 import hashlib
 import itertools
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from services.export_request.core import destinations
+from services.export_request.core.destinations import Named
 from services.export_request.core.limits import next_day
 from services.export_request.core.request import Organisation, Resolved, resolve
 from services.export_request.core.tenancy import timezone as timezone_check
@@ -70,6 +74,7 @@ class Wanted:
     sftp: bool
     catch_up: str
     resolved: Resolved
+    destinations: tuple[Named, ...] = dataclasses.field(default=(), repr=False)
 
 
 def wanted(
@@ -81,7 +86,7 @@ def wanted(
     """
     wrong = [Detail(name[:80], "unknown field") for name in body if name not in FIELDS]
     wrong += [Detail(name, "must be text") for name in ("frequency", "cron") if name in body and body[name] is None]
-    fields = {"timezone": organisation.timezone, "sftp": False, "catch_up": "all", **(before or {}), **body}
+    fields = {"timezone": organisation.timezone, "sftp": False, "catch_up": "all", "destinations": [], **(before or {}), **body}
     if "cron" in body and "frequency" not in body:
         fields.pop("frequency", None)
     if "frequency" in body and "cron" not in body:
@@ -98,7 +103,7 @@ def wanted(
     if misfits or resolved is None:
         raise unprocessable(*misfits)
     export = {name: value for name, value in fields["export"].items() if name != "password"}
-    return Wanted(fields["name"], export, timing, fields["sftp"], fields["catch_up"], resolved)
+    return Wanted(fields["name"], export, timing, fields["sftp"], fields["catch_up"], resolved, tuple(fields["destinations"]))
 
 
 def _plain_fields(fields: Mapping[str, Any]) -> list[Detail]:
@@ -107,12 +112,7 @@ def _plain_fields(fields: Mapping[str, Any]) -> list[Detail]:
         wrong.append(Detail("sftp", "must be true or false"))
     if fields["catch_up"] not in CATCH_UP or not isinstance(fields["catch_up"], str):
         wrong.append(Detail("catch_up", f"must be one of {', '.join(CATCH_UP)}"))
-    destinations = fields.get("destinations", [])
-    if not isinstance(destinations, list):
-        wrong.append(Detail("destinations", "must be a list"))
-    elif destinations:
-        wrong.append(Detail("destinations", "is not available yet"))
-    return wrong
+    return wrong + destinations.check(fields["destinations"])
 
 
 def _timing(fields: Mapping[str, Any], now: datetime) -> tuple[Timing, list[Detail]]:
@@ -304,27 +304,41 @@ def after_failure(code: str, attempts: int, now: datetime) -> Again | None:
 # ---- views
 
 
-def schedule_view(row: Mapping[str, Any], export: Any, last_run: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """`row` of exports.schedules, `export` its decoded request, `last_run` a row of exports.schedule_runs."""
+def schedule_view(row: Mapping[str, Any], export: Any, last_run: dict[str, Any] | None = None) -> dict[str, Any]:
+    """`row` of exports.schedules, `export` its decoded request, `last_run` the view of a run."""
     paused = row["paused_at"] is not None
     return {
         "id": row["id"], "name": row["name"], "export": export, "frequency": row["frequency"], "cron": row["cron"], "timezone": row["timezone"],
-        "sftp": row["sftp"], "destinations": [], "catch_up": row["catch_up"], "has_password": row["protected"],
+        "sftp": row["sftp"], "destinations": json.loads(row["destinations"]), "catch_up": row["catch_up"], "has_password": row["protected"],
         "status": "paused" if paused else "active", "paused_at": instant(row["paused_at"]),
         "next_window": {"from": instant(row["next_from"]), "to": instant(row["next_to"])}, "next_run_at": None if paused else instant(row["due_at"]),
-        "last_run": run_view(last_run) if last_run else None, "created_at": instant(row["created_at"]), "updated_at": instant(row["updated_at"]),
+        "last_run": last_run, "created_at": instant(row["created_at"]), "updated_at": instant(row["updated_at"]),
     }  # fmt: skip
 
 
-def run_view(row: Mapping[str, Any]) -> dict[str, Any]:
+def run_view(row: Mapping[str, Any], deliveries: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
+    """`deliveries`: rows of delivery.deliveries, of its export."""
     return {
         "id": row["id"], "schedule_id": row["schedule_id"], "kind": row["kind"], "backfill_id": row["backfill_id"],
         "window": {"from": instant(row["window_from"]), "to": instant(row["window_to"])}, "windows": row["windows"], "status": row["status"],
         "export_id": row["export_id"], "file_name": row["file_name"], "rows": row["rows"], "attempts": row["attempts"],
         "next_attempt_at": instant(row["start_at"]) if row["status"] == RunStatus.waiting else None,
-        "reason": {"code": row["code"], "message": row["message"]} if row["code"] else None, "deliveries": [],
+        "reason": {"code": row["code"], "message": row["message"]} if row["code"] else None, "deliveries": [delivery_view(each) for each in deliveries],
         "created_at": instant(row["created_at"]), "started_at": instant(row["started_at"]), "ended_at": instant(row["ended_at"]),
     }  # fmt: skip
+
+
+def delivery_view(row: Mapping[str, Any]) -> dict[str, Any]:
+    """`destination` is null where the files went to a request's own addresses, or their destination is no more."""
+    error = {"code": row["error_code"], "message": row["error_message"] or ""} if row["error_code"] else None
+    return {
+        "id": row["id"],
+        "destination": row["destination_id"],
+        "type": row["type"],
+        "status": row["status"],
+        "attempts": row["attempts"],
+        "error": error,
+    }
 
 
 def backfill_view(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, Response
 
-from services.export_request.core.schedules import RunStatus, run_view
+from services.export_request.core.schedules import RunStatus
 from services.export_request.schedules import operations
 from services.export_request.schedules.schedules import Schedules
 from shared import cursors
@@ -69,10 +69,10 @@ def schedules_router(schedules: Schedules, auth: Authenticator, secret: bytes) -
     async def list_runs(request: Request, schedule_id: str, principal: Principal = allowed) -> Response:
         statuses, count = _statuses(request), limit_of(request)
         scope = f"schedule-runs/{principal.org_id}/{schedule_id}/{statuses}"
-        rows = await schedules.runs(principal.org_id, id_of(schedule_id), statuses, _after(request, secret, scope), count + 1)
+        rows, views = await schedules.runs(principal.org_id, id_of(schedule_id), statuses, _after(request, secret, scope), count + 1)
         more = len(rows) > count
         following = cursors.sign(secret, scope, rows[count - 1]["window_to"], rows[count - 1]["id"]) if more else None
-        return JSONResponse({"data": [run_view(row) for row in rows[:count]], "next_cursor": following, "has_more": more})
+        return JSONResponse({"data": views[:count], "next_cursor": following, "has_more": more})
 
     @routes.post(PATH + "/{schedule_id}/backfill", **operations.BACKFILL_SCHEDULE)
     async def backfill_schedule(request: Request, schedule_id: str, principal: Principal = allowed) -> Response:

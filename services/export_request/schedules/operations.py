@@ -2,9 +2,10 @@
 
 from typing import Any
 
+from services.export_request.core.destinations import TYPES
 from services.export_request.core.schedules import CATCH_UP, NAME_MAX, Kind, RunStatus
 from services.export_request.core.windows import CRON_MAX, FREQUENCIES
-from services.export_request.operations import SCHEDULED_EXPORT
+from services.export_request.operations import DESTINATIONS, SCHEDULED_EXPORT
 from shared.openapi import (
     BOOLEAN,
     COUNT,
@@ -46,12 +47,12 @@ _FIELDS: dict[str, Any] = {
     "cron": text(f"Five fields; a window is from one firing to the next. {_TIMING_RULE}", maxLength=CRON_MAX, examples=["15 6 * * 1-5"]),
     "timezone": {**TIMEZONE, "description": "An IANA name, in which the windows are and times are written; without one the organisation's."},
     "sftp": {**BOOLEAN, "default": False, "description": "Files appear in the SFTP server's folder of the dataset."},
-    "destinations": listed({"type": "object"}, maxItems=0, description="Not available yet."),
+    "destinations": DESTINATIONS,
     "catch_up": one_of(CATCH_UP, default="all", description="Of windows that were missed, all run, oldest first, or the newest alone."),
 }  # fmt: skip
 _EXAMPLE: dict[str, Any] = {
     "name": "Messages, hourly", "export": {"dataset": "messages", "format": "csv", "filter": {"channel": ["ch_1"]}}, "frequency": "hourly",
-    "timezone": "Europe/Brussels", "sftp": True,
+    "timezone": "Europe/Brussels", "sftp": True, "destinations": [{"type": "s3", "id": "dst_01KBX9ZJ5V8Q3M2N7R4T6W0Y1A"}],
 }  # fmt: skip
 _ONE_TIMING = {"oneOf": [{"required": ["frequency"]}, {"required": ["cron"]}]}
 NEW_SCHEDULE = Component("ScheduleRequest", {**taken(_FIELDS, ["name", "export"]), **_ONE_TIMING})
@@ -72,7 +73,11 @@ RUN = Component("ScheduleRun", shown(
         "window": {**_WINDOW, "description": "`from` is null where the dataset shows an instant."}, "windows": whole(1, description="How many windows a skipped run stands for."),
         "status": one_of(RunStatus), "export_id": nullable(text("Of its last attempt.")), "file_name": nullable(text("Of the first file.")), "rows": nullable(COUNT), "attempts": COUNT,
         "next_attempt_at": nullable(INSTANT), "reason": nullable(shown({"code": text("docs/schedules.md explains each."), "message": text()}, description="Why it waits, was skipped or has failed.")),
-        "deliveries": listed(shown({"destination": text(), "status": text(), "attempts": COUNT, "error": nullable(text())})),
+        "deliveries": listed(shown({
+            "id": text(), "destination": nullable(text("Null: addresses of the request itself, or a destination that is no more.")), "type": one_of(TYPES),
+            "status": one_of(("pending", "held", "delivered", "failed", "cancelled")), "attempts": COUNT,
+            "error": nullable(shown({"code": text("docs/destinations.md explains each."), "message": text()}, description="Of the last attempt.")),
+        }), description="What became of its files at the schedule's destinations."),
         "created_at": INSTANT, "started_at": nullable(INSTANT), "ended_at": nullable(INSTANT),
     },
     examples=[_RUN_EXAMPLE],
@@ -91,13 +96,13 @@ BACKFILL = Component("ScheduleBackfill", shown(
 SCHEDULE = Component("Schedule", shown(
     {
         "id": text(), "name": text(), "export": {"type": "object", "description": "As it was asked for, without its password."}, "frequency": nullable(one_of(FREQUENCIES)), "cron": nullable(text()),
-        "timezone": TIMEZONE, "sftp": BOOLEAN, "destinations": listed({"type": "object"}), "catch_up": one_of(CATCH_UP), "has_password": BOOLEAN, "status": one_of(("active", "paused")),
+        "timezone": TIMEZONE, "sftp": BOOLEAN, "destinations": DESTINATIONS, "catch_up": one_of(CATCH_UP), "has_password": BOOLEAN, "status": one_of(("active", "paused")),
         "paused_at": nullable(INSTANT), "next_window": shown({"from": INSTANT, "to": INSTANT}), "next_run_at": nullable(INSTANT), "last_run": nullable(RUN), "created_at": INSTANT, "updated_at": INSTANT,
         "backfills": listed(BACKFILL, description="The newest; only where one schedule is looked at."),
     },
     optional=("backfills",),
     examples=[{
-        "id": _SCHEDULE_ID["example"], "name": "Messages, hourly", "export": _EXAMPLE["export"], "frequency": "hourly", "cron": None, "timezone": "Europe/Brussels", "sftp": True, "destinations": [],
+        "id": _SCHEDULE_ID["example"], "name": "Messages, hourly", "export": _EXAMPLE["export"], "frequency": "hourly", "cron": None, "timezone": "Europe/Brussels", "sftp": True, "destinations": _EXAMPLE["destinations"],
         "catch_up": "all", "has_password": False, "status": "active", "paused_at": None, "next_window": {"from": "2026-03-15T09:00:00.000Z", "to": "2026-03-15T10:00:00.000Z"},
         "next_run_at": "2026-03-15T10:00:41.000Z", "last_run": _RUN_EXAMPLE, "created_at": "2026-03-01T12:00:00.000Z", "updated_at": "2026-03-01T12:00:00.000Z", "backfills": [],
     }],
@@ -113,7 +118,7 @@ _NEXT = {
 
 POST_SCHEDULE = operation(
     "Make a schedule", _TAG, {201: answer("The schedule. Its first window is the first that begins from now on.", SCHEDULE, headers=LOCATION, links=_NEXT)},
-    description="The export is checked as `POST /v1/exports` checks it; fields are named `export.<field>`.", body=body(NEW_SCHEDULE, _EXAMPLE), errors=[409, 422],
+    description="The export is checked as `POST /v1/exports` checks it; fields are named `export.<field>`.", body=body(NEW_SCHEDULE, _EXAMPLE), errors=[404, 409, 422],
 )  # fmt: skip
 LIST_SCHEDULES = operation(
     "List schedules",

@@ -6,9 +6,9 @@ SELECT clock_timestamp();
 -- name: count_schedules(org_id)$
 SELECT count(*) FROM exports.schedules WHERE org_id = :org_id;
 
--- name: add_schedule(id, org_id, name, export, dataset, frequency, cron, timezone, sftp, catch_up, protected, next_from, next_to, due_at, now)^
-INSERT INTO exports.schedules (id, org_id, name, export, dataset, frequency, cron, timezone, sftp, catch_up, protected, next_from, next_to, due_at, created_at, updated_at)
-VALUES (:id, :org_id, :name, :export, :dataset, :frequency, :cron, :timezone, :sftp, :catch_up, :protected, :next_from, :next_to, :due_at, :now, :now) RETURNING *;
+-- name: add_schedule(id, org_id, name, export, dataset, frequency, cron, timezone, sftp, destinations, catch_up, protected, next_from, next_to, due_at, now)^
+INSERT INTO exports.schedules (id, org_id, name, export, dataset, frequency, cron, timezone, sftp, destinations, catch_up, protected, next_from, next_to, due_at, created_at, updated_at)
+VALUES (:id, :org_id, :name, :export, :dataset, :frequency, :cron, :timezone, :sftp, :destinations, :catch_up, :protected, :next_from, :next_to, :due_at, :now, :now) RETURNING *;
 
 -- name: put_password(schedule_id, org_id, sealed)!
 INSERT INTO exports.schedule_passwords (schedule_id, org_id, sealed) VALUES (:schedule_id, :org_id, :sealed)
@@ -40,8 +40,8 @@ ORDER BY created_at, id LIMIT :count;
 SELECT r.* FROM unnest(:schedule_ids::text[]) s(id)
 CROSS JOIN LATERAL (SELECT * FROM exports.schedule_runs WHERE schedule_id = s.id ORDER BY window_to DESC, id DESC LIMIT 1) r;
 
--- name: save_schedule(id, name, export, dataset, frequency, cron, timezone, sftp, catch_up, protected, paused_at, next_from, next_to, due_at, now)^
-UPDATE exports.schedules SET name = :name, export = :export, dataset = :dataset, frequency = :frequency, cron = :cron, timezone = :timezone, sftp = :sftp,
+-- name: save_schedule(id, name, export, dataset, frequency, cron, timezone, sftp, destinations, catch_up, protected, paused_at, next_from, next_to, due_at, now)^
+UPDATE exports.schedules SET name = :name, export = :export, dataset = :dataset, frequency = :frequency, cron = :cron, timezone = :timezone, sftp = :sftp, destinations = :destinations,
     catch_up = :catch_up, protected = :protected, paused_at = :paused_at, next_from = :next_from, next_to = :next_to, due_at = :due_at, updated_at = :now
 WHERE id = :id RETURNING *;
 
@@ -56,6 +56,11 @@ SELECT * FROM exports.schedule_runs
 WHERE schedule_id = :schedule_id AND (:statuses::text[] IS NULL OR status = ANY(:statuses))
   AND (:before_at::timestamptz IS NULL OR (window_to, id) < (:before_at, :before_id::text))
 ORDER BY window_to DESC, id DESC LIMIT :count;
+
+-- name: deliveries_of(export_ids)
+-- What became of these exports' files, as delivery keeps it.
+SELECT id, export_id, destination_id, type, status, attempts, error_code, error_message FROM delivery.deliveries
+WHERE export_id = ANY(:export_ids::text[]) ORDER BY export_id, id;
 
 -- name: run(id)^
 SELECT * FROM exports.schedule_runs WHERE id = :id;

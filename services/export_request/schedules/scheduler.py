@@ -171,7 +171,7 @@ class Scheduler:
         password = await self.password(connection, schedule)
         body = request_of(json.loads(schedule["export"]), schedule["timezone"], window, organisation, password)
         where = folder(datasets.get(schedule["dataset"])) if schedule["sftp"] else ""
-        scheduled = ScheduledRun(schedule["id"], window, schedule["timezone"], where)
+        scheduled = ScheduledRun(schedule["id"], window, schedule["timezone"], where, tuple(json.loads(schedule["destinations"])))
         key = f"{run['id']}/{run['attempts'] + 1}"  # beside the lock: one attempt, one export
         return Request(schedule["org_id"], body, key, f"schedule:{schedule['id']}", run=scheduled)
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import asyncpg
 
+from services.export_request.core import destinations
+from services.export_request.core.destinations import Named
 from services.export_request.core.schedules import (
     BACKFILLS_AT_ONCE,
     SCHEDULES_MAX,
@@ -55,6 +57,7 @@ class Schedules:
         async with tenant(self._pool, by.org_id) as connection:
             asked = wanted(body, organisation_of(await self._exports.organisation(connection)), now)
             _check_rights(by, asked)
+            await self._require_there(connection, asked.destinations)
             if await self._queries.count_schedules(connection, org_id=by.org_id) >= SCHEDULES_MAX:
                 raise conflict(f"An organisation has at most {SCHEDULES_MAX} schedules: delete one that is not needed.")
             window = first_window(asked.timing, now)
@@ -90,6 +93,8 @@ class Schedules:
             known = None if _names_password(body) else await self._scheduler.password(connection, row)
             asked = wanted(body, organisation, now, _before(row), known)
             _check_rights(by, asked)
+            if "destinations" in body:
+                await self._require_there(connection, asked.destinations)
             window = Window(row["next_from"], row["next_to"])
             if asked.timing != timing_of(row):
                 window = retimed(asked.timing, row["next_from"], row["decided"], now)
@@ -172,16 +177,17 @@ class Schedules:
 
     async def runs(
         self, org_id: str, schedule_id: str, statuses: Sequence[str], before: tuple[datetime, str] | None, count: int
-    ) -> list[Row]:
-        """Newest windows first."""
+    ) -> tuple[list[Row], list[dict[str, Any]]]:
+        """Newest windows first, and how they are shown."""
         at, last = before or (None, None)
         async with tenant(self._pool, org_id, readonly=True) as connection:
             _there(await self._queries.schedule(connection, id=schedule_id))
-            return await rows(
+            found = await rows(
                 self._queries.list_runs(
                     connection, schedule_id=schedule_id, statuses=list(statuses) or None, before_at=at, before_id=last, count=count
                 )
             )
+            return found, await self._with_deliveries(connection, found)
 
     async def backfill(self, by: Principal, schedule_id: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Runs the windows of a range, oldest first, one at a time; those that have run only where `again` says so."""
@@ -228,14 +234,30 @@ class Schedules:
 
     # ---- pieces
 
+    async def _require_there(self, connection: Connection, named: Sequence[Named]) -> None:
+        """Raises ApiError that names the fields."""
+        if ids := destinations.ids_of(named):
+            known = {row["id"]: row["type"] for row in await rows(self._exports.destinations(connection, ids=ids))}
+            destinations.require_there(named, known)
+
+    async def _with_deliveries(self, connection: Connection, runs: Sequence[Row]) -> list[dict[str, Any]]:
+        """Views of runs, each with what became of its export's files."""
+        ids = [run["export_id"] for run in runs if run["export_id"] is not None]
+        made: dict[str, list[Row]] = {}
+        for row in await rows(self._queries.deliveries_of(connection, export_ids=ids)) if ids else []:
+            made.setdefault(row["export_id"], []).append(row)
+        return [run_view(run, made.get(run["export_id"], ())) for run in runs]
+
     def _next(self, schedule_id: str, window: Window) -> dict[str, Any]:
         return {"next_from": window.from_, "next_to": window.to, "due_at": due_at(schedule_id, window, self._scheduler.spread_seconds)}
 
-    def _view(self, row: Row, last_run: Row | None = None) -> dict[str, Any]:
+    def _view(self, row: Row, last_run: dict[str, Any] | None = None) -> dict[str, Any]:
         return schedule_view(row, json.loads(row["export"]), last_run)
 
-    async def _last_runs(self, connection: Connection, ids: list[str]) -> dict[str, Row]:
-        return {row["schedule_id"]: row for row in await rows(self._queries.last_runs(connection, schedule_ids=ids))}
+    async def _last_runs(self, connection: Connection, ids: list[str]) -> dict[str, dict[str, Any]]:
+        """Views of them, by schedule."""
+        found = await rows(self._queries.last_runs(connection, schedule_ids=ids))
+        return {view["schedule_id"]: view for view in await self._with_deliveries(connection, found)}
 
     async def _keep_password(self, connection: Connection, row: Row, password: str | None) -> None:
         if password is None:
@@ -249,7 +271,7 @@ class Schedules:
         await self._outbox.add(connection, [audit.entry(by, f"schedule.{action}", schedule_id, details)])
 
 
-_KEPT = ("name", "export", "dataset", "frequency", "cron", "timezone", "sftp", "catch_up", "protected")
+_KEPT = ("name", "export", "dataset", "frequency", "cron", "timezone", "sftp", "destinations", "catch_up", "protected")
 
 
 def _there(row: Row | None) -> Row:
@@ -260,6 +282,8 @@ def _there(row: Row | None) -> Row:
 
 def _check_rights(by: Principal, asked: Wanted) -> None:
     _check_dataset(by, asked.resolved.spec.dataset)
+    if destinations.sends_to_anybody(asked.destinations):
+        by.require("exports:download")
 
 
 def _check_dataset(by: Principal, dataset: str) -> None:
@@ -275,14 +299,19 @@ def _names_password(body: Mapping[str, Any]) -> bool:
 def _before(row: Row) -> dict[str, Any]:
     """A schedule as the body that would make it."""
     timing = {name: row[name] for name in ("frequency", "cron") if row[name] is not None}
-    return {**{name: row[name] for name in ("name", "timezone", "sftp", "catch_up")}, **timing, "export": json.loads(row["export"])}
+    return {
+        **{name: row[name] for name in ("name", "timezone", "sftp", "catch_up")},
+        **timing,
+        "export": json.loads(row["export"]),
+        "destinations": json.loads(row["destinations"]),
+    }
 
 
 def _columns(asked: Wanted) -> dict[str, Any]:
     return {
         "name": asked.name, "export": json.dumps(asked.export, ensure_ascii=False), "dataset": asked.resolved.spec.dataset, "frequency": asked.timing.frequency,
-        "cron": asked.timing.cron, "timezone": asked.timing.timezone, "sftp": asked.sftp, "catch_up": asked.catch_up,
-        "protected": asked.resolved.password is not None,
+        "cron": asked.timing.cron, "timezone": asked.timing.timezone, "sftp": asked.sftp,
+        "destinations": destinations.stored(asked.destinations), "catch_up": asked.catch_up, "protected": asked.resolved.password is not None,
     }  # fmt: skip
 
 
@@ -290,4 +319,5 @@ def _told(row: Mapping[str, Any]) -> dict[str, Any]:
     """A schedule as the audit trail may hold it: filters can hold a person's data."""
     named = {name: row[name] for name in ("name", "frequency", "cron", "timezone", "sftp", "catch_up", "dataset")}
     export = json.loads(row["export"])
+    named["destinations"] = destinations.told(json.loads(row["destinations"]))
     return named | {"filtered": sorted(export.get("filter", {})), "fields": sorted(export)}

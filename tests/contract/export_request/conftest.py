@@ -103,6 +103,15 @@ class World:
         )  # fmt: skip
         return Caller(self, org_id, made.json()["api_key"])
 
+    async def destination(self, org_id: str, kind: str = "s3") -> str:
+        """One of the organisation's, as delivery keeps it. Its id."""
+        destination_id = f"dst_{secrets.token_hex(5)}"
+        await self.admin.execute(
+            "INSERT INTO delivery.destinations (id, org_id, name, type, config, created_by, created_at, updated_at) VALUES ($1, $2, 'd', $3, '{}', 'key:1', now(), now())",
+            destination_id, org_id, kind,
+        )  # fmt: skip
+        return destination_id
+
     # ---- the other rooms
 
     async def outbox(self) -> list[Published]:

@@ -43,6 +43,47 @@ WRONG: dict[str, tuple[Any, int, list[str]]] = {
     "several at once": (MESSAGES | {"format": "docx", "columns": ["nope"], "timezone": 7}, 400, ["columns.0", "format", "timezone"]),
     "since nothing": (LEADS | {"since": "exp_nothing"}, 404, ["since"]),
     "since no text": (LEADS | {"since": 7}, 400, ["since"]),
+    "destinations that are no list": (LEADS | {"destinations": "dst_1"}, 400, ["destinations"]),
+    "too many destinations": (LEADS | {"destinations": [{"type": "s3", "id": f"dst_{i}"} for i in range(11)]}, 400, ["destinations"]),
+    "destinations of no shape": (
+        LEADS
+        | {
+            "destinations": [
+                "dst_1",
+                {"type": "ftp", "id": "dst_1"},
+                {"type": "s3"},
+                {"type": "s3", "id": 7},
+                {"type": "email", "id": "dst_2", "to": ["a@b.example"]},
+            ]
+        },
+        400,
+        ["destinations.0", "destinations.1.type", "destinations.2.id", "destinations.3.id", "destinations.4.to"],
+    ),
+    "a destination twice": (
+        LEADS | {"destinations": [{"type": "s3", "id": "dst_1"}, {"type": "s3", "id": "dst_1"}]},
+        400,
+        ["destinations.1.id"],
+    ),
+    "addresses that are none": (
+        LEADS
+        | {
+            "destinations": [
+                {"type": "email", "to": ["a@b.example", "A@b.example", "nobody", "a@b.example\nBcc: c@d.example", 7]},
+                {"type": "email", "to": []},
+                {"type": "s3", "to": ["e@f.example"]},
+            ]
+        },
+        400,
+        [
+            "destinations.0.to.1",
+            "destinations.0.to.2",
+            "destinations.0.to.3",
+            "destinations.0.to.4",
+            "destinations.1.to",
+            "destinations.2.to",
+        ],
+    ),
+    "an unknown destination": (LEADS | {"destinations": [{"type": "s3", "id": "dst_nothing"}]}, 404, ["destinations.0.id"]),
 }
 STORED = "SELECT (SELECT count(*) FROM exports.exports) + (SELECT count(*) FROM exports.chunks) + (SELECT count(*) FROM exports.passwords)"
 
@@ -91,4 +132,15 @@ async def test_a_password_never_goes_over_kafka(world: World) -> None:
         await world.parts.handlers.export_requests(as_json(caller, body, request_id=f"r{status}"))
         refused = await refusal(world, f"r{status}")
         assert (refused["error"]["code"], refused["error"]["details"][0]["field"]) == ("password_over_kafka", "password")
+    assert await world.admin.fetchval(STORED) == 0
+
+
+@pytest.mark.parametrize("whose", ["another type's", "another organisation's"])
+async def test_a_destination_that_can_not_be_is_refused_in_the_same_words(world: World, whose: str) -> None:
+    caller = await world.organisation(leads=2)
+    owner = await world.organisation() if whose == "another organisation's" else caller
+    theirs = await world.destination(owner.org_id, "sftp")
+    body = LEADS | {"destinations": [{"type": "email", "to": ["a@b.example"]}, {"type": "s3", "id": theirs}]}
+    status, field = {"another type's": (422, "destinations.1.type"), "another organisation's": (404, "destinations.1.id")}[whose]
+    await same(world, caller, body, status, [field])
     assert await world.admin.fetchval(STORED) == 0

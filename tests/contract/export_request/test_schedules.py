@@ -207,7 +207,7 @@ async def test_backfills_that_make_no_sense_are_refused(caller: Caller, body: An
         ({"name": ""}, 400, ["name"]), ({"name": None, "cron": 5}, 400, ["name", "cron"]), ({"frequency": "yearly"}, 400, ["frequency"]),
         ({"cron": "* * * * *"}, 400, ["cron"]), ({"frequency": None}, 400, ["frequency"]), ({"frequency": None, "cron": "61 * * * *"}, 400, ["cron"]),
         ({"timezone": "Mars/Olympus"}, 400, ["timezone"]), ({"sftp": "yes", "catch_up": "some"}, 400, ["sftp", "catch_up"]),
-        ({"destinations": [{"type": "s3", "id": "dst_1"}]}, 400, ["destinations"]), ({"destinations": "s3"}, 400, ["destinations"]), ({"colour": 1}, 400, ["colour"]),
+        ({"destinations": [{"type": "s3", "id": "dst_1"}]}, 404, ["destinations.0.id"]), ({"destinations": "s3"}, 400, ["destinations"]), ({"colour": 1}, 400, ["colour"]),
         ({"export": None}, 400, ["export"]), ({"export": {}}, 400, ["export.dataset"]),
         ({"export": {"dataset": "leads", "from": "2026-03-01", "to": "2026-04-01"}}, 400, ["export.from", "export.to"]),
         ({"export": {"dataset": "leads", "format": "docx", "columns": ["x"]}, "name": 7}, 400, ["name", "export.format"]),

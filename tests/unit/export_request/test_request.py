@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.export_request.core.request import LATER, Organisation, asks_for_document, body_sha256, resolve
+from services.export_request.core.request import Organisation, asks_for_document, body_sha256, resolve
 from shared.datasets.plan import Branding, CustomProperty
 from shared.errors import ApiError
 
@@ -65,13 +65,6 @@ def test_custom_properties_are_columns_in_order() -> None:
 )  # fmt: skip
 def test_a_field_that_is_wrong_by_itself_is_a_400(change: dict[str, Any], fields: list[str]) -> None:
     assert refused(LEADS | change) == (400, fields)
-
-
-@pytest.mark.parametrize("name", sorted(LATER))
-def test_fields_of_later_are_refused_by_name(name: str) -> None:
-    with pytest.raises(ApiError) as error:
-        resolve(LEADS | {name: "x"}, ACME)
-    assert (error.value.status, error.value.details[0].field, error.value.details[0].message) == (400, name, "is not available yet")
 
 
 @pytest.mark.parametrize("body", [None, [], "leads", 1, True])
