@@ -3,12 +3,13 @@
 from pydantic import Field, field_validator, model_validator
 
 from services.delivery.core.addresses import AddressRule, networks_of
+from services.delivery.mail_settings import MailSettings
 from shared.settings import CommonSettings, DatabaseUrl, LimitSettings, StoreSettings
 
 SECRET_CHARACTERS_MIN = 32
 
 
-class Settings(CommonSettings, LimitSettings, StoreSettings):
+class Settings(CommonSettings, LimitSettings, StoreSettings, MailSettings):
     """Assembles files in the background and serves them; several processes may run."""
 
     delivery_database_url: DatabaseUrl = Field(repr=False, description="PostgreSQL as the role waybill_delivery")
