@@ -40,6 +40,7 @@ CLIENTS = {
     "sftp": "openssh-client",
     "rclone": "rclone",
     "lftp": "lftp",
+    "/usr/sbin/sshd": "openssh-server",
 }
 
 

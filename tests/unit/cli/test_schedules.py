@@ -18,8 +18,24 @@ def test_creating_sends_the_export_without_a_range(waybill: Waybill, fake: Fake)
     }  # fmt: skip
     waybill("schedules", "create", "--name", "M", "--cron", "15 6 * * 1-5", "--dataset", "leads", "--json")
     assert json.loads(fake.asked[-1][3]) == {"name": "M", "export": {"dataset": "leads"}, "cron": "15 6 * * 1-5"}
-    waybill("schedules", "create", "--name", "M", "--every", "day", "--dataset", "leads", "--destination", "s3:dst_1", "--email-to", "a@b.example,c@d.example")
-    assert json.loads(fake.asked[-1][3])["destinations"] == [{"type": "s3", "id": "dst_1"}, {"type": "email", "to": ["a@b.example", "c@d.example"]}]
+    waybill(
+        "schedules",
+        "create",
+        "--name",
+        "M",
+        "--every",
+        "day",
+        "--dataset",
+        "leads",
+        "--destination",
+        "s3:dst_1",
+        "--email-to",
+        "a@b.example,c@d.example",
+    )
+    assert json.loads(fake.asked[-1][3])["destinations"] == [
+        {"type": "s3", "id": "dst_1"},
+        {"type": "email", "to": ["a@b.example", "c@d.example"]},
+    ]
     unclear = waybill("schedules", "create", "--name", "M", "--every", "day", "--dataset", "leads", "--destination", "dst_1")
     assert (unclear.exit_code, "TYPE:ID" in unclear.stderr) == (2, True)
     wrong = waybill("schedules", "create", "--name", "M", "--every", "year", "--dataset", "leads")

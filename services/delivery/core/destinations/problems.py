@@ -22,7 +22,7 @@ class Code(StrEnum):
     disconnected = "disconnected"
     bounced = "bounced"  # the mail came back
     too_large = "too_large"  # larger than the destination's own settings allow
-    secret_unreadable = "secret_unreadable"  # sealed with a key that is not known any more
+    secret_unreadable = "secret_unreadable"  # pragma: allowlist secret: sealed with a key that is not known any more
     gone = "gone"  # the export's files aren't there any more
 
 
