@@ -59,7 +59,7 @@ def compose(letter: Letter, sender: str, to: str, now: datetime) -> bytes:
     if letter.html:
         message.add_alternative(letter.html, subtype="html", cte="quoted-printable")
     for each in letter.attachments:
-        kind, _, subtype = each.media_type.partition("/")
+        kind, _, subtype = each.media_type.partition(";")[0].strip().partition("/")
         message.add_attachment(each.content, maintype=kind, subtype=subtype or "octet-stream", filename=each.name)
     return message.as_bytes()
 

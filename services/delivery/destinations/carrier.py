@@ -6,6 +6,7 @@ A type has two modules of its own, found by its name: `core/destinations/types/<
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Protocol
 
 
@@ -43,6 +44,7 @@ class Shipment:
     event: str = field(repr=False)
     link: Callable[[str], str] = field(repr=False)
     recipients: Sequence[str] | None = None  # of a request's own e-mail addresses
+    links_until: datetime | None = None  # when links end
 
 
 class Ledger(Protocol):

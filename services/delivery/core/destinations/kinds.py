@@ -15,6 +15,7 @@ class Rules:
     org_id: str
     allow_http: bool = False
     addresses: AddressRule = PUBLIC_ONLY
+    mail: bool = False  # whether the installation has a mail server
 
 
 # What is wrong with a value: (the field as it is named to the caller, `config.port`; the value; the rules). Nothing: it will do.
