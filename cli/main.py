@@ -14,6 +14,7 @@ from cli.commands import (
     keys,
     leads,
     migrate,
+    notifications,
     orgs,
     records,
     sample,
@@ -40,7 +41,7 @@ app.add_typer(sftp_host_keys.app, name="sftp-host-keys")
 app.add_typer(audit.app, name="audit")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(signing_keys.app, name="signing-keys")
-for single in (usage, diff, sample, verify, migrate, acls, doctor):
+for single in (usage, notifications, diff, sample, verify, migrate, acls, doctor):
     single.register(app)
 
 

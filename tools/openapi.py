@@ -17,6 +17,7 @@ from fastapi.routing import iter_route_contexts
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from services.delivery.app import create_http as delivery_http
+from services.delivery.notifications.api import notifications_router
 from services.delivery.sftp.api import sftp_router
 from services.delivery.webhooks.api import webhooks_router
 from services.export_request.app import assemble as assemble_export_request
@@ -59,6 +60,7 @@ def apps() -> dict[str, FastAPI]:
             ABSENT,
             webhooks_router(ABSENT, ABSENT, auth, b""),
             sftp_router(ABSENT, ABSENT, ABSENT, auth, b"", "-"),
+            notifications_router(ABSENT, ABSENT, auth, b"", ABSENT),
             auth,
             b"",
             "-",

@@ -13,6 +13,8 @@ from services.delivery.checkpoints import Checkpoints
 from services.delivery.handlers import CommandHandler
 from services.delivery.janitor import Janitor
 from services.delivery.keyring import Keyring
+from services.delivery.mail import Mailer
+from services.delivery.notifications.app import assemble as assemble_notifications
 from services.delivery.passwords import Passwords
 from services.delivery.publisher import Publisher
 from services.delivery.settings import Settings
@@ -22,7 +24,7 @@ from services.delivery.threads import Threads
 from services.delivery.webhooks.app import assemble as assemble_webhooks
 from shared.clock import utc_now
 from shared.codec import write_for
-from shared.consumer import persist
+from shared.consumer import Incoming, persist
 from shared.database import create_pool, ping
 from shared.http import Authenticator, create_api
 from shared.observability import configure
@@ -39,7 +41,8 @@ SFTP_POOL_SIZE = 6
 
 
 def create_http(
-    downloads: Downloads, keyring: Keyring, checkpoints: Checkpoints, webhooks: APIRouter, sftp: APIRouter, auth: Authenticator, secret: bytes,
+    downloads: Downloads, keyring: Keyring, checkpoints: Checkpoints, webhooks: APIRouter, sftp: APIRouter, notifications: APIRouter,
+    auth: Authenticator, secret: bytes,
     operator_token: str,
 ) -> FastAPI:  # fmt: skip
     """All of its HTTP, on parts that are there or (for the OpenAPI document) not."""
@@ -49,6 +52,7 @@ def create_http(
     api.include_router(checkpoints_router(checkpoints, auth, secret, operator_token))
     api.include_router(webhooks)
     api.include_router(sftp)
+    api.include_router(notifications)
     return api
 
 
@@ -79,12 +83,22 @@ async def build() -> Service:
     express = Assembler(store, objects, publisher, passwords, Lane("express", True, 1, 16), lease)
     handler = CommandHandler(store, objects, publisher, passwords, at_once, {False: bulk, True: express}, janitor.discard_asked)
     auth = Authenticator(keys, settings.organisation_requests_per_second)
-    webhooks = assemble_webhooks(settings, pool, outbox, auth)
+    mailer = Mailer(settings.mail_server)
+    notifications = assemble_notifications(settings, pool, outbox, auth, mailer)
+    webhooks = assemble_webhooks(settings, pool, outbox, auth, notifications.feed)
     sftp = assemble_sftp(settings, sftp_pool, objects, outbox, auth)
     downloads = Downloads(store, objects, serving, settings.secret_key, settings.public_url, outbox)
     checkpoints = Checkpoints(pool, keyring, utc_now)
     api = create_http(
-        downloads, keyring, checkpoints, webhooks.router, sftp.router, auth, settings.secret_key.encode(), settings.operator_token
+        downloads,
+        keyring,
+        checkpoints,
+        webhooks.router,
+        sftp.router,
+        notifications.router,
+        auth,
+        settings.secret_key.encode(),
+        settings.operator_token,
     )
     service = Service("delivery", api, settings.delivery_http, broker, producer)
     session = settings.kafka_session_seconds
@@ -93,9 +107,13 @@ async def build() -> Service:
         broker, EXPORT_ASSEMBLIES, group_of(EXPORT_ASSEMBLIES, "delivery"), handler.handle, letters, service.fail, session_seconds=session
     )
     letters = service.dead_letters(settings)
-    subscribe(
-        broker, EXPORT_EVENTS, group_of(EXPORT_EVENTS, "delivery"), webhooks.intake.handle, letters, service.fail, session_seconds=session
-    )
+
+    async def told(message: Incoming) -> None:
+        """Each is once whatever the other does: a message that comes again finds what was done."""
+        await webhooks.intake.handle(message)
+        await notifications.intake.handle(message)
+
+    subscribe(broker, EXPORT_EVENTS, group_of(EXPORT_EVENTS, "delivery"), told, letters, service.fail, session_seconds=session)
     service.loops = [
         outbox.run,
         outbox.watch,
@@ -105,6 +123,7 @@ async def build() -> Service:
         janitor.sweep_loop,
         checkpoints.run,
         *webhooks.loops,
+        *notifications.loops,
     ]
     service.checks = {
         "postgresql": lambda: ping(pool),
@@ -113,7 +132,15 @@ async def build() -> Service:
         "signing": keyring.check,
     }
     service.on_start = [partial(persist, keyring.ensure)]
-    service.on_stop = [webhooks.sender.close, at_once.close, serving.close, tidying.close, sftp.reads.close, sftp.hashes.close]
+    service.on_stop = [
+        webhooks.sender.close,
+        notifications.sender.close,
+        at_once.close,
+        serving.close,
+        tidying.close,
+        sftp.reads.close,
+        sftp.hashes.close,
+    ]
     service.on_stop += [sftp_pool.close, pool.close, keys.close]
     if sftp.server is not None:
         service.loops.append(sftp.server.run)

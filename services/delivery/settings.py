@@ -71,6 +71,13 @@ class Settings(CommonSettings, LimitSettings, StoreSettings, MailSettings):
         1.0, gt=0, le=1, description="shortens the retry schedule and the time to auto-disabling; for tests alone"
     )
 
+    notification_keep_days: int = Field(90, ge=1, description="notifications are forgotten after so long")
+    alert_quiet_minutes: float = Field(
+        15,
+        ge=0,
+        description="an alert channel hears of the same kind of failure of the same thing at most once in so long; what comes meanwhile is counted",
+    )
+
     destination_allow_http: bool = Field(False, description="destinations may also be reached by http://; otherwise by https:// alone")
     destination_allow_loopback: bool = Field(False, description="destinations may be on 127.0.0.0/8 and ::1, for a stack on one machine")
     destination_networks: str = Field(

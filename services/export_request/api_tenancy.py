@@ -28,7 +28,9 @@ def settings_router(tenancy: Tenancy, auth: Authenticator) -> APIRouter:
     @routes.get("/v1/settings", **operations.GET_SETTINGS)
     async def get_settings(request: Request, principal: Principal = reads) -> Response:
         refuse_unknown_parameters(request, set())
-        return _settings(await tenancy.settings(principal.org_id))
+        view = await tenancy.settings(principal.org_id)
+        may_change = {"settings:write", "admin"} & principal.scopes
+        return _settings(view, view if may_change else settings.without_secrets(view))
 
     @routes.patch("/v1/settings", **operations.PATCH_SETTINGS)
     async def patch_settings(request: Request, principal: Principal = writes) -> Response:
@@ -39,8 +41,8 @@ def settings_router(tenancy: Tenancy, auth: Authenticator) -> APIRouter:
     return routes
 
 
-def _settings(view: dict[str, Any]) -> Response:
-    return JSONResponse(view, headers={"ETag": settings_etag(view)})
+def _settings(view: dict[str, Any], shown: dict[str, Any] | None = None) -> Response:
+    return JSONResponse(view if shown is None else shown, headers={"ETag": settings_etag(view)})
 
 
 def usage_router(tenancy: Tenancy, auth: Authenticator, clock: Callable[[], datetime]) -> APIRouter:

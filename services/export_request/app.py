@@ -85,7 +85,7 @@ def assemble(
         Tenancy(pool, outbox, limits, upgrading=bool(settings.messages_of)),
         Authenticator(keys or pool, settings.organisation_requests_per_second),
     )
-    scheduler = Scheduler(pool, intake, settings.secret_key, settings.schedule_spread_seconds, clock, time)
+    scheduler = Scheduler(pool, intake, outbox, settings.secret_key, settings.schedule_spread_seconds, clock, time)
     secret = settings.secret_key.encode()
     trail = Trail(pool)
     diffs = Diffs(

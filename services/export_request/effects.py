@@ -88,7 +88,7 @@ class Effects:
             if row["protected"]:
                 await self._queries.forget_password(connection, export_id=row["id"])
             if row["schedule_id"] is not None:
-                await run_of_export_ended(connection, saved, now)
+                messages += await run_of_export_ended(connection, saved, now)
             messages += _noted(saved)
         return Outcome(saved, messages)
 

@@ -82,7 +82,7 @@ _PROFILE = taken(
 _CHANNEL = {
     "oneOf": [
         taken({"type": {"const": "email"}, "to": listed(text(format="email"), minItems=1, maxItems=settings.ADDRESSES_MAX)}, ["type", "to"]),
-        taken({"type": {"const": "webhook"}, "url": text(format="uri", pattern="^https://", maxLength=settings.URL_MAX)}, ["type", "url"]),
+        taken({"type": {"enum": ["webhook", "slack"]}, "url": text(format="uri", pattern="^https://", maxLength=settings.URL_MAX)}, ["type", "url"]),
     ],
 }  # fmt: skip
 _SPAN = listed(text(pattern="^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"), minItems=2, maxItems=2)

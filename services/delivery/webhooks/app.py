@@ -12,6 +12,7 @@ from fastapi import APIRouter
 from services.delivery.core.addresses import AddressRule
 from services.delivery.core.urls import UrlRules
 from services.delivery.core.webhooks.traffic import Limits
+from services.delivery.notifications.store import Feed
 from services.delivery.settings import Settings
 from services.delivery.webhooks.api import webhooks_router
 from services.delivery.webhooks.dispatcher import Dispatcher
@@ -45,10 +46,15 @@ class Webhooks:
 
 
 def assemble(
-    settings: Settings, pool: asyncpg.Pool, outbox: Outbox, authenticator: Authenticator, clock: Callable[[], datetime] = utc_now
+    settings: Settings,
+    pool: asyncpg.Pool,
+    outbox: Outbox,
+    authenticator: Authenticator,
+    feed: Feed,
+    clock: Callable[[], datetime] = utc_now,
 ) -> Webhooks:
     store, seal = WebhookStore(pool), Seal(settings.secret_keys, WEBHOOK_SECRETS)
-    queue = Queue(pool, f"webhooks-{secrets.token_hex(6)}", settings.webhook_time_scale, random.random)
+    queue = Queue(pool, f"webhooks-{secrets.token_hex(6)}", settings.webhook_time_scale, random.random, feed)
     addresses = AddressRule(loopback=settings.webhook_allow_loopback)
     sender = Sender(settings.webhook_timeout_seconds, addresses, clock)
     limits = Limits(settings.webhook_requests, settings.webhook_requests_per_organisation, settings.webhook_requests_per_endpoint)

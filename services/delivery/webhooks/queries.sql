@@ -122,7 +122,7 @@ UPDATE delivery.webhook_queue SET due_at = :now, claimed_by = NULL WHERE deliver
 
 -- name: lock_health(failing, succeeding)
 -- Endpoints whose health the attempts may change: those that failed, and those that had failed before.
-SELECT id, enabled, disabled_reason, failing_since, failures, held_until FROM delivery.webhook_endpoints
+SELECT id, org_id, enabled, disabled_reason, failing_since, failures, held_until FROM delivery.webhook_endpoints
 WHERE id = ANY(:failing::text[]) OR (id = ANY(:succeeding::text[]) AND failing_since IS NOT NULL) ORDER BY id FOR NO KEY UPDATE;
 
 -- name: lock_deliveries(ids)

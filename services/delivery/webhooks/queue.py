@@ -8,11 +8,13 @@ from typing import Any
 
 import asyncpg
 
+from services.delivery.core.notifications.notices import webhook_endpoint_disabled
 from services.delivery.core.webhooks import health
 from services.delivery.core.webhooks.events import TEST_EVENT
 from services.delivery.core.webhooks.health import Health, Reason
 from services.delivery.core.webhooks.life import Delivery, Retries, Status, step
 from services.delivery.core.webhooks.traffic import Room
+from services.delivery.notifications.store import Feed
 from services.delivery.webhooks.sender import Sent
 from services.delivery.webhooks.store import load, rows
 from shared.database import Connection, across_tenants
@@ -68,8 +70,8 @@ class _Columns:
 class Queue:
     """`chance` gives numbers in [0, 1)."""
 
-    def __init__(self, pool: asyncpg.Pool, worker: str, scale: float, chance: Callable[[], float]) -> None:
-        self._pool, self._queries = pool, load()
+    def __init__(self, pool: asyncpg.Pool, worker: str, scale: float, chance: Callable[[], float], feed: Feed) -> None:
+        self._pool, self._queries, self._feed = pool, load(), feed
         self._worker, self._scale, self._chance = worker, scale, chance
 
     async def claim(self, room: Room, now: datetime, lease_seconds: float) -> list[Claim]:
@@ -152,6 +154,10 @@ class Queue:
             )
             if after.disabled and row["enabled"]:
                 recorded.disabled[row["id"]] = after.disabled
+                notice = webhook_endpoint_disabled(
+                    at=now, endpoint_id=row["id"], reason=after.disabled, message=health.EXPLAINED[after.disabled]
+                )
+                await self._feed.tell(connection, row["org_id"], notice)
         if changed:
             names = ("ids", "failing_since", "failures", "held_until", "disabled_reasons")
             await self._queries.save_health(connection, now=now, **dict(zip(names, map(list, zip(*changed, strict=True)), strict=True)))

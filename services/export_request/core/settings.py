@@ -145,7 +145,7 @@ def _patterns(field: str, value: Any) -> list[Detail]:
 
 
 def alert_channels(value: Any) -> list[Detail]:
-    """`[{"type": "email", "to": […]}, {"type": "webhook", "url"}]`."""
+    """`[{"type": "email", "to": […]}, {"type": "webhook", "url"}, {"type": "slack", "url"}]`."""
     if not isinstance(value, list) or len(value) > CHANNELS_MAX:
         return [Detail("alert_channels", f"must be a list of at most {CHANNELS_MAX} channels")]
     return [detail for i, each in enumerate(value) for detail in _channel(f"alert_channels.{i}", each)]
@@ -168,7 +168,7 @@ def _channel(field: str, value: Any) -> list[Detail]:
                 else []
             )
             return _object(field, value, ("type", "to")) + wrong
-        case "webhook":
+        case "webhook" | "slack":
             wrong = (
                 []
                 if _is_https(value.get("url"))
@@ -176,7 +176,7 @@ def _channel(field: str, value: Any) -> list[Detail]:
             )
             return _object(field, value, ("type", "url")) + wrong
         case _:
-            return [Detail(f"{field}.type" if isinstance(value, dict) else field, "must be one of email, webhook")]
+            return [Detail(f"{field}.type" if isinstance(value, dict) else field, "must be one of email, webhook, slack")]
 
 
 def _is_https(value: Any) -> bool:
@@ -302,6 +302,12 @@ def _stored(setting: Setting, value: Any) -> Any:
 def view(row: Mapping[str, Any]) -> dict[str, Any]:
     """All settings as GET /v1/settings shows them."""
     return {name: json.loads(row[name]) if s.is_json and row[name] is not None else row[name] for name, s in SETTINGS.items()}
+
+
+def without_secrets(view: Mapping[str, Any]) -> dict[str, Any]:
+    """As keys see them that may not change them: who knows an alert channel's URL can write to it, so only where it leads is shown."""
+    channels = [each | {"url": f"https://{urlsplit(each['url']).netloc}/"} if "url" in each else each for each in view["alert_channels"]]
+    return {**view, "alert_channels": channels}
 
 
 def changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import asyncpg
 import structlog
 
 from services.export_request.assembly import published_as, spec_of
+from services.export_request.core.events import windows_skipped_event
 from services.export_request.core.naming import folder
 from services.export_request.core.schedules import Decision, Kind, RunStatus, decide, due_at, request_of
 from services.export_request.core.windows import Timing, Window
@@ -29,6 +30,7 @@ from shared.database import Connection, across_tenants, tenant
 from shared.datasets import registry as datasets
 from shared.errors import ApiError, TransientError
 from shared.ids import new_id
+from shared.outbox import Outbox, Outgoing
 from shared.sealing import SCHEDULE_PASSWORDS, CannotOpen, Seal
 
 log = structlog.get_logger()
@@ -53,10 +55,10 @@ class Scheduler:
     """A loop that several processes may run at once. `clock` is this process's; windows go by `time`, PostgreSQL's."""
 
     def __init__(
-        self, pool: asyncpg.Pool, intake: Intake, secret_key: str, spread_seconds: float, clock: Callable[[], datetime],
+        self, pool: asyncpg.Pool, intake: Intake, outbox: Outbox, secret_key: str, spread_seconds: float, clock: Callable[[], datetime],
         time: Callable[[Connection], Awaitable[datetime]] = database_now,
     ) -> None:  # fmt: skip
-        self._pool, self._intake, self._clock, self._time = pool, intake, clock, time
+        self._pool, self._intake, self._outbox, self._clock, self._time = pool, intake, outbox, clock, time
         self._queries, self._exports, self._wake = load(), load_exports(), asyncio.Event()
         self.seal, self.spread_seconds = Seal([secret_key], SCHEDULE_PASSWORDS), spread_seconds
 
@@ -105,18 +107,22 @@ class Scheduler:
     async def _decide(self, connection: Connection, due: list[Row], now: datetime) -> None:
         runs: list[dict[str, Any]] = []
         advances: list[dict[str, Any]] = []
+        events: list[Outgoing] = []
         for row in due:
             timing = timing_of(row)
             decision = decide(timing, Window(row["next_from"], row["next_to"]), row["catch_up"], row["dataset"], now)
             run = new_run(row, Kind.scheduled, decision.run, now, start_at=now)
-            runs += [*skipped(row, decision, now), run]
+            passed = skipped(row, decision, now)
+            runs += [*passed, run]
             after = decision.next
             advances.append({
                 "id": row["id"], "next_from": after.from_, "next_to": after.to, "due_at": due_at(row["id"], after, self.spread_seconds),
                 "open_run": run["id"],
             })  # fmt: skip
+            events += [windows_skipped_event(row, each, new_id("evt"), now) for each in passed]
         await self._queries.add_run(connection, runs)
         await self._queries.advance(connection, advances)
+        await self._outbox.add(connection, events)
 
     # ---- its export
 
@@ -159,7 +165,7 @@ class Scheduler:
                 request = await self._request(connection, schedule, run)
                 export = await self._intake.in_transaction(connection, request)
         except ApiError as error:
-            await self._refused(connection, run, error, now)
+            await self._refused(connection, schedule, run, error, now)
             return None
         name, _ = published_as(export, spec_of(export["spec"]), export["formats"][0])
         await self._queries.run_started(connection, id=run["id"], export_id=export["id"], file_name=name, now=now)
@@ -188,7 +194,7 @@ class Scheduler:
                 "The schedule's password can't be read, as the secret key was changed: give it again (PATCH with export.password).",
             ) from None
 
-    async def _refused(self, connection: Connection, run: Row, error: ApiError, now: datetime) -> None:
+    async def _refused(self, connection: Connection, schedule: Row, run: Row, error: ApiError, now: datetime) -> None:
         """A limit of the organisation makes it wait; anything else, such as a column that is no more, is the end of the run."""
         if error.status == 429:
             seconds = min(float(error.headers.get("Retry-After", "5")), LIMIT_SECONDS_MAX)
@@ -200,15 +206,16 @@ class Scheduler:
                 connection, org_id=run["org_id"], now=now, start_at=later, code=error.code, message=error.message
             )
             return
-        await close(connection, run, RunStatus.failed, now, error.code, _said(error))
+        await self._outbox.add(connection, await close(connection, schedule, run, RunStatus.failed, now, error.code, _said(error)))
 
     async def _end(self, org_id: str, schedule_id: str, run_id: str, code: str, message: str) -> None:
         async with tenant(self._pool, org_id) as connection:
             now = await self._time(connection)
-            await self._queries.lock_schedule(connection, id=schedule_id)
+            schedule = await self._queries.lock_schedule(connection, id=schedule_id)
             run = await self._queries.lock_run(connection, id=run_id, now=now)
             if run is not None:
-                await close(connection, run, RunStatus.failed, now, code, message)
+                await self._outbox.add(connection, await close(connection, schedule, run, RunStatus.failed, now, code, message))
+        self._outbox.wake()
 
 
 def _said(error: ApiError) -> str:

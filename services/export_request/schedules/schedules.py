@@ -9,6 +9,7 @@ import asyncpg
 
 from services.export_request.core import destinations
 from services.export_request.core.destinations import Named
+from services.export_request.core.events import windows_skipped_event
 from services.export_request.core.schedules import (
     BACKFILLS_AT_ONCE,
     SCHEDULES_MAX,
@@ -142,7 +143,9 @@ class Schedules:
             window = Window(row["next_from"], row["next_to"])
             if not paused and catch_up == "newest" and window.to <= now:
                 decision = decide(timing_of(row), window, "newest", row["dataset"], now)
-                await self._queries.add_run(connection, skipped(row, decision, now))
+                passed = skipped(row, decision, now)
+                await self._queries.add_run(connection, passed)
+                await self._outbox.add(connection, [windows_skipped_event(row, each, new_id("evt"), now) for each in passed])
                 window = decision.run
             kept = {name: row[name] for name in _KEPT}
             saved = await self._queries.save_schedule(

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from services.delivery.core.notifications.events import notice_of
 from tests.contract.export_request.conftest import LEADS, Caller, World
 from tests.contract.export_request.test_requests_over_kafka import as_json
 from tests.contract.export_request.test_schedules import HOUR, NOON, look, make, runs, tick
@@ -98,3 +99,18 @@ async def test_a_destination_that_was_deleted_stops_no_run(world: World, caller:
     assert named["destinations"] == [{"type": "s3", "id": gone}], "what isn't named isn't looked at"
     changed = await caller.call("PATCH", f"/v1/schedules/{made['id']}", json={"destinations": []})
     assert (changed.status_code, (await look(caller, made["id"]))["destinations"]) == (200, [])
+
+
+async def test_a_run_that_failed_and_windows_that_were_skipped_are_told(world: World, caller: Caller) -> None:
+    made = await make(caller, catch_up="newest")
+    await world.admin.execute('UPDATE exports.schedules SET export = \'{"dataset": "leads", "columns": ["custom_gone"]}\'')
+    world.clock.forward(4 * HOUR)
+    await tick(world)
+    await world.outbox()
+    newest, passed = await runs(caller, made["id"])
+    skipped, failed = world.events(made["id"])
+    told = [notice_of(m.headers["ce_type"], world.clock.now, m.data) for m in (skipped, failed)]
+    assert [m.headers["ce_source"] for m in (skipped, failed)] == ["/v1/schedules"] * 2
+    assert (told[0].kind, told[0].subject["run_id"], told[0].subject["windows"]) == ("schedule_windows_skipped", passed["id"], 2)
+    assert (told[1].kind, told[1].subject["run_id"], told[1].subject["code"]) == ("schedule_run_failed", newest["id"], "invalid_request")
+    assert "'Leads, hourly'" in told[1].message and "columns.0" in told[1].message

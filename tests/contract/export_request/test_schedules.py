@@ -438,7 +438,13 @@ async def test_a_defect_ends_the_run_and_not_the_scheduler(world: World, caller:
 async def test_nothing_is_decided_while_the_clocks_disagree_and_a_clock_set_back_repeats_nothing(world: World, caller: Caller) -> None:
     made = await make(caller)
     ahead = Scheduler(
-        world.parts.scheduler._pool, world.parts.scheduler._intake, "0" * 64, 0, world.clock, lambda _: _later(world.clock.now, 2 * HOUR)
+        world.parts.scheduler._pool,
+        world.parts.scheduler._intake,
+        world.parts.outbox,
+        "0" * 64,
+        0,
+        world.clock,
+        lambda _: _later(world.clock.now, 2 * HOUR),
     )
     assert await ahead.decide_due() == 0 and await runs(caller, made["id"]) == []
     world.clock.forward(2 * HOUR)

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from tests.contract.export_request.conftest import LEADS, World
+from tests.contract.export_request.conftest import LEADS, Caller, World
 
 
 async def test_a_change_can_be_bound_to_what_was_seen(world: World) -> None:
@@ -48,3 +48,14 @@ async def test_a_purpose_is_kept_and_required_where_the_organisation_says_so(wor
     listed = (await caller.call("GET", "/v1/audit")).json()["data"]
     said = {e["subject"]: e["purpose"] for e in listed if e["action"] in ("export.requested", "export.rerun")}
     assert said == {plain["id"]: "", export["id"]: "for the board", again["id"]: "for the board"}
+
+
+async def test_a_key_that_may_not_change_settings_sees_no_channels_url(world: World) -> None:
+    caller = await world.organisation()
+    channels = [{"type": "slack", "url": "https://hooks.slack.com/services/T/B/secret"}, {"type": "email", "to": ["ops@acme.example"]}]
+    assert (await caller.call("PATCH", "/v1/settings", json={"alert_channels": channels})).json()["alert_channels"] == channels
+    made = await caller.call("POST", "/v1/api-keys", json={"name": "reads", "scopes": ["exports:read"]})
+    reads = Caller(world, caller.org_id, made.json()["key"])
+    mine, theirs = await caller.call("GET", "/v1/settings"), await reads.call("GET", "/v1/settings")
+    assert theirs.json()["alert_channels"] == [{"type": "slack", "url": "https://hooks.slack.com/"}, channels[1]]
+    assert (mine.json()["alert_channels"], mine.headers["etag"]) == (channels, theirs.headers["etag"])

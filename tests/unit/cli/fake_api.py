@@ -101,6 +101,18 @@ def api_of(fake: Fake) -> FastAPI:
     add_leads(api)
     add_schedules(api)
     add_webhooks(api)
+
+    @api.get("/v1/notifications")
+    async def notifications(cursor: str | None = None) -> Any:
+        told = {
+            "id": "ntf_1",
+            "kind": "delivery_failed",
+            "message": "Nobody listens. \x1b[31m",
+            "created_at": "2026-04-01",
+            "alerts": [{"type": "slack", "status": "sent"}],
+        }
+        return {"data": [told], "next_cursor": None if cursor else "more", "has_more": cursor is None}
+
     return api
 
 

@@ -19,7 +19,7 @@ GOOD: dict[str, Any] = {
         {"name": "support", "default": True, "columns": {"email": "mask", "custom_budget": "hash"}, "detect": ["phone"], "patterns": [{"pattern": "[0-9]{9}"}]},
         {"name": "bare"},
     ],
-    "require_purpose": True, "require_password": True, "approval_rows_threshold": 1_000, "alert_channels": [{"type": "email", "to": ["a.b+c@d.example"]}, {"type": "webhook", "url": "https://hooks.example.com/secret?k=1"}],
+    "require_purpose": True, "require_password": True, "approval_rows_threshold": 1_000, "alert_channels": [{"type": "email", "to": ["a.b+c@d.example"]}, {"type": "webhook", "url": "https://hooks.example.com/secret?k=1"}, {"type": "slack", "url": "https://hooks.slack.com/services/T/B/x"}],
     "custom_properties": [{"name": "budget"}], "qualification_threshold": 0,
     "operating_hours": {"timezone": "Europe/Brussels", "mon": [["09:00", "12:30"], ["12:30", "24:00"]], "sun": []}, "scoring": None,
 }  # fmt: skip
@@ -104,7 +104,11 @@ def test_the_audit_trail_hears_what_changed_and_no_secret() -> None:
     told = settings.changed(settings.view(row({})), settings.view(row(GOOD)))
     assert told.keys() == settings.SETTINGS.keys() - {"scoring"}
     assert told["retention_days"] == {"old": 30, "new": 1}
-    assert told["alert_channels"]["new"] == [{"type": "email", "addresses": 1}, {"type": "webhook", "url": "hooks.example.com"}]
+    assert told["alert_channels"]["new"] == [
+        {"type": "email", "addresses": 1},
+        {"type": "webhook", "url": "hooks.example.com"},
+        {"type": "slack", "url": "hooks.slack.com"},
+    ]
     text = json.dumps(told)
     assert "secret?k" not in text and "a.b+c" not in text and PNG not in text
     assert settings.changed(settings.view(row(GOOD)), settings.view(row(GOOD))) == {}

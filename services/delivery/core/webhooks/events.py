@@ -19,6 +19,7 @@ EVENTS = (
     "schedule.delivery_failed",
 )
 TEST_EVENT = "webhook.test"
+DELIVERY_FAILED = "schedule.delivery_failed"
 PAYLOAD_BYTES_MAX = 20_000
 TEXT_MAX = 500
 CLOCKS_APART = timedelta(seconds=60)
@@ -58,7 +59,8 @@ def event_of(kind: str, ce_id: str, ce_time: str, value: bytes, public_url: str)
         raise _invalid("", "is not JSON") from error
     if at.tzinfo is None or not isinstance(data, dict) or not isinstance(data.get("id"), str):
         raise _invalid("id", "is missing, or the time has no offset")
-    return Event(ce_id, kind, at, data["id"], payload(kind, ce_time, thin(data, public_url)))
+    shown = thin_delivery(data, public_url) if kind == DELIVERY_FAILED else thin(data, public_url)
+    return Event(ce_id, kind, at, data["id"], payload(kind, ce_time, shown))
 
 
 def thin(data: Mapping[str, Any], public_url: str) -> dict[str, Any]:
@@ -69,6 +71,13 @@ def thin(data: Mapping[str, Any], public_url: str) -> dict[str, Any]:
     error = data.get("error")
     shown["error"] = {"code": _short(error.get("code")), "message": _short(error.get("message"))} if error else None
     return {**shown, "url": f"{public_url.rstrip('/')}/v1/exports/{data['id']}"}
+
+
+def thin_delivery(data: Mapping[str, Any], public_url: str) -> dict[str, Any]:
+    """Of a delivery of a schedule's run that was given up: which, and a word for why."""
+    shown = {name: _short(data.get(name)) for name in ("schedule_id", "delivery_id", "destination", "type", "attempts")}
+    error = {"code": _short((data.get("error") or {}).get("code"))}
+    return {"export_id": data["id"], **shown, "error": error, "url": f"{public_url.rstrip('/')}/v1/deliveries/{data.get('delivery_id')}"}
 
 
 def _short(value: Any) -> Any:

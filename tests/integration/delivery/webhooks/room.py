@@ -11,6 +11,7 @@ from typing import Any
 
 import asyncpg
 
+from services.delivery.notifications.store import Feed
 from services.delivery.settings import Settings
 from services.delivery.webhooks.app import Webhooks, assemble
 from shared.clock import instant, utc_now
@@ -94,6 +95,7 @@ class Room:
                 self.pool,
                 Outbox(self.pool, None, "delivery"),
                 Authenticator(self.pool),
+                Feed(self.pool),
                 self.clock,
             )
         )

@@ -5,6 +5,7 @@ import threading
 from collections import Counter
 
 from services.delivery.core.webhooks.traffic import Limits, Traffic
+from services.delivery.notifications.store import Feed
 from services.delivery.webhooks.queue import Queue
 from tests.integration.delivery.webhooks.room import Room, by, eventually
 from tests.receiver import Answer, Receiver
@@ -127,7 +128,7 @@ async def test_a_long_queue_does_not_stand_before_a_short_one(room: Room, receiv
         await room.endpoint(process, "org_short", receiver.url("/3"))
         room.clock.advance(seconds=1)
         await room.event(process, "org_short")
-        queue = Queue(room.pool, "w", 1.0, lambda: 0.5)
+        queue = Queue(room.pool, "w", 1.0, lambda: 0.5, Feed(room.pool))
         claims = await queue.claim(Traffic(Limits(total=4, endpoint=32)).room(0.0), room.clock(), LEASE_SECONDS)
         assert Counter(c.org_id for c in claims) == {"org_long": 3, "org_short": 1}
         assert len({c.endpoint_id for c in claims}) == 3
