@@ -8,7 +8,7 @@ import typer
 from cli.errors import CliError, UsageError
 from cli.frame import Run, command, group
 
-app = group("Exports: preview, create, approve, reject, list, show, watch, download, rerun, cancel.")
+app = group("Exports: preview, create, approve, reject, hold, release, list, show, watch, download, rerun, cancel.")
 
 ExportId = Annotated[str, typer.Argument(metavar="ID", help="The export's id, exp_01….")]
 Folder = Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the files go.")]
@@ -172,6 +172,28 @@ def reject(
 
     with connect(run) as api:
         describe(run.out, api.json("POST", f"{path_of(export_id)}/reject", json={"reason": reason} if reason is not None else {}))
+
+
+@command(app, "hold", 'waybill exports hold exp_01JQ… --reason "Case 2026-117"')
+def hold(run: Run, export_id: ExportId, reason: Annotated[str, typer.Option("--reason", help="Why: the export and the audit trail keep it.")]) -> None:
+    """Holds a completed export: it doesn't expire, and can't be deleted, until it is released."""
+    from cli.api import api as connect
+    from cli.exports.showing import describe
+    from cli.exports.watching import path_of
+
+    with connect(run) as api:
+        describe(run.out, api.json("PUT", f"{path_of(export_id)}/hold", json={"reason": reason}))
+
+
+@command(app, "release", "waybill exports release exp_01JQ…")
+def release(run: Run, export_id: ExportId) -> None:
+    """Releases an export that is held. Where its time is over, it expires within seconds."""
+    from cli.api import api as connect
+    from cli.exports.showing import describe
+    from cli.exports.watching import path_of
+
+    with connect(run) as api:
+        describe(run.out, api.json("DELETE", f"{path_of(export_id)}/hold"))
 
 
 @command(app, "list", "waybill exports list --status completed --dataset messages --all")

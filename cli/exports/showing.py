@@ -70,7 +70,7 @@ def describe(out: Output, export: dict[str, Any]) -> None:
     shown += [
         (name.replace("_", " "), export.get(name)) for name in ("request_id", "created_at", "started_at", "completed_at", "expires_at")
     ]
-    shown += [("re-run of", export.get("rerun_of"))]
+    shown += [("re-run of", export.get("rerun_of")), ("held", (export.get("hold") or {}).get("reason"))]
     shown += [("error", f"{error.get('message')} ({error.get('code')})" if error else None), ("request", export.get("request"))]
     shown += [("excluded", ", ".join(f"{x.get('rows')} {x.get('reason')}" for x in export.get("excluded") or []))]
     out.fields(shown)

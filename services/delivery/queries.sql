@@ -156,7 +156,7 @@ SELECT id, status FROM exports.exports WHERE id = ANY(:export_ids::text[]);
 
 -- name: standing^
 -- An export of the organisation in app.org_id, and one of its files by name.
-SELECT e.status, e.deleted_at IS NOT NULL AS deleted, e.expires_at, p.published_at, coalesce(p.discard = 'files', false) AS discarded,
+SELECT e.status, e.deleted_at IS NOT NULL AS deleted, e.expires_at, e.hold_at IS NOT NULL AS held, p.published_at, coalesce(p.discard = 'files', false) AS discarded,
     a.key, a.media_type, a.bytes, a.sha256, e.purpose
 FROM exports.exports e
 LEFT JOIN delivery.publications p ON p.export_id = e.id
@@ -164,7 +164,7 @@ LEFT JOIN delivery.assemblies a ON a.export_id = e.id AND a.state = 'assembled' 
 WHERE e.id = :export_id;
 
 -- name: manifest^
-SELECT e.status, e.deleted_at IS NOT NULL AS deleted, e.expires_at, p.published_at, coalesce(p.discard = 'files', false) AS discarded, p.manifest
+SELECT e.status, e.deleted_at IS NOT NULL AS deleted, e.expires_at, e.hold_at IS NOT NULL AS held, p.published_at, coalesce(p.discard = 'files', false) AS discarded, p.manifest
 FROM exports.exports e LEFT JOIN delivery.publications p ON p.export_id = e.id
 WHERE e.id = :export_id;
 

@@ -264,7 +264,7 @@ class DeliveryStore:
 
 
 def _standing(r: Any) -> Standing:
-    return Standing(r["status"], r["deleted"], r["expires_at"], r["published_at"] is not None, r["discarded"])
+    return Standing(r["status"], r["deleted"], r["expires_at"], r["published_at"] is not None, r["discarded"], r["held"])
 
 
 def _lease(r: Any) -> Lease:

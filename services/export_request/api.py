@@ -33,6 +33,9 @@ def exports_router(
     admins = Depends(auth.requires("admin"))
     looks = Depends(auth.requires("exports:write", "exports:download"))
 
+    async def told(row: Any) -> JSONResponse:
+        return JSONResponse(await exports.view(row))
+
     def shown(row: Any, view: dict[str, Any], status: int = 200) -> JSONResponse:
         headers = {"Retry-After": str(retry_after_seconds(row, clock()))} if row["status"] in RUNNING else {}
         return JSONResponse(view, status, headers=headers)
@@ -73,6 +76,17 @@ def exports_router(
             principal, id_of(export_id), Rejected(checked(await read_json(request, optional=True), _REJECTION).get("reason", ""))
         )
         return shown(row, await exports.view(row))
+
+    @routes.put("/v1/exports/{export_id}/hold", **operations.HOLD_EXPORT)
+    async def hold_export(request: Request, export_id: str, principal: Principal = admins) -> Response:
+        refuse_unknown_parameters(request, set())
+        reason = checked(await read_json(request), _HOLD, required=("reason",))["reason"]
+        return await told(await exports.hold(principal, id_of(export_id), reason))
+
+    @routes.delete("/v1/exports/{export_id}/hold", **operations.RELEASE_EXPORT)
+    async def release_export(request: Request, export_id: str, principal: Principal = admins) -> Response:
+        refuse_unknown_parameters(request, set())
+        return await told(await exports.hold(principal, id_of(export_id), None))
 
     @routes.get("/v1/exports", **operations.LIST_EXPORTS)
     async def list_exports(request: Request, principal: Principal = reads) -> Response:
@@ -118,13 +132,14 @@ def _idempotency_key(request: Request) -> str | None:
     return given[0] if given else None
 
 
+_HOLD: dict[str, Check] = {"reason": lambda value: line("reason", value, PURPOSE_MAX)}
 _REJECTION: dict[str, Check] = {"reason": lambda value: line("reason", value, PURPOSE_MAX)}
 
 
 def _refuse_parameters(request: Request) -> None:
     """Unknown names and repeats, but for filters that take several values."""
     names = [name for name, _ in request.query_params.multi_items()]
-    single = {"created_after", "created_before", "schedule_id", "limit", "cursor"}
+    single = {"created_after", "created_before", "schedule_id", "held", "limit", "cursor"}
     wrong = [Detail(n[:80], "unknown query parameter") for n in dict.fromkeys(names) if n not in single | _REPEATED]
     wrong += [Detail(n, "given more than once") for n in sorted(single) if names.count(n) > 1]
     if wrong:
@@ -153,9 +168,12 @@ def _wanted(request: Request) -> Wanted:
     schedule_id = query.get("schedule_id")
     if schedule_id is not None and not (1 <= len(schedule_id) <= ID_MAX and schedule_id.isprintable()):
         wrong.append(Detail("schedule_id", f"must have 1 to {ID_MAX} printable characters"))
+    held = query.get("held")
+    if held not in (None, "true"):
+        wrong.append(Detail("held", "must be true"))
     if wrong:
         raise invalid_request(*wrong)
-    return Wanted(statuses, datasets, dict(sorted(labels.items())), after, before, schedule_id)
+    return Wanted(statuses, datasets, dict(sorted(labels.items())), after, before, schedule_id, held is not None)
 
 
 def _instant(text: str | None, field: str, wrong: list[Detail]) -> datetime | None:

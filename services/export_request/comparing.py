@@ -101,19 +101,26 @@ class Diffs:
         after: list[str] | None = None
         while (bounds := await self._next(org_id, a, b, compared, after)) is not None:
             lower, after = bounds
-            yield await asyncio.get_running_loop().run_in_executor(self._threads, self._compare, org_id, compared, lower, after)
+            chunk = await asyncio.get_running_loop().run_in_executor(self._threads, self._compare, org_id, compared, lower, after)
+            async with tenant(self._pool, org_id, readonly=True) as connection:
+                await self._require_seen(connection, a, b)
+            yield chunk
 
     async def _next(self, org_id: str, a: str, b: str, compared: Comparison, after: list[str] | None) -> Bounds | None:
-        """Where the next chunk ends; nothing behind the last. Both instants must still be there: a person may be erased meanwhile."""
+        """Where the next chunk ends; nothing behind the last."""
         dataset = datasets.get(compared.spec.dataset)
         rows, size = (WHOLE_ROWS_MAX, None) if dataset.whole else (ROWS_MAX, BYTES_MAX)
         async with tenant(self._pool, org_id, readonly=True) as connection:
-            for name, export_id in (("a", a), ("b", b)):
-                base_of(await self._row(connection, export_id), name)
             await connection.execute(session_sql(org_id))
             query = dataset.plan_query(compared.spec, compared.snapshot, after, rows, size)
             row = await connection.fetchrow(query, timeout=QUERY_SECONDS)
+            await self._require_seen(connection, a, b)
         return (after, list(row["last_key"])) if row["rows"] else None
+
+    async def _require_seen(self, connection: Connection, a: str, b: str) -> None:
+        """What was read is right only if both instants are still there: a person may be erased, and versions be pruned, meanwhile. Raises ApiError 410."""
+        for name, export_id in (("a", a), ("b", b)):
+            base_of(await self._row(connection, export_id), name)
 
     def _compare(self, org_id: str, compared: Comparison, lower: list[str] | None, upper: list[str]) -> bytes:
         """In the thread of the engine."""

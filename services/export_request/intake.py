@@ -161,8 +161,8 @@ class Intake:
         return row, True
 
     async def _require_room(self, connection: Connection, org_id: str) -> None:
-        """Raises ApiError 429. What is allowed is exact: the organisation's requests take turns until they commit."""
-        limits = limits_of(await self._queries.organisation(connection), self._limits)
+        """Enters, which keeps instants from being pruned. Raises ApiError 429. What is allowed is exact: the organisation's requests take turns until they commit."""
+        limits = limits_of(await self._queries.enter(connection, org_id=org_id), self._limits)
         if limits.exports_at_once is None and limits.rows_a_day is None:
             return
         await self._queries.lock_usage(connection, org_id=org_id)

@@ -167,7 +167,7 @@ EXCLUDED = Component("ExcludedRows", shown({"reason": text(), "rows": COUNT}))
 _EXPORT_EXAMPLE: dict[str, Any] = {
     "id": EXPORT_EXAMPLE_ID, "request_id": None, "rerun_of": None, "schedule_id": None, "dataset": "leads", "formats": ["csv"], "format": "csv", "status": "completed", "request": _REQUEST,
     "progress": {"rows_planned": 2, "rows_written": 2, "chunks_planned": 1, "chunks_done": 1, "percent": 100, "eta_seconds": None, "queue_position": None},
-    "approval": None, "created_at": "2026-04-01T06:00:00Z", "started_at": "2026-04-01T06:00:00Z", "completed_at": "2026-04-01T06:00:01Z", "expires_at": "2026-05-01T06:00:00Z",
+    "approval": None, "hold": None, "created_at": "2026-04-01T06:00:00Z", "started_at": "2026-04-01T06:00:00Z", "completed_at": "2026-04-01T06:00:01Z", "expires_at": "2026-05-01T06:00:00Z",
     "files": [{
         "name": f"leads_{EXPORT_EXAMPLE_ID}.csv", "format": "csv", "media_type": "text/csv; charset=utf-8", "rows": 2, "bytes": 271,
         "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "url": f"https://waybill.example/v1/exports/{EXPORT_EXAMPLE_ID}/files/leads_{EXPORT_EXAMPLE_ID}.csv",
@@ -187,6 +187,9 @@ EXPORT = Component("Export", shown(
         "approval": nullable(shown({
             "rows_above": COUNT, "awaiting_since": INSTANT, "decided_by": nullable(text("The key that approved or rejected it.")), "decided_at": nullable(INSTANT),
         }, description="Of an export that waits for an approval, or did.")),
+        "hold": nullable(shown({
+            "reason": text(), "held_by": text("The key that holds it."), "held_at": INSTANT,
+        }, description="Of an export that is held: it doesn't expire, and can't be deleted.")),
         "created_at": INSTANT, "started_at": nullable(INSTANT), "completed_at": nullable(INSTANT), "expires_at": INSTANT,
         "files": listed(EXPORT_FILE), "manifest_url": nullable(text(format="uri")), "excluded": listed(EXCLUDED, description="Planned and not written; rows count once."),
         "error": nullable(shown({"code": text("docs/errors.md explains each."), "message": text()})),
@@ -272,6 +275,14 @@ REJECT_EXPORT = operation(
     "Reject an export that waits for an approval", "Exports", {200: _as_export("It has ended as failed, with the code `rejected`.", {})},
     parameters=[EXPORT_ID], body=body(Component("ExportRejection", taken({"reason": line(PURPOSE_MAX, description="The export and the audit trail keep it.")}, title="Rejection")), {"reason": "Ask for fewer columns."}, required=False), errors=[409],
 )  # fmt: skip
+HOLD_EXPORT = operation(
+    "Hold an export", "Exports", {200: _as_export("It is held: its files stay, and it doesn't expire, until it is released.", {})},
+    description="A legal hold, of a completed export (else 409). It can't be deleted then either, and a person's erasure doesn't recall it before it is released. Again with another reason: that one is shown from now on.",
+    parameters=[EXPORT_ID], body=body(Component("ExportHold", taken({"reason": line(PURPOSE_MAX, description="The export and the audit trail keep it.")}, ["reason"], title="Hold")), {"reason": "Case 2026-117"}), errors=[409],
+)  # fmt: skip
+RELEASE_EXPORT = operation(
+    "Release an export that is held", "Exports", {200: _as_export("It isn't held (any more). Where its time is over, it expires within seconds.", {})}, parameters=[EXPORT_ID],
+)  # fmt: skip
 RERUN_EXPORT = operation(
     "Run an export again at its own instant", "Exports", {202: _as_export("Accepted. Its files will be byte for byte the same, or it fails.", LOCATION | RETRY_AFTER)},
     parameters=[EXPORT_ID, IDEMPOTENCY_KEY], body=NOTHING, errors=[409, 410, 422],
@@ -282,7 +293,8 @@ LIST_EXPORTS = operation(
         query("status", one_of(Status), "One of these.", many=True), query("dataset", one_of(datasets.names()), "One of these.", many=True),
         query("schedule_id", text(minLength=1, maxLength=ID_MAX, examples=["sch_01KBX9ZJ5V8Q3M2N7R4T6W0Y1A"]), "Runs of this schedule."),
         query("label", text(pattern="^[^=\\x00]+=[^\\x00]*$", examples=["team=sales"]), "`<name>=<value>`; all of them.", many=True),
-        query("created_after", WHEN, "Asked for after this (a date: midnight UTC)."), query("created_before", WHEN, "Asked for before this."), *PAGING,
+        query("created_after", WHEN, "Asked for after this (a date: midnight UTC)."), query("created_before", WHEN, "Asked for before this."),
+        query("held", one_of(("true",)), "Only those that are held."), *PAGING,
     ],
 )  # fmt: skip
 GET_EXPORT = operation(
@@ -294,7 +306,8 @@ DELETE_EXPORT = operation(
         202: _as_export("It is cancelled: its parts are removed, it stays readable."),
         204: answer("It had ended, and is deleted with its manifest and files."),
     },
-    parameters=[EXPORT_ID],
+    description="One that is held can't be deleted: 409.",
+    parameters=[EXPORT_ID], errors=[409],
 )  # fmt: skip
 GET_EXPORT_EVENTS = operation(
     "Follow an export live", "Exports",

@@ -4,6 +4,11 @@
 -- The caller's organisation (the policy shows no other).
 SELECT * FROM tenancy.organisations;
 
+-- name: enter(org_id)^
+-- The caller's organisation; and for the rest of the transaction no instant stops being kept: the next statement's is one that pruning waits for, and what can
+-- be seen by it now can be when this commits (services/ingest/pruning).
+SELECT *, pg_advisory_xact_lock_shared(hashtextextended('exports.instants/' || :org_id, 0)) AS entered FROM tenancy.organisations WHERE org_id = :org_id;
+
 -- name: organisation_at_instant(org_id, branded)^
 -- Its settings, and the instant of an export accepted now. A logo is as large as everything else together: it is read where it is shown.
 SELECT org_id, name, timezone, custom_properties, retention_days, require_purpose, require_password, qualification_threshold, operating_hours, redaction_profiles, approval_rows_threshold, CASE WHEN :branded::boolean THEN branding END AS branding, requests_per_second, exports_at_once, rows_a_day, pg_current_snapshot()::text AS snapshot
@@ -41,11 +46,11 @@ VALUES (:org_id, :key, :body_sha256, :export_id) ON CONFLICT DO NOTHING RETURNIN
 
 -- name: rerun_source(id)^
 -- An export that is to be run again or measured from, and whether its instant can still be seen: an erasure since may have taken away what it saw, and a
--- snapshot beyond the newest transaction is from another life of the database.
+-- snapshot beyond the newest transaction is from another life of the database. Of a completed export nothing is pruned.
 SELECT e.*, o.retention_days, o.approval_rows_threshold,
     EXISTS (SELECT FROM ingest.erasures r WHERE r.org_id = e.org_id AND NOT pg_visible_in_snapshot(r.erased_in, e.snapshot::pg_snapshot)
         AND r.oldest < pg_snapshot_xmax(e.snapshot::pg_snapshot)) AS erased,
-    EXISTS (SELECT FROM ingest.prunings p WHERE p.org_id = e.org_id
+    e.status <> 'completed' AND EXISTS (SELECT FROM ingest.prunings p WHERE p.org_id = e.org_id
         AND p.before > pg_snapshot_xmin(coalesce(e.since_snapshot, e.snapshot)::pg_snapshot)) AS pruned,
     pg_snapshot_xmax(e.snapshot::pg_snapshot) > pg_snapshot_xmax(pg_current_snapshot()) AS from_elsewhere
 FROM exports.exports e JOIN tenancy.organisations o ON o.org_id = e.org_id WHERE e.id = :id AND e.deleted_at IS NULL;
@@ -100,6 +105,17 @@ WHERE org_id = :org_id AND schedule_id = :schedule_id AND deleted_at IS NULL AND
   AND (:created_before::timestamptz IS NULL OR created_at < :created_before)
   AND (:before_at::timestamptz IS NULL OR (created_at, id) < (:before_at, :before_id::text))
 ORDER BY created_at DESC, id DESC LIMIT :count;
+
+-- name: list_exports_held(org_id, schedule_id, statuses, datasets, labels, created_after, created_before, before_at, before_id, count)
+SELECT * FROM exports.exports
+WHERE org_id = :org_id AND hold_at IS NOT NULL AND deleted_at IS NULL AND (:schedule_id::text IS NULL OR schedule_id = :schedule_id) AND status = ANY(:statuses) AND dataset = ANY(:datasets) AND labels @> :labels
+  AND (:created_after::timestamptz IS NULL OR created_at > :created_after)
+  AND (:created_before::timestamptz IS NULL OR created_at < :created_before)
+  AND (:before_at::timestamptz IS NULL OR (created_at, id) < (:before_at, :before_id::text))
+ORDER BY created_at DESC, id DESC LIMIT :count;
+
+-- name: hold_export(id, reason, by, at)^
+UPDATE exports.exports SET hold_reason = :reason, hold_by = :by, hold_at = :at WHERE id = :id RETURNING *;
 
 -- name: delete_export(id, now)!
 UPDATE exports.exports SET deleted_at = :now WHERE id = :id;
@@ -206,7 +222,7 @@ DELETE FROM exports.chunks WHERE export_id = :export_id;
 
 -- name: to_expire(now)
 -- Across tenants.
-SELECT * FROM exports.exports WHERE status = 'completed' AND expires_at <= :now AND deleted_at IS NULL ORDER BY expires_at LIMIT 100 FOR UPDATE SKIP LOCKED;
+SELECT * FROM exports.exports WHERE status = 'completed' AND hold_at IS NULL AND expires_at <= :now AND deleted_at IS NULL ORDER BY expires_at LIMIT 100 FOR UPDATE SKIP LOCKED;
 
 -- name: to_lapse(since)
 -- Across tenants. Exports that have waited for an approval from before.
@@ -214,18 +230,28 @@ SELECT * FROM exports.exports WHERE status = 'awaiting_approval' AND awaiting_si
 
 -- name: to_recall()
 -- Across tenants. Exports that may hold a person who was erased: their instant saw a version that the erasure took away, or may have. Those that began
--- after it see nothing of the person. With each the erasures (`erasures`) whose instant it is from before.
+-- after it see nothing of the person. With each the erasures (`erasures`) whose instant it is from before; of a held one, those that it isn't noted with.
 SELECT e.*, r.erasures FROM exports.exports e CROSS JOIN LATERAL (
     SELECT array_agg(w.id) AS erasures FROM ingest.erasures w WHERE w.watched AND w.org_id = e.org_id AND w.erased_in >= pg_snapshot_xmin(e.snapshot::pg_snapshot)
-        AND NOT pg_visible_in_snapshot(w.erased_in, e.snapshot::pg_snapshot) AND w.oldest < pg_snapshot_xmax(e.snapshot::pg_snapshot)) r
+        AND NOT pg_visible_in_snapshot(w.erased_in, e.snapshot::pg_snapshot) AND w.oldest < pg_snapshot_xmax(e.snapshot::pg_snapshot)
+        AND (e.hold_at IS NULL OR NOT EXISTS (SELECT FROM exports.recalls k WHERE (k.org_id, k.erasure_id, k.export_id) = (e.org_id, w.id, e.id)))) r
 WHERE e.org_id = ANY (ARRAY(SELECT DISTINCT w.org_id FROM ingest.erasures w WHERE w.watched)) AND r.erasures IS NOT NULL
   AND e.status IN ('accepted', 'awaiting_approval', 'planning', 'formatting', 'assembling', 'publishing', 'completed') AND e.deleted_at IS NULL
 ORDER BY e.created_at LIMIT 100 FOR UPDATE OF e SKIP LOCKED;
 
+-- name: to_recall_released()
+-- Across tenants. What a hold kept from a recall, and nothing keeps any more.
+SELECT e.* FROM exports.exports e
+WHERE e.id IN (SELECT r.export_id FROM exports.recalls r WHERE r.recalled_at IS NULL) AND (e.hold_at IS NULL OR e.deleted_at IS NOT NULL)
+ORDER BY e.created_at LIMIT 100 FOR UPDATE OF e SKIP LOCKED;
+
+-- name: recalled(export_id, now)!
+UPDATE exports.recalls SET recalled_at = :now WHERE export_id = :export_id AND recalled_at IS NULL;
+
 -- name: add_recalls(org_id, erasures, export_id, ended_as, files, now)!
--- Across tenants. Erasures from before they had an id can't be asked for.
+-- Across tenants. Erasures from before they had an id can't be asked for. `now` null: a hold keeps it.
 INSERT INTO exports.recalls (org_id, erasure_id, export_id, ended_as, files, recalled_at)
-SELECT :org_id, id, :export_id, :ended_as, :files, :now FROM unnest(:erasures::text[]) id WHERE id IS NOT NULL ON CONFLICT DO NOTHING;
+SELECT :org_id, id, :export_id, :ended_as, :files, :now::timestamptz FROM unnest(:erasures::text[]) id WHERE id IS NOT NULL ON CONFLICT DO NOTHING;
 
 -- name: watched_no_longer(seconds)!
 -- Across tenants. No export is accepted any more at an instant from before these.

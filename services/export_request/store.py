@@ -10,6 +10,7 @@ import asyncpg
 
 from services.export_request.assembly import Assembly
 from services.export_request.core.approving import check
+from services.export_request.core.holding import check_delete, check_hold
 from services.export_request.core.life import RUNNING, Approved, Cancelled, Rejected, Status
 from services.export_request.core.release import queue_position
 from services.export_request.effects import Effects, Row, discard
@@ -36,6 +37,7 @@ class Wanted:
     created_after: datetime | None = None
     created_before: datetime | None = None
     schedule_id: str | None = None
+    held: bool = False
 
 
 class Exports:
@@ -74,10 +76,13 @@ class Exports:
             "created_before": wanted.created_before, "before_at": at, "before_id": last, "count": count,
         }  # fmt: skip
         list_them = self._queries.list_exports
-        if wanted.statuses or wanted.datasets or wanted.schedule_id:
+        if wanted.statuses or wanted.datasets or wanted.schedule_id or wanted.held:
             list_them = self._queries.list_exports_by_state
             asked |= {"statuses": list(wanted.statuses or Status), "datasets": list(wanted.datasets or datasets.names())}
-        if wanted.schedule_id:
+        if wanted.held:
+            list_them = self._queries.list_exports_held
+            asked["schedule_id"] = wanted.schedule_id
+        elif wanted.schedule_id:
             list_them = self._queries.list_exports_of_schedule
             asked["schedule_id"] = wanted.schedule_id
         async with tenant(self._pool, org_id, readonly=True) as connection:
@@ -90,6 +95,7 @@ class Exports:
             row = await self._queries.lock_export(connection, id=export_id)
             if row is None:
                 raise not_found("The export")
+            check_delete(row)
             outcome = await self._effects.apply(connection, row, Cancelled(), now)
             if outcome is None:
                 await self._queries.delete_export(connection, id=export_id, now=now)
@@ -98,6 +104,24 @@ class Exports:
         self._outbox.wake()
         self._releaser.wake()
         return outcome.row if outcome else None
+
+    async def hold(self, by: Principal, export_id: str, reason: str | None) -> Row:
+        """Hold a completed export for `reason`, or release it (None); as it is already is no error. Raises ApiError: 404; 409 where there is nothing to hold."""
+        async with tenant(self._pool, by.org_id) as connection:
+            row: Row | None = await self._queries.lock_export(connection, id=export_id)
+            if row is None:
+                raise not_found("The export")
+            if reason == row["hold_reason"]:
+                return row
+            if reason is not None:
+                check_hold(row)
+            who, at = (f"key:{by.key_id}", self._clock()) if reason is not None else (None, None)
+            row = await self._queries.hold_export(connection, id=export_id, reason=reason, by=who, at=at)
+            assert row is not None
+            action = "export.held" if reason is not None else "export.released"
+            await self._outbox.add(connection, [audit.entry(by, action, export_id, None, reason or "")])
+        self._outbox.wake()
+        return row
 
     async def decide(self, by: Principal, export_id: str, decision: Approved | Rejected) -> Row:
         """Approve an export that waits for it, or reject it. Who has said the same before gets the export as it is. Raises ApiError: 404; 403 for who asked

@@ -64,11 +64,13 @@ class Sweeper:
                 await self._apply(connection, row, stalled, now)
 
     async def _recall(self, connection: Connection, now: datetime) -> None:
-        """End what may hold an erased person, delete its files, tell subscribers, and list it with the erasure."""
+        """End what may hold an erased person, delete its files, tell subscribers, and list it with the erasure. What is held is listed, and ended once it is released."""
         for row in await rows(self._queries.to_recall(connection)):
-            log.info("recalled", export_id=row["id"], status=row["status"])
-            erased = Failed("erased", "A person was erased whom this export could hold. Ask for a new one.")
-            await self._apply(connection, row, Expired() if row["status"] == Status.completed else erased, now, Told.recalled)
+            held = row["hold_at"] is not None
+            log.info("recall_waits_for_hold" if held else "recalled", export_id=row["id"], status=row["status"])
+            if not held:
+                erased = Failed("erased", "A person was erased whom this export could hold. Ask for a new one.")
+                await self._apply(connection, row, Expired() if row["status"] == Status.completed else erased, now, Told.recalled)
             files = [file["name"] for file in json.loads(row["files"])]
             await self._queries.add_recalls(
                 connection,
@@ -77,8 +79,12 @@ class Sweeper:
                 export_id=row["id"],
                 ended_as=row["status"],
                 files=json.dumps(files),
-                now=now,
+                now=None if held else now,
             )
+        for row in await rows(self._queries.to_recall_released(connection)):
+            log.info("recalled", export_id=row["id"], status=row["status"])
+            await self._apply(connection, row, Expired(), now, Told.recalled)
+            await self._queries.recalled(connection, export_id=row["id"], now=now)
         await self._queries.watched_no_longer(connection, seconds=ERASURE_SECONDS)
 
     async def _apply(self, connection: Connection, row: Row, happening: Happening, now: datetime, *told: Told) -> None:

@@ -64,14 +64,15 @@ MESSAGES = Endpoint(
 ENDPOINTS = (CONVERSATIONS, MESSAGES)
 
 
-# Whether an erasure took something away that the snapshot ($1) saw, and whether it is of another database's history.
+# Whether an erasure or pruning took something away that the snapshot ($1) saw, and whether it is of another database's history.
 _GONE = """EXISTS (SELECT FROM ingest.erasures e WHERE NOT pg_visible_in_snapshot(e.erased_in, $1::text::pg_snapshot)
                        AND e.oldest < pg_snapshot_xmax($1::text::pg_snapshot)) AS erased,
+               EXISTS (SELECT FROM ingest.prunings p WHERE p.before > pg_snapshot_xmin($1::text::pg_snapshot)) AS pruned,
                pg_snapshot_xmax($1::text::pg_snapshot) > pg_snapshot_xmax(pg_current_snapshot()) AS from_elsewhere"""
 
 
 def _page_query(endpoint: Endpoint) -> str:
-    """One row (data, found, shown, last_at, last_id, erased, from_elsewhere) of ($1 snapshot, $2 after_at, $3 after_id, $4 to, $5 rows, $6 bytes).
+    """One row (data, found, shown, last_at, last_id, erased, pruned, from_elsewhere) of ($1 snapshot, $2 after_at, $3 after_id, $4 to, $5 rows, $6 bytes).
 
     Along the index of the current rows, merged with the versions that were replaced or deleted since the snapshot: those lie between the cursor and
     the last current row of the page, so however much ended before, a page looks at its own stretch only. One row more than the page is looked
@@ -168,5 +169,7 @@ class Walks:
 def _require_seen(row: Mapping[str, Any]) -> None:
     if row["erased"]:
         raise gone("A person was erased since this walk began: what it saw is not there any more. Begin a new one.")
+    if row["pruned"]:
+        raise gone("What was replaced or deleted since this walk began has been pruned. Begin a new one.")
     if row["from_elsewhere"]:
         raise gone("The database was restored since this walk began. Begin a new one.")

@@ -9,6 +9,7 @@ from services.ingest.api_leads import leads_router
 from services.ingest.handlers import LANES, Lane, Topic, subscribe_records
 from services.ingest.leads import Leads
 from services.ingest.paths import EncodedPaths
+from services.ingest.pruning.pruner import Pruner
 from services.ingest.scores.api import scores_router
 from services.ingest.scores.keeping import Scores
 from services.ingest.scores.publishing import Publisher
@@ -68,6 +69,7 @@ async def build() -> Service:
         settings.kafka_session_seconds,
     )  # fmt: skip
     service.loops = [outbox.run, outbox.watch, publisher.run, publisher.watch, Rescorer(pool, publisher).run]
+    service.loops += [Pruner(pool, settings.prune_days, settings.prune_seconds).run]
     service.checks = {"postgresql": lambda: ping(pool), "kafka": kafka_check(producer)}
     # A batch makes tens of thousands of objects that die with it: looking for cycles among them every 700 costs a fifth of the time.
     gc.freeze()

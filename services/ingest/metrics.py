@@ -16,3 +16,5 @@ SCORES_KEPT = Counter(
     "waybill_ingest_scores_total", "Scores heard of: kept, or old (not newer than the one held, or of a lead that is gone)", ["outcome"]
 )
 RESCORED = Counter("waybill_ingest_leads_rescored_total", "Leads that were published again because the rules had changed")
+PRUNED = Counter("waybill_ingest_versions_pruned_total", "Superseded versions that nobody needed any more", ["table"])
+PRUNED_AT = Gauge("waybill_ingest_pruned_timestamp_seconds", "When every organisation was last looked at for versions to prune")

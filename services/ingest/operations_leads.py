@@ -143,7 +143,7 @@ _ERASURE_EXAMPLE = {"id": "era_01HQ3VXK9BWMN4F6T2P8R5GYSC", "kind": "lead", "sta
                                  "recalled_at": "2026-04-05T11:42:01.000Z"}]}  # fmt: skip
 _RECALLED = shown({
     "export_id": text(), "was": text("Its status before: `completed`, or that of one that was running."), "files": listed(text(), description="What it had published; deleted."),
-    "recalled_at": INSTANT,
+    "recalled_at": {**nullable(INSTANT), "description": "Null while the export is held: it is recalled once it is released."},
 })  # fmt: skip
 ERASURE = Component("Erasure", shown(
     {

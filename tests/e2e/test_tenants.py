@@ -18,7 +18,7 @@ CANARY = "canary-7f3a"
 NOBODYS = {"/v1/downloads/{token}", "/v1/signing-keys/{key_id}/revoke", "/v1/organisations/{org_id}"}
 BODIES: dict[str, Any] = {
     "PATCH /v1/webhook-endpoints/{endpoint_id}": {"enabled": False}, "POST /v1/webhook-endpoints/{endpoint_id}/recover": {"since": "2026-01-01"},
-    "PATCH /v1/leads/{lead_id}": {"name": "stolen"}, "PATCH /v1/schedules/{schedule_id}": {"name": "stolen"},
+    "PATCH /v1/leads/{lead_id}": {"name": "stolen"}, "PUT /v1/exports/{export_id}/hold": {"reason": "stolen"}, "PATCH /v1/schedules/{schedule_id}": {"name": "stolen"},
     "POST /v1/schedules/{schedule_id}/backfill": {"from": "2026-01-01", "to": "2026-02-01"}, "PATCH /v1/sftp-users/{user_id}": {"allowed_networks": []},
 }  # fmt: skip
 ROUTES = [route for route in routes() if route.guard is not None]
@@ -103,7 +103,7 @@ def test_another_organisation_s_ids_find_nothing_and_nothing_is_told_or_changed(
     assert CANARY in str(before)
     for route in ROUTES:
         operators = route.path in NOBODYS or route.path.startswith(("/v1/operator", "/v1/organisations", "/v1/signing-keys"))
-        body = BODIES.get(f"{route.method.upper()} {route.path}") if route.method in ("patch", "post") else None
+        body = BODIES.get(f"{route.method.upper()} {route.path}") if route.method in ("patch", "post", "put") else None
         headers = {"Accept": "text/event-stream"} if "events" in route.path else {}
         answer = stranger.http.request(route.method, path_of(route, victim.ids), json=body, params=parameters(route), headers=headers)
         if operators:

@@ -120,8 +120,8 @@ def filter_failure(context: Any, failure: Any, case: Any, response: Any) -> bool
             return not case.operation.path.startswith("/v1/exports/{export_id}/")
         case AcceptedNegativeData():  # what we left out of the document so that other operations aren't refused
             return case.operation.path != "/v1/settings" or b'"require_purpose":true' not in response.content
-        case UseAfterFree():  # who deletes a running export cancels it: it stays readable
-            return b'"status":"cancelled"' not in response.content
+        case UseAfterFree():  # who deletes a running export cancels it: it stays readable; what was released can be held again
+            return b'"status":"cancelled"' not in response.content and not case.operation.path.endswith("/hold")
         case _:
             return True
 

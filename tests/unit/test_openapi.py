@@ -21,7 +21,7 @@ WHO = {
     "POST /v1/records": "records:write",
     "DELETE /v1/leads/{lead_id}": "leads:write", "DELETE /v1/contacts/{contact_id}": "leads:write", "GET /v1/erasures/{erasure_id}": "leads:read",
     "GET /v1/leads": "leads:read", "GET /v1/leads/search": "leads:read", "POST /v1/leads": "leads:write", "GET /v1/leads/{lead_id}": "leads:read", "PATCH /v1/leads/{lead_id}": "leads:write",
-    "POST /v1/exports": "exports:write", "POST /v1/exports/{export_id}/approve": "admin", "POST /v1/exports/{export_id}/reject": "admin", "POST /v1/exports/preview": "exports:write exports:download",
+    "POST /v1/exports": "exports:write", "POST /v1/exports/{export_id}/approve": "admin", "POST /v1/exports/{export_id}/reject": "admin", "PUT /v1/exports/{export_id}/hold": "admin", "DELETE /v1/exports/{export_id}/hold": "admin", "POST /v1/exports/preview": "exports:write exports:download",
      "POST /v1/exports/{export_id}/rerun": "exports:write", "DELETE /v1/exports/{export_id}": "exports:write",
     "GET /v1/exports": "exports:read", "GET /v1/exports/{export_id}": "exports:read", "GET /v1/exports/{export_id}/events": "exports:read",
     "GET /v1/exports/{a}/diff/{b}": "exports:read exports:download",

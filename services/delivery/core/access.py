@@ -22,13 +22,14 @@ class Standing:
     expires_at: datetime
     published: bool
     discarded: bool
+    held: bool = False
 
 
 def decide(standing: Standing | None, now: datetime) -> Access:
-    """Files are there from the moment the export is completed until it expires; nothing else is ever served."""
+    """Files are there from the moment the export is completed until it expires, and as long as it is held; nothing else is ever served."""
     if standing is None or standing.deleted:
         return Access.MISSING
-    if standing.status == "expired" or (standing.status == "completed" and standing.expires_at <= now):
+    if standing.status == "expired" or (standing.status == "completed" and standing.expires_at <= now and not standing.held):
         return Access.EXPIRED
     if standing.status != "completed" or not standing.published or standing.discarded:
         return Access.MISSING

@@ -69,14 +69,14 @@ DELETE FROM delivery.sftp_failures WHERE first_at < :before AND (locked_until IS
 SELECT f.name, a.bytes, p.published_at FROM delivery.sftp_files f
 JOIN delivery.assemblies a USING (export_id, format, file_number) JOIN delivery.publications p USING (export_id) JOIN exports.exports e ON e.id = f.export_id
 WHERE f.path = :path AND f.name > :after AND a.state = 'assembled' AND p.published_at IS NOT NULL AND p.discard IS DISTINCT FROM 'files'
-  AND e.status = 'completed' AND e.deleted_at IS NULL AND e.expires_at > now()
+  AND e.status = 'completed' AND e.deleted_at IS NULL AND (e.expires_at > now() OR e.hold_at IS NOT NULL)
 ORDER BY f.name LIMIT :count;
 
 -- name: file(path, name)^
 SELECT f.name, f.export_id, a.name AS file, a.key, a.bytes, a.sha256, p.published_at, e.purpose FROM delivery.sftp_files f
 JOIN delivery.assemblies a USING (export_id, format, file_number) JOIN delivery.publications p USING (export_id) JOIN exports.exports e ON e.id = f.export_id
 WHERE f.path = :path AND f.name = :name AND a.state = 'assembled' AND p.published_at IS NOT NULL AND p.discard IS DISTINCT FROM 'files'
-  AND e.status = 'completed' AND e.deleted_at IS NULL AND e.expires_at > now();
+  AND e.status = 'completed' AND e.deleted_at IS NULL AND (e.expires_at > now() OR e.hold_at IS NOT NULL);
 
 -- name: place(org_id, path, name, export_id, format, file_number)!
 -- Again is no error, and a name that is taken stays whose it is: names hold the export's id.

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from services.export_request.core.holding import hold_view
 from services.export_request.core.life import RUNNING
 from shared.clock import instant
 
@@ -30,6 +31,7 @@ def export_view(
         "request": request,
         "progress": progress_view(row, now, position),
         "approval": approval_view(row),
+        "hold": hold_view(row),
         "created_at": instant(row["created_at"]),
         "started_at": instant(row["started_at"]),
         "completed_at": instant(row["completed_at"]),

@@ -117,6 +117,7 @@ async def test_a_delta_that_can_not_be_is_refused_in_the_same_words(world: World
         body = MESSAGES | {"since": base["id"]}
     if whose == "a pruned one's":
         await world.admin.execute(PRUNED, caller.org_id)
+        await world.admin.execute("UPDATE exports.exports SET status = 'expired' WHERE id = $1", base["id"])
     await same(world, caller, body, status, ["since"])
 
 

@@ -235,6 +235,13 @@ def test_a_preview_is_a_table_for_people_and_all_of_it_for_machines(waybill: Way
     assert json.loads(waybill("exports", "preview", "--dataset", "leads", "--json").stdout)["estimated_rows"] == 2
 
 
+def test_holding_and_releasing(waybill: Waybill, fake: Fake) -> None:
+    assert "Case 2026-117" in waybill("exports", "hold", "exp_1", "--reason", "Case 2026-117").stdout
+    assert json.loads(fake.asked[-1][3]) == {"reason": "Case 2026-117"}
+    assert "held" not in waybill("exports", "release", "exp_1").stdout
+    assert waybill("exports", "hold", "exp_1").exit_code == 2, "why must be said"
+
+
 def test_approving_and_rejecting(waybill: Waybill, fake: Fake) -> None:
     assert "planning" in waybill("exports", "approve", "exp_1").stdout
     assert "rejected" in waybill("exports", "reject", "exp_1", "--reason", "too much").stdout

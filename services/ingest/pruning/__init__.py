@@ -1,0 +1,1 @@
+"""Superseded versions that nobody needs any more go (docs/retention.md)."""
