@@ -175,7 +175,9 @@ def reject(
 
 
 @command(app, "hold", 'waybill exports hold exp_01JQ… --reason "Case 2026-117"')
-def hold(run: Run, export_id: ExportId, reason: Annotated[str, typer.Option("--reason", help="Why: the export and the audit trail keep it.")]) -> None:
+def hold(
+    run: Run, export_id: ExportId, reason: Annotated[str, typer.Option("--reason", help="Why: the export and the audit trail keep it.")]
+) -> None:
     """Holds a completed export: it doesn't expire, and can't be deleted, until it is released."""
     from cli.api import api as connect
     from cli.exports.showing import describe

@@ -126,9 +126,7 @@ class Pruner:
         while start < end:
             began = time.monotonic()
             async with tenant(self._pool, todo.org_id) as connection:
-                found = await connection.fetchval(
-                    statement("end_of_batch", table), todo.org_id, str(start), str(end), self._at_once
-                )
+                found = await connection.fetchval(statement("end_of_batch", table), todo.org_id, str(start), str(end), self._at_once)
                 upto = end if found is None else max(int(found), start + 1)
                 kept = watching(todo.kept, start, upto)
                 gone = _count(await connection.execute(statement("prune", table), todo.org_id, str(start), str(upto), kept))

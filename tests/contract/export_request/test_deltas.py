@@ -132,7 +132,9 @@ async def test_an_instant_that_is_gone_is_410_and_says_what_to_do(world: World, 
     }[gone]
     await world.admin.execute(statement, caller.org_id)
     if gone == "pruned":
-        assert (await asked(caller, {"dataset": "leads", "since": base["id"]})).status_code == 202, "nothing of a completed export is pruned"
+        assert (await asked(caller, {"dataset": "leads", "since": base["id"]})).status_code == 202, (
+            "nothing of a completed export is pruned"
+        )
         await world.admin.execute("UPDATE exports.exports SET status = 'expired' WHERE id = $1", base["id"])
     answer = await asked(caller, {"dataset": "leads", "since": base["id"]})
     error = answer.json()["error"]

@@ -77,7 +77,11 @@ async def test_between_the_mark_and_the_end_nothing_old_is_accepted_and_nothing_
     refused = [await again(caller, expired["id"]), await delta(caller, expired["id"])]
     assert refused == [410, 410]
     assert (await caller.call("GET", f"/v1/exports/{expired['id']}/diff/{kept['id']}")).status_code == 410
-    taken = [await again(caller, kept["id"]), await delta(caller, kept["id"]), (await caller.call("POST", "/v1/exports", json=LEADS)).status_code]
+    taken = [
+        await again(caller, kept["id"]),
+        await delta(caller, kept["id"]),
+        (await caller.call("POST", "/v1/exports", json=LEADS)).status_code,
+    ]
     assert taken == [202, 202, 202]
     assert await pruner.prune(todo) == 0
     await caller.call("DELETE", f"/v1/exports/{kept['id']}")

@@ -208,7 +208,9 @@ def _exports(api: FastAPI, fake: Fake) -> None:
     @api.put("/v1/exports/{export_id}/hold")
     async def hold(request: Request, export_id: str) -> Response:
         reason = (await request.json())["reason"]
-        return JSONResponse(fake.add_export(export_id, "completed", hold={"reason": reason, "held_by": "key:1", "held_at": "2026-04-01T06:00:00Z"}))
+        return JSONResponse(
+            fake.add_export(export_id, "completed", hold={"reason": reason, "held_by": "key:1", "held_at": "2026-04-01T06:00:00Z"})
+        )
 
     @api.delete("/v1/exports/{export_id}/hold")
     async def release(export_id: str) -> Response:
