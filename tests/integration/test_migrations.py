@@ -20,6 +20,8 @@ def test_every_table_with_customers_data_forces_row_level_security(database: Dat
         "delivery.sftp_failures",
         "ingest.positions",
         "ingest.arrivals_noted",
+        "ingest.horizons",
+        "delivery.reconciliations",
         "tenancy.request_times",
     }
     assert len(rows) > 20
