@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from services.delivery.core.bounces import BEFORE_TOKEN_MAX
 from services.delivery.core.mail import parted
 from services.delivery.mail import MailServer
 from shared.checks import is_email, is_seen
@@ -57,8 +58,11 @@ class MailSettings(Environment):
             return self
         if not (is_seen(self.smtp_from) and is_email(parted(self.smtp_from)[1])):
             raise ValueError("WAYBILL_SMTP_FROM must be an e-mail address, or 'Name <address>'")
-        if self.smtp_bounce_address and not is_email(self.smtp_bounce_address):
-            raise ValueError("WAYBILL_SMTP_BOUNCE_ADDRESS must be an e-mail address")
+        before = self.smtp_bounce_address.partition("@")[0]
+        if self.smtp_bounce_address and (not is_email(self.smtp_bounce_address) or len(before) > BEFORE_TOKEN_MAX or "+" in before):
+            raise ValueError(
+                f"WAYBILL_SMTP_BOUNCE_ADDRESS must be an e-mail address with at most {BEFORE_TOKEN_MAX} characters before the @, and no '+'"
+            )
         if bool(self.smtp_user) is not bool(self.smtp_password):
             raise ValueError("WAYBILL_SMTP_USER and WAYBILL_SMTP_PASSWORD belong together")
         for name in ("USER", "CA_FILE"):

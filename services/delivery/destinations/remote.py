@@ -101,11 +101,12 @@ class Remote:
         except asyncssh.SFTPError as error:
             raise await self.unwritten(error, path, 0) from error
 
-    async def read(self, path: str) -> AsyncIterator[bytes]:
+    async def read(self, path: str, size: int) -> AsyncIterator[bytes]:
+        """`size`: what it has by its own account. No more is read, whatever it gives."""
         try:
             source: Any = await self._ask(self._client.open(path, asyncssh.FXF_READ, encoding=None))
             at = 0
-            while piece := await self._ask(source.read(READ_BYTES, at)):
+            while at < size and (piece := await self._ask(source.read(min(READ_BYTES, size - at), at))):
                 yield piece
                 at += len(piece)
             await self._ask(source.close())

@@ -4,6 +4,7 @@ import asyncio
 import secrets
 from functools import partial
 
+from services.delivery.core.bounces import return_path
 from services.delivery.core.destinations.letters import File, words_of
 from services.delivery.core.destinations.problems import Code, Undelivered
 from services.delivery.core.destinations.templates import fill_text
@@ -18,12 +19,15 @@ FAILURES_TOLD = 3
 
 
 def make(settings: Settings) -> Carrier:
-    return EmailCarrier(Mailer(settings.mail_server))
+    return EmailCarrier(Mailer(settings.mail_server), settings.smtp_bounce_address, settings.secret_key)
 
 
 class EmailCarrier:
-    def __init__(self, mailer: Mailer) -> None:
-        self._mailer, self._with_files = mailer, asyncio.Semaphore(WITH_FILES_AT_ONCE)
+    """`bounces`: the address for mail that comes back; empty: it goes to the sender, and nothing is known of it. `secret_key` signs what is added to it."""
+
+    def __init__(self, mailer: Mailer, bounces: str = "", secret_key: str = "") -> None:
+        self._mailer, self._bounces, self._secret_key = mailer, bounces, secret_key
+        self._with_files = asyncio.Semaphore(WITH_FILES_AT_ONCE)
 
     async def probe(self, place: Place) -> str:
         """Asks the mail server whether it would take mail for each of them. None is sent: it couldn't be taken back."""
@@ -69,8 +73,9 @@ class EmailCarrier:
         async with self._mailer.open() as post:
             for number, address in left:
                 letter = Letter(await _id(ledger, shipment, address), subject, words.text, words.html, attachments)
+                back_to = return_path(self._bounces, self._secret_key, shipment.delivery_id, address) if self._bounces else ""
                 try:
-                    await post.send(letter, address, _called(number, address), taken=partial(ledger.sent, address, address))
+                    await post.send(letter, address, _called(number, address), back_to, partial(ledger.sent, address, address))
                 except Undelivered as error:
                     failed.append(error)
                     if post.is_lost:

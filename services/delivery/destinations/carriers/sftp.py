@@ -1,5 +1,6 @@
 """Files to SFTP servers: under a temporary name, renamed once they are whole. An attempt after a break goes on where the last one was confirmed."""
 
+import asyncio
 import hashlib
 import posixpath
 import secrets
@@ -22,6 +23,10 @@ from services.delivery.guard import Guard
 from services.delivery.settings import Settings
 
 SILENCE_SECONDS = 60.0  # so long a server may say nothing to a request
+FILE_SECONDS, BYTES_A_SECOND_MIN = (
+    300.0,
+    16 << 10,
+)  # what one file may take: so long, and longer by its size. Slower servers would keep others waiting
 
 
 def make(settings: Settings) -> Carrier:
@@ -29,10 +34,10 @@ def make(settings: Settings) -> Carrier:
 
 
 class SftpCarrier:
-    """`silence_seconds`: so long a server may say nothing to a request."""
+    """`silence_seconds`: so long a server may say nothing to a request. `file_seconds`: what a file may take, besides what its size makes it longer."""
 
-    def __init__(self, guard: Guard, silence_seconds: float = SILENCE_SECONDS) -> None:
-        self._guard, self._silence_seconds = guard, silence_seconds
+    def __init__(self, guard: Guard, silence_seconds: float = SILENCE_SECONDS, file_seconds: float = FILE_SECONDS) -> None:
+        self._guard, self._silence_seconds, self._file_seconds = guard, silence_seconds, file_seconds
 
     async def probe(self, place: Place) -> str:
         async with self._session(place) as remote:
@@ -50,7 +55,12 @@ class SftpCarrier:
                 errand = Errand(
                     parcel, path, posixpath.join(posixpath.dirname(path), part_name(posixpath.basename(path), shipment.delivery_id))
                 )
-                await self._bring(remote, place, errand, ledger)
+                seconds = self._file_seconds + 2 * parcel.size / BYTES_A_SECOND_MIN  # it may be read once, and written once
+                try:
+                    async with asyncio.timeout(seconds):
+                        await self._bring(remote, place, errand, ledger)
+                except TimeoutError as error:
+                    raise Undelivered(Code.timeout, f"{remote.where} did not take {parcel.name} within {seconds:.0f} seconds.") from error
                 await ledger.sent(parcel.name, _shown(place, path))
 
     async def abandon(self, place: Place, notes: Mapping[str, str]) -> None:
@@ -102,7 +112,7 @@ class SftpCarrier:
             return False
         digest = hashlib.sha256()
         try:
-            async for piece in remote.read(errand.path):
+            async for piece in remote.read(errand.path, size_there):
                 digest.update(piece)
         except Undelivered as error:
             if error.code is not Code.permission_denied:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from services.delivery.core.bounces import return_path
 from services.delivery.core.destinations.kinds import Rules
 from services.delivery.core.destinations.problems import Code, Undelivered
 from services.delivery.core.destinations.registry import all_kinds
@@ -127,6 +128,14 @@ async def test_who_is_stopped_in_the_middle_sends_none_twice() -> None:
         await until(lambda: post.open == 0)
         await carrier(post).carry(place(ADA, BOB), files(), ledger)
     assert [mail.to for mail in post.mails] == [ADA, BOB]
+
+
+async def test_what_comes_back_goes_to_an_address_that_says_whose_it_was() -> None:
+    delivery, key = "dlv_01KBV4Z8T5W2Q9X7R3N6M1P0HJ", "k" * 32
+    async with serving() as post:
+        made = EmailCarrier(Mailer(settings_of(post)), "bounces@waybill.example", key)
+        await made.carry(place(ADA, BOB), files(delivery_id=delivery), Kept())
+    assert [mail.return_path for mail in post.mails] == [return_path("bounces@waybill.example", key, delivery, to) for to in (ADA, BOB)]
 
 
 async def test_a_probe_asks_about_each_and_sends_nothing() -> None:

@@ -320,9 +320,10 @@ async def test_a_server_that_fills_up(answer: asyncssh.SFTPError, free: int, cod
     assert again.reads[0] > 0
 
 
-async def test_a_server_that_hangs_is_left_after_a_while(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("silence_seconds", "file_seconds"), [(0.2, 60), (60, 0.2)], ids=["silent", "slow"])
+async def test_a_server_that_hangs_is_left_after_a_while(silence_seconds: float, file_seconds: float, tmp_path: Path) -> None:
     key, never = key_pair(tmp_path / "host"), asyncio.Event()
-    carrier = SftpCarrier(Guard(AddressRule(loopback=True)), silence_seconds=0.2)
+    carrier = SftpCarrier(Guard(AddressRule(loopback=True)), silence_seconds, file_seconds)
 
     def make(channel: Any) -> Faulty:
         served = Faulty(channel, chroot=str(tmp_path).encode())
@@ -330,7 +331,7 @@ async def test_a_server_that_hangs_is_left_after_a_while(tmp_path: Path) -> None
         return served
 
     async with faulty(tmp_path, key, make) as port:
-        failed = await failing(carrier.carry(place(port, key, {"password": PASSWORD}), shipment([Source(BIG).parcel()]), Kept()))
+        failed = await failing(carrier.carry(place(port, key, {"password": PASSWORD}), shipment([Source(b"few").parcel()]), Kept()))
         never.set()
     await carrier.close()
     assert (failed.code, failed.again) == (Code.timeout, True)

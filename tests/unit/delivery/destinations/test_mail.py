@@ -101,6 +101,8 @@ GOOD = {"host": "mail.example", "from": "Waybill <a@b.example>"}
         ({**GOOD, "user": "me", "password": "x", "security": "none"}, "WAYBILL_SMTP_USER needs"),
         ({**GOOD, "security": "ssl"}, "WAYBILL_SMTP_SECURITY"),
         ({**GOOD, "bounce_address": "x"}, "WAYBILL_SMTP_BOUNCE_ADDRESS must be"),
+        ({**GOOD, "bounce_address": "a+b@c.example"}, "WAYBILL_SMTP_BOUNCE_ADDRESS must be"),
+        ({**GOOD, "bounce_address": f"{'a' * 30}@c.example"}, "WAYBILL_SMTP_BOUNCE_ADDRESS must be"),
         ({**GOOD, "ca_file": "/nowhere"}, "WAYBILL_SMTP_CA_FILE: /nowhere can't be read"),
     ],
 )
