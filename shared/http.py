@@ -35,7 +35,7 @@ USE_SECONDS, KEYS_NOTED_MAX = 60.0, 100_000
 KEY_SECONDS = 1.5  # to look a key up: a caller hears within two seconds that PostgreSQL is away
 SCOPES = (
     "leads:read", "leads:write", "records:write", "exports:read", "exports:write", "exports:download", "schedules:write",
-    "webhooks:write", "sftp:write", "settings:write", "audit:read", "admin",
+    "destinations:write", "webhooks:write", "sftp:write", "settings:write", "audit:read", "admin",
 )  # fmt: skip
 
 

@@ -36,6 +36,7 @@ TAGS = {
     "Cursor API": "For machines that keep a copy: everything of one instant, page by page.",
     "Webhooks": "Be told when exports end (Standard Webhooks).",
     "Notifications": "What people should know: what failed, what is paused, what waits for them.",
+    "Destinations": "Where files are brought when an export is complete, and what became of it.",
     "SFTP": "Who may fetch files over SFTP, and the keys by which clients know the server.",
     "Organisation": "Settings and API keys of the key's organisation.",
     "Operator": "For whoever runs Waybill, with the operator's token. Not there where none is configured.",

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.routing import iter_route_contexts
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from services.delivery.app import create_http as delivery_http
+from services.delivery.destinations.api import deliveries_router, destinations_router
 from services.delivery.notifications.api import notifications_router
 from services.delivery.sftp.api import sftp_router
 from services.delivery.webhooks.api import webhooks_router
@@ -54,18 +55,19 @@ def apps() -> dict[str, FastAPI]:
     return {
         "ingest": ingest_http(ABSENT, ABSENT, ABSENT, auth),
         "export_request": assemble_export_request(settings, ABSENT, ABSENT).http,
-        "delivery": delivery_http(
-            ABSENT,
-            ABSENT,
-            ABSENT,
-            webhooks_router(ABSENT, ABSENT, auth, b""),
-            sftp_router(ABSENT, ABSENT, ABSENT, auth, b"", "-"),
-            notifications_router(ABSENT, ABSENT, auth, b"", ABSENT),
-            auth,
-            b"",
-            "-",
-        ),
+        "delivery": delivery_http(ABSENT, ABSENT, ABSENT, _parts(auth), auth, b"", "-"),
     }
+
+
+def _parts(auth: Authenticator) -> list[APIRouter]:
+    """Of delivery."""
+    return [
+        webhooks_router(ABSENT, ABSENT, auth, b""),
+        sftp_router(ABSENT, ABSENT, ABSENT, auth, b"", "-"),
+        notifications_router(ABSENT, ABSENT, auth, b"", ABSENT),
+        destinations_router(ABSENT, ABSENT, ABSENT, auth, b""),
+        deliveries_router(ABSENT, ABSENT, auth, b""),
+    ]
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ ROUTES: dict[str, tuple[str, ...]] = {
         "/v1/records", "/v1/leads", "/v1/leads/*", "/v1/contacts", "/v1/contacts/*", "/v1/erasures", "/v1/erasures/*", "/v1/scoring",
     ),
     "delivery": (
-        "/v1/exports/*/files/*", "/v1/exports/*/manifest", "/v1/downloads/*", "/v1/destinations", "/v1/destinations/*",
+        "/v1/exports/*/files/*", "/v1/exports/*/manifest", "/v1/downloads/*", "/v1/destinations", "/v1/destinations/*", "/v1/deliveries", "/v1/deliveries/*",
         "/v1/notifications", "/v1/settings/alert-channels/test",
         "/v1/webhook-endpoints", "/v1/webhook-endpoints/*", "/v1/sftp-users", "/v1/sftp-users/*", "/v1/sftp-host-keys", "/v1/sftp-host-keys/*",
         "/v1/signing-keys", "/v1/signing-keys/*", "/v1/audit/checkpoints", "/v1/operator/audit/checkpoints", "/.well-known/waybill-signing-keys.json",

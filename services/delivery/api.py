@@ -1,7 +1,6 @@
 """Downloads: files, manifests, and links that need no key."""
 
-import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -16,6 +15,7 @@ from services.delivery import operations
 from services.delivery.core import links, ranges
 from services.delivery.core.access import Access, Standing, decide
 from services.delivery.metrics import DOWNLOADED
+from services.delivery.pieces import Pieces
 from services.delivery.store import DeliveryStore, Found
 from services.delivery.threads import Threads
 from shared import audit
@@ -123,7 +123,7 @@ class Downloads:
             raise
         return Download(pieces, self._threads, status, headers)
 
-    async def _begin(self, key: str, span: ranges.Span) -> "Pieces":
+    async def _begin(self, key: str, span: ranges.Span) -> Pieces:
         """The first piece is read before the answer begins, so that a store that is away is a 503 and not a broken body."""
         pieces = Pieces(self._objects.read(key, span.start, span.end))
         try:
@@ -153,27 +153,6 @@ class Taking:
         if details["bytes"] != found.bytes:
             details["first_byte"] = span.start
         return audit.note(self.org_id, self.actor, "file.downloaded", self.export_id, details, self.address, self.purpose or found.purpose)
-
-
-class Pieces:
-    """An object's bytes, read by one thread at a time; `close` waits for a read that is under way."""
-
-    def __init__(self, source: Iterator[bytes]) -> None:
-        self._source, self._lock = source, threading.Lock()
-        self._first = b""
-
-    def begin(self) -> None:
-        self._first = self.next()
-
-    def next(self) -> bytes:
-        """The next piece; empty at the end, and once closed."""
-        with self._lock:
-            piece, self._first = self._first, b""
-            return piece or next(self._source, b"")
-
-    def close(self) -> None:
-        with self._lock:
-            self._source.close()  # type: ignore[attr-defined]
 
 
 class Download(StreamingResponse):

@@ -1,5 +1,6 @@
 """Delivery's composition root: the only place that makes its clients."""
 
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from functools import partial
 
@@ -10,6 +11,7 @@ from services.delivery.api_checkpoints import checkpoints_router
 from services.delivery.api_keys import keys_router
 from services.delivery.assembler import Assembler, Lane
 from services.delivery.checkpoints import Checkpoints
+from services.delivery.destinations.app import assemble as assemble_destinations
 from services.delivery.handlers import CommandHandler
 from services.delivery.janitor import Janitor
 from services.delivery.keyring import Keyring
@@ -41,18 +43,15 @@ SFTP_POOL_SIZE = 6
 
 
 def create_http(
-    downloads: Downloads, keyring: Keyring, checkpoints: Checkpoints, webhooks: APIRouter, sftp: APIRouter, notifications: APIRouter,
-    auth: Authenticator, secret: bytes,
-    operator_token: str,
+    downloads: Downloads, keyring: Keyring, checkpoints: Checkpoints, parts: Sequence[APIRouter], auth: Authenticator, secret: bytes, operator_token: str
 ) -> FastAPI:  # fmt: skip
     """All of its HTTP, on parts that are there or (for the OpenAPI document) not."""
     api = create_api("Waybill delivery")
     api.include_router(create_router(downloads, auth))
     api.include_router(keys_router(keyring, operator_token))
     api.include_router(checkpoints_router(checkpoints, auth, secret, operator_token))
-    api.include_router(webhooks)
-    api.include_router(sftp)
-    api.include_router(notifications)
+    for router in parts:
+        api.include_router(router)
     return api
 
 
@@ -86,34 +85,17 @@ async def build() -> Service:
     mailer = Mailer(settings.mail_server)
     notifications = assemble_notifications(settings, pool, outbox, auth, mailer)
     webhooks = assemble_webhooks(settings, pool, outbox, auth, notifications.feed)
+    destinations = assemble_destinations(settings, pool, objects, outbox, auth, notifications.told)
     sftp = assemble_sftp(settings, sftp_pool, objects, outbox, auth)
     downloads = Downloads(store, objects, serving, settings.secret_key, settings.public_url, outbox)
     checkpoints = Checkpoints(pool, keyring, utc_now)
-    api = create_http(
-        downloads,
-        keyring,
-        checkpoints,
-        webhooks.router,
-        sftp.router,
-        notifications.router,
-        auth,
-        settings.secret_key.encode(),
-        settings.operator_token,
-    )
+    routers = [webhooks.router, sftp.router, notifications.router, *destinations.routers]
+    api = create_http(downloads, keyring, checkpoints, routers, auth, settings.secret_key.encode(), settings.operator_token)
     service = Service("delivery", api, settings.delivery_http, broker, producer)
-    session = settings.kafka_session_seconds
-    letters = service.dead_letters(settings)
-    subscribe(
-        broker, EXPORT_ASSEMBLIES, group_of(EXPORT_ASSEMBLIES, "delivery"), handler.handle, letters, service.fail, session_seconds=session
-    )
-    letters = service.dead_letters(settings)
-
-    async def told(message: Incoming) -> None:
-        """Each is once whatever the other does: a message that comes again finds what was done."""
-        await webhooks.intake.handle(message)
-        await notifications.intake.handle(message)
-
-    subscribe(broker, EXPORT_EVENTS, group_of(EXPORT_EVENTS, "delivery"), told, letters, service.fail, session_seconds=session)
+    told = partial(_told, (webhooks.intake.handle, destinations.intake.handle, notifications.intake.handle))
+    for topic, handle in ((EXPORT_ASSEMBLIES, handler.handle), (EXPORT_EVENTS, told)):
+        letters = service.dead_letters(settings)
+        subscribe(broker, topic, group_of(topic, "delivery"), handle, letters, service.fail, session_seconds=settings.kafka_session_seconds)
     service.loops = [
         outbox.run,
         outbox.watch,
@@ -123,6 +105,7 @@ async def build() -> Service:
         janitor.sweep_loop,
         checkpoints.run,
         *webhooks.loops,
+        *destinations.loops,
         *notifications.loops,
     ]
     service.checks = {
@@ -134,6 +117,7 @@ async def build() -> Service:
     service.on_start = [partial(persist, keyring.ensure)]
     service.on_stop = [
         webhooks.sender.close,
+        destinations.close,
         notifications.sender.close,
         at_once.close,
         serving.close,
@@ -148,3 +132,9 @@ async def build() -> Service:
         service.on_stopping = [sftp.server.leave]
         service.on_stop.insert(0, sftp.server.close)
     return service
+
+
+async def _told(handlers: Sequence[Callable[[Incoming], Awaitable[None]]], message: Incoming) -> None:
+    """What an event leads to. Each is once whatever the others do: a message that comes again finds what was done."""
+    for handle in handlers:
+        await handle(message)

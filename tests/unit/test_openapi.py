@@ -35,7 +35,8 @@ WHO = {
     "POST /v1/organisations": OPERATOR, "PATCH /v1/organisations/{org_id}": OPERATOR, "GET /v1/usage": ANY_KEY, "GET /v1/organisations": OPERATOR,
     "GET /v1/signing-keys": OPERATOR, "POST /v1/signing-keys/rotate": OPERATOR, "POST /v1/signing-keys/{key_id}/revoke": OPERATOR,
     "/v1/webhook-endpoints": "webhooks:write", "GET /v1/notifications": "exports:read", "POST /v1/settings/alert-channels/test": "settings:write",
-    "/v1/schedules": "schedules:write", "/v1/sftp-users": "sftp:write", "GET /v1/sftp-host-keys": NOBODY, "POST /v1/sftp-host-keys/rotate": OPERATOR,
+    "/v1/destinations": "destinations:write", "GET /v1/deliveries": "exports:read", "GET /v1/deliveries/{delivery_id}": "exports:read",
+    "POST /v1/deliveries/{delivery_id}/redeliver": "destinations:write", "/v1/schedules": "schedules:write", "/v1/sftp-users": "sftp:write", "GET /v1/sftp-host-keys": NOBODY, "POST /v1/sftp-host-keys/rotate": OPERATOR,
     "GET /.well-known/waybill-signing-keys.json": NOBODY, "GET /openapi.json": NOBODY, "GET /docs": NOBODY,
 }  # fmt: skip
 

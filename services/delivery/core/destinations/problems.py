@@ -24,6 +24,8 @@ class Code(StrEnum):
     too_large = "too_large"  # larger than the destination's own settings allow
     secret_unreadable = "secret_unreadable"  # pragma: allowlist secret: sealed with a key that is not known any more
     gone = "gone"  # the export's files aren't there any more
+    deleted = "deleted"  # the destination is not there any more
+    unexpected = "unexpected"  # a defect of ours: the log says which
 
 
 class Undelivered(Exception):

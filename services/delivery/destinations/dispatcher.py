@@ -1,0 +1,276 @@
+"""Brings what is due. A claim is a lease that is renewed while its carrier works: of a process that dies, another one goes on by the ledger."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import asyncpg
+import structlog
+
+from services.delivery.core.access import Standing
+from services.delivery.core.destinations.life import Arrived, Happening, Pointless, Refused, Status, Waited
+from services.delivery.core.destinations.problems import Code, Undelivered
+from services.delivery.destinations.carrier import Carrier, Place
+from services.delivery.destinations.freight import Freight, refuse_gone
+from services.delivery.destinations.ledger import PostgresLedger
+from services.delivery.destinations.leftovers import Leftovers
+from services.delivery.destinations.metrics import ATTEMPTS, ENDED, PAUSED, SECONDS, UNDER_WAY
+from services.delivery.destinations.queue import Claim, Limits, Queue, Recorded, Result
+from services.delivery.destinations.store import Problem
+from shared.consumer import persist
+from shared.errors import TransientError
+from shared.observability import span
+from shared.outbox import Outbox
+from shared.stopping import Stopping
+
+log = structlog.get_logger()
+POLL_SECONDS = 1.0
+STOP_SECONDS, HAND_BACK_SECONDS = 4.0, 2.0
+Outcome = tuple[Happening, Problem | None]
+
+
+@dataclass
+class _Trip:
+    """A delivery under way. `verdict`: why its carrier was called off; what is to be recorded, nothing where the claim is another's."""
+
+    claim: Claim
+    until: float  # of the lease, by the monotonic clock
+    carrying: asyncio.Task[Outcome]
+    called_off: bool = False
+    verdict: Outcome | None = None
+
+    def call_off(self, verdict: Outcome | None) -> None:
+        if not self.called_off:
+            self.called_off, self.verdict = True, verdict
+            self.carrying.cancel()
+
+
+@dataclass
+class _Under:
+    """What this process brings, by delivery."""
+
+    trips: dict[str, _Trip] = field(default_factory=dict)
+    tasks: dict[asyncio.Task[None], Claim] = field(default_factory=dict)
+
+    def room(self, limits: Limits) -> tuple[int, int]:
+        """For how many more there are places, and of these for how many large ones."""
+        large = sum(not claim.small for claim in self.tasks.values())
+        total = limits.total - len(self.tasks)
+        return total, max(0, min(total, limits.total // 2 - large))
+
+
+class Dispatcher:
+    """`run` goes on for ever; several processes may run."""
+
+    def __init__(
+        self, pool: asyncpg.Pool, queue: Queue, freight: Freight, carriers: Mapping[str, Carrier], limits: Limits, lease_seconds: float,
+        leftovers: Leftovers, outbox: Outbox, clock: Callable[[], datetime],
+    ) -> None:  # fmt: skip
+        self._pool, self._queue, self._freight, self._carriers, self._leftovers, self._outbox = (
+            pool,
+            queue,
+            freight,
+            carriers,
+            leftovers,
+            outbox,
+        )
+        self._limits, self._lease_seconds, self._clock = limits, lease_seconds, clock
+        self._under, self._wake = _Under(), asyncio.Event()
+        self._failure: BaseException | None = None
+
+    def wake(self) -> None:
+        """Something may be due. Without this it is found by looking once a second."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        renewing = asyncio.create_task(self._renew_loop())
+        renewing.add_done_callback(self._failed)
+        try:
+            while self._failure is None:
+                self._wake.clear()
+                await self._take()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(POLL_SECONDS):
+                        await self._wake.wait()
+            raise self._failure
+        finally:
+            await self._let_go()
+            renewing.cancel()
+
+    async def _take(self) -> None:
+        total, large = self._under.room(self._limits)
+        if total <= 0:
+            return
+        until = time.monotonic() + self._lease_seconds
+        try:
+            claims = await self._queue.claim(total, large, self._clock(), self._lease_seconds)
+        except TransientError as error:
+            log.warning("deliveries_wait", dependency=error.dependency, reason=str(error))
+            return
+        for claim in claims:
+            task = asyncio.create_task(self._bring(claim, until))
+            self._under.tasks[task] = claim
+            task.add_done_callback(self._brought)
+        UNDER_WAY.set(len(self._under.tasks))
+
+    def _brought(self, task: asyncio.Task[None]) -> None:
+        self._under.tasks.pop(task)
+        UNDER_WAY.set(len(self._under.tasks))
+        self._failed(task)
+        self._wake.set()
+
+    def _failed(self, task: asyncio.Task[None]) -> None:
+        """A defect: the process ends by it."""
+        if not task.cancelled() and task.exception():
+            self._failure = task.exception()
+            self._wake.set()
+
+    # ---- one delivery
+
+    async def _bring(self, claim: Claim, until: float) -> None:
+        began, started = self._clock(), time.monotonic()
+        with structlog.contextvars.bound_contextvars(export_id=claim.export_id, delivery_id=claim.id, destination_id=claim.destination_id):
+            trip = _Trip(claim, until, asyncio.create_task(self._carry(claim)))
+            self._under.trips[claim.id] = trip
+            try:
+                outcome: Outcome | None = await trip.carrying
+            except asyncio.CancelledError:
+                if _is_cancelled():  # the process ends
+                    raise
+                outcome = trip.verdict if trip.called_off else _defect(claim)
+            if outcome is not None:
+                seconds = time.monotonic() - started
+                await self._record(Result(claim, *outcome, began, round(seconds * 1000)))
+                SECONDS.labels(claim.type).observe(seconds)
+            else:
+                log.warning("delivery_lost", reason="its lease ran out, or it was cancelled")
+            if self._under.trips.get(claim.id) is trip:
+                del self._under.trips[claim.id]
+
+    async def _carry(self, claim: Claim) -> Outcome:
+        """What came of an attempt. Raises nothing but CancelledError: what a carrier didn't foresee is one delivery's trouble, not the process's."""
+        try:
+            with span("deliver", {"traceparent": claim.traceparent} if claim.traceparent else None):
+                carrier = self._carriers[claim.type]
+                shipment = await self._freight.load(claim)
+                ledger = await PostgresLedger.open(self._pool, claim.org_id, claim.id, claim.claimed_by, self._clock)
+                await carrier.carry(self._place(claim), shipment, ledger)
+                return Arrived(), None
+        except Undelivered as refusal:
+            problem = Problem(refusal.code, refusal.message)
+            return (Pointless() if refusal.code is Code.gone else Refused(refusal.again, refusal.retry_after)), problem
+        except TransientError as error:
+            log.warning("delivery_waits", dependency=error.dependency, reason=str(error))
+            return Waited(), None
+        except Exception:
+            log.exception("delivery_defect", type=claim.type)
+            return Refused(again=True), Problem(
+                Code.unexpected, "Something unexpected happened on Waybill's side; its operator finds it in the log."
+            )
+
+    def _place(self, claim: Claim) -> Place:
+        if claim.destination_id is None:
+            return Place("", claim.org_id, {})
+        return self._freight.place({"id": claim.destination_id, "org_id": claim.org_id, "config": claim.config, "sealed": claim.sealed})
+
+    # ---- what came of it
+
+    async def _record(self, result: Result) -> None:
+        recorded: Recorded | None = None
+
+        async def record() -> None:
+            nonlocal recorded
+            recorded = await self._queue.record(result, self._clock())
+
+        try:
+            await persist(record)
+        except Stopping:  # PostgreSQL is away: the lease runs out by itself
+            return
+        _count(result, recorded)
+        self._outbox.wake()
+        if recorded is not None and recorded.status in (Status.failed, Status.cancelled):
+            await self._leftovers.clear(result.claim.id)
+        if recorded is not None and recorded.due_at is not None:
+            seconds = (recorded.due_at - self._clock()).total_seconds()
+            if seconds < POLL_SECONDS:
+                asyncio.get_running_loop().call_later(max(0.0, seconds), self.wake)
+
+    # ---- leases
+
+    async def _renew_loop(self) -> None:
+        while True:
+            await asyncio.sleep(self._lease_seconds / 3)
+            if self._under.trips:
+                await self._renew(dict(self._under.trips))
+
+    async def _renew(self, trips: Mapping[str, _Trip]) -> None:
+        """Whoever has lost a lease stops: another one may be at it."""
+        until, now = time.monotonic() + self._lease_seconds, self._clock()
+        ours: Mapping[str, Standing | None] = {}
+        try:
+            ours = await self._queue.renew([trip.claim for trip in trips.values()], now + timedelta(seconds=self._lease_seconds))
+        except TransientError as error:
+            log.warning("leases_wait", dependency=error.dependency, reason=str(error))
+            for trip in trips.values():
+                if time.monotonic() + self._lease_seconds / 3 > trip.until:
+                    trip.call_off(None)
+            return
+        for delivery_id, trip in trips.items():
+            if delivery_id not in ours:
+                trip.call_off(None)
+                continue
+            trip.until = until
+            try:
+                refuse_gone(ours[delivery_id], now)
+            except Undelivered as refusal:
+                trip.call_off((Pointless(), Problem(refusal.code, refusal.message)))
+
+    async def _let_go(self) -> None:
+        """On the way out: what is under way may end, what doesn't is handed back, so that another process goes on at once."""
+        if self._under.tasks:
+            await asyncio.wait(self._under.tasks, timeout=STOP_SECONDS)
+        left = dict(self._under.tasks)
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        with contextlib.suppress(TransientError, TimeoutError):  # leases run out by themselves
+            async with asyncio.timeout(HAND_BACK_SECONDS):
+                await self._queue.hand_back(list(left.values()), self._clock())
+
+
+def _defect(claim: Claim) -> Outcome:
+    log.exception("delivery_defect", type=claim.type)
+    return Refused(again=True), Problem(
+        Code.unexpected, "Something unexpected happened on Waybill's side; its operator finds it in the log."
+    )
+
+
+def _is_cancelled() -> bool:
+    """Whether it is the task itself that is told to end, and not only what it waits for."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _count(result: Result, recorded: Recorded | None) -> None:
+    """Count what it came to, and say what people should know."""
+    claim, problem = result.claim, result.problem
+    if result.attempted:
+        ATTEMPTS.labels(claim.type, problem.code if problem else "arrived").inc()
+    if recorded is None:
+        log.warning("delivery_lost", reason="another process has it, or it was cancelled")
+        return
+    if recorded.due_at is None:
+        ENDED.labels(claim.type, recorded.status).inc()
+    log.info(
+        "delivery_attempted",
+        outcome=result.outcome,
+        status=str(recorded.status),
+        code=problem.code if problem else None,
+        milliseconds=result.milliseconds,
+    )
+    if recorded.paused:
+        PAUSED.inc()
+        log.warning("destination_paused", type=claim.type, code=problem.code if problem else None)

@@ -1,0 +1,58 @@
+"""What is half there of deliveries that were given up, or that have nowhere to go any more: taken away where that can be done."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+import structlog
+
+from services.delivery.core.destinations.problems import Undelivered
+from services.delivery.destinations.carrier import Carrier
+from services.delivery.destinations.freight import open_place
+from services.delivery.destinations.queue import Queue
+from services.delivery.destinations.store import Row
+from shared.errors import TransientError
+from shared.sealing import Seal
+
+log = structlog.get_logger()
+SECONDS_MAX = 60.0
+SETTLED = timedelta(minutes=10)  # after which nobody is at it any more
+AT_ONCE = 100
+
+
+class Leftovers:
+    def __init__(self, queue: Queue, seal: Seal, carriers: Mapping[str, Carrier], clock: Callable[[], datetime]) -> None:
+        self._queue, self._seal, self._carriers, self._clock = queue, seal, carriers, clock
+        self._working: set[asyncio.Task[bool]] = set()
+
+    async def clear(self, delivery_id: str | None = None) -> None:
+        """Of one delivery that has just ended, or of all whose processes died over it. What can't be taken away now is tried again at the next look."""
+        long_ago = datetime.min.replace(tzinfo=self._clock().tzinfo)
+        try:
+            found = await self._queue.leftovers(long_ago if delivery_id else self._clock() - SETTLED, AT_ONCE, delivery_id)
+            dead: set[str] = set()
+            for row in found:
+                if row["id"] not in dead and await self._abandon(row, dict(zip(row["names"], row["notes"], strict=True))):
+                    await self._queue.forget_notes(row)
+                else:
+                    dead.add(row["id"])
+        except TransientError as error:
+            log.warning("leftovers_wait", dependency=error.dependency, reason=str(error))
+
+    def take_away(self, destination: Row, half: Sequence[Mapping[str, str]]) -> None:
+        """Of a destination that was deleted: nobody waits for it."""
+        for notes in half:
+            task = asyncio.create_task(self._abandon(destination, notes))
+            self._working.add(task)
+            task.add_done_callback(self._working.discard)
+
+    async def _abandon(self, destination: Row, notes: Mapping[str, str]) -> bool:
+        try:
+            async with asyncio.timeout(SECONDS_MAX):
+                await self._carriers[destination["type"]].abandon(open_place(self._seal, destination), notes)
+            return True
+        except (Undelivered, TransientError, TimeoutError) as error:
+            log.info("leftovers_stay", destination_id=destination["id"], reason=type(error).__name__)
+        except Exception:
+            log.exception("abandon_defect", type=destination["type"], destination_id=destination["id"])
+        return False

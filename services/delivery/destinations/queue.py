@@ -1,0 +1,213 @@
+"""The queue across organisations: claim what is due, keep the claim, record what came of it. Several processes may do so at once."""
+
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import asyncpg
+
+from services.delivery.core.access import Standing
+from services.delivery.core.destinations.life import Happening, Reason, Status, health_after, held_until, step
+from services.delivery.core.destinations.problems import Code
+from services.delivery.destinations.store import DestinationStore, Problem, Row, delivery_of, health_of, load, rows, standing_of
+from services.delivery.destinations.telling import Failed, Paused, Told
+from shared.database import Connection, across_tenants
+from shared.sealing import PREFIX_BYTES, Seal
+
+PRUNED_AT_ONCE = 2000
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Deliveries under way at once: in this process, of an organisation and to a destination in all processes. Half of this process's are kept for small ones."""
+
+    total: int = 16
+    organisation: int = 8
+    destination: int = 1
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A delivery that this process brings now. The secrets are still sealed."""
+
+    id: str
+    org_id: str
+    export_id: str
+    schedule_id: str | None
+    destination_id: str | None
+    destination_name: str | None
+    type: str
+    recipients: Sequence[str] | None
+    event: str = field(repr=False)
+    small: bool
+    traceparent: str
+    claimed_by: str
+    config: str = field(repr=False)
+    sealed: bytes | None = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of a claim. `attempted`: it counts as an attempt of the destination's."""
+
+    claim: Claim
+    happening: Happening
+    problem: Problem | None
+    began: datetime
+    milliseconds: int
+
+    @property
+    def attempted(self) -> bool:
+        return self.outcome in ("arrived", "refused")
+
+    @property
+    def outcome(self) -> str:
+        return type(self.happening).__name__.lower()
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What a result came to: the delivery's status, when it is due again, whether its destination was paused by it."""
+
+    status: Status
+    due_at: datetime | None
+    paused: bool
+
+
+class Queue:
+    """`chance` gives numbers in [0, 1)."""
+
+    def __init__(
+        self, pool: asyncpg.Pool, store: DestinationStore, told: Told, limits: Limits, scale: float, chance: Callable[[], float]
+    ) -> None:
+        self._pool, self._store, self._told, self._limits, self._queries = pool, store, told, limits, load()
+        self._scale, self._chance = scale, chance
+
+    async def claim(self, total: int, large: int, now: datetime, lease_seconds: float) -> list[Claim]:
+        """At most `total`, of which at most `large` are large ones."""
+        async with across_tenants(self._pool) as connection:
+            if not await self._queries.lock_claims(connection):
+                return []
+            found = await rows(self._queries.claim(
+                connection, now=now, lease_until=now + timedelta(seconds=lease_seconds), claim=secrets.token_hex(8), total=total, large=large,
+                organisation_places=self._limits.organisation, destination_places=self._limits.destination,
+            ))  # fmt: skip
+        return [Claim(**row) for row in found]
+
+    async def renew(self, claims: Sequence[Claim], until: datetime) -> dict[str, Standing | None]:
+        """Those that are still ours, by delivery: how their exports stand."""
+        async with across_tenants(self._pool) as connection:
+            found = await rows(self._queries.renew(connection, **_named(claims), lease_until=until))
+        return {row["id"]: standing_of(row) for row in found}
+
+    async def hand_back(self, claims: Sequence[Claim], now: datetime) -> None:
+        async with across_tenants(self._pool) as connection:
+            await self._queries.hand_back(connection, **_named(claims), now=now)
+
+    # ---- recording
+
+    async def record(self, result: Result, now: datetime) -> Recorded | None:
+        """In one transaction: the attempt, what becomes of the delivery, its destination's health, who is told. None where the claim was lost: whoever has it says."""
+        claim = result.claim
+        async with self._store.transaction(claim.org_id) as connection:
+            destination = await self._store.lock(connection, claim.destination_id) if claim.destination_id else None
+            row = await self._queries.lock_claimed(connection, id=claim.id, claim=claim.claimed_by)
+            if row is None:
+                return None
+            paused = destination is not None and destination["paused_reason"] is not None
+            after = step(delivery_of(row), result.happening, now, self._chance(), self._scale, paused)
+            await self._store.save_delivery(connection, row, after, result.problem or _kept(row, after.status), now)
+            if result.attempted:
+                await self._add_attempt(connection, result, after.attempts)
+            if destination is not None and (until := held_until(result.happening, now)):
+                await self._queries.leave_alone(connection, id=destination["id"], until=until)
+            fell = await self._save_health(connection, destination, result, after.status, now)
+            if after.status is Status.failed and result.problem is not None:
+                await self._told.failed(connection, _failed(result, result.problem, after.attempts, now))
+        return Recorded(after.status, after.due_at, fell)
+
+    async def _add_attempt(self, connection: Connection, result: Result, number: int) -> None:
+        code, message = (result.problem.code, result.problem.message) if result.problem else (None, None)
+        await self._queries.add_attempt(
+            connection, delivery_id=result.claim.id, number=number, org_id=result.claim.org_id, at=result.began, milliseconds=result.milliseconds,
+            error_code=code, error_message=message,
+        )  # fmt: skip
+
+    async def _save_health(self, connection: Connection, destination: Row | None, result: Result, status: Status, now: datetime) -> bool:
+        """Whether the destination was paused by it."""
+        if destination is None:
+            return False
+        before = health_of(destination)
+        after = health_after(before, status, now)
+        if after == before:
+            return False
+        await self._store.save_health(connection, destination, after, now)
+        if before.paused or after.paused is not Reason.failing or result.problem is None:
+            return False
+        await self._told.paused(connection, Paused(
+            now, destination["org_id"], destination["id"], destination["name"], destination["type"], after.failures, after.failing_since or now,
+            result.problem.code, result.problem.message,
+        ))  # fmt: skip
+        return True
+
+    # ---- upkeep
+
+    async def leftovers(self, before: datetime, count: int, delivery_id: str | None = None) -> list[Row]:
+        """What is half there of deliveries that were given up, with their destinations: of one, and of those that ended before."""
+        async with across_tenants(self._pool) as connection:
+            return await rows(self._queries.leftovers(connection, delivery_id=delivery_id, before=before, count=count))
+
+    async def forget_notes(self, row: Row) -> None:
+        """Of a row of `leftovers`: it was taken away."""
+        async with across_tenants(self._pool) as connection:
+            await self._queries.forget_notes(connection, delivery_id=row["delivery_id"], names=row["names"], notes=row["notes"])
+
+    async def facts(self, now: datetime) -> tuple[int, int, float]:
+        """(how many wait, how many are held, for how many seconds the oldest that is due has been so)."""
+        async with across_tenants(self._pool) as connection:
+            row = await self._queries.queue_facts(connection, now=now)
+        return row["waiting"], row["held"], max(0.0, (now - row["oldest"]).total_seconds()) if row["oldest"] else 0.0
+
+    async def cancel_pointless(self, now: datetime) -> int:
+        """What waits for an export whose files are gone; how many."""
+        async with across_tenants(self._pool) as connection:
+            return int(await self._queries.cancel_pointless(connection, code=Code.gone, message=GONE_MEANWHILE, now=now))
+
+    async def prune(self, before: datetime) -> int:
+        """Forget deliveries that ended, and were made before; how many. In steps, so that no transaction is long."""
+        pruned = 0
+        while True:
+            async with across_tenants(self._pool) as connection:
+                gone = int(await self._queries.prune(connection, before=before, count=PRUNED_AT_ONCE))
+            pruned += gone
+            if gone < PRUNED_AT_ONCE:
+                return pruned
+
+    async def seal_again(self, seal: Seal) -> int:
+        """Seal with the present key what was sealed with an older one; how many destinations. Raises CannotOpen where a key is missing."""
+        async with across_tenants(self._pool) as connection:
+            found = await rows(self._queries.sealed_before(connection, prefix=seal.prefix, prefix_bytes=PREFIX_BYTES))
+            for row in found:
+                await self._queries.save_sealed(connection, id=row["id"], sealed=seal.seal(seal.open(row["sealed"], row["id"]), row["id"]))
+        return len(found)
+
+
+GONE_MEANWHILE = "The export was deleted, recalled or expired before its files could be brought."
+
+
+def _named(claims: Sequence[Claim]) -> dict[str, list[str]]:
+    return {"ids": [each.id for each in claims], "claims": [each.claimed_by for each in claims]}
+
+
+def _kept(row: Row, status: Status) -> Problem | None:
+    """What went wrong last is shown until it arrived."""
+    return None if status is Status.delivered or row["error_code"] is None else Problem(row["error_code"], row["error_message"])
+
+
+def _failed(result: Result, problem: Problem, attempts: int, now: datetime) -> Failed:
+    claim = result.claim
+    return Failed(
+        now, claim.org_id, claim.id, claim.export_id, claim.schedule_id, claim.type, claim.destination_id, claim.destination_name, attempts,
+        problem.code, problem.message,
+    )  # fmt: skip
