@@ -54,6 +54,9 @@ def create(
         ),
     ] = None,
     sftp: Annotated[bool, typer.Option("--sftp/--no-sftp", help="Files appear in the SFTP server's folder of the dataset.")] = False,
+    deltas: Annotated[
+        bool, typer.Option("--deltas", help="Each run holds what changed since the one before; no windows as ranges.")
+    ] = False,
     destinations: Destinations = None,
     email_to: EmailTo = None,
     catch_up: Annotated[str | None, typer.Option("--catch-up", help="Of missed windows: all or newest.")] = None,
@@ -69,7 +72,7 @@ def create(
 
     flags: dict[str, Any] = {
         "dataset": dataset, "filter": filter_of(filters or []), "columns": split_list(columns or []), "compression": compression,
-        "labels": labels_of(labels or []), "purpose": purpose, "password": password,
+        "labels": labels_of(labels or []), "purpose": purpose, "password": password, "since": "previous" if deltas else None,
     }  # fmt: skip
     asked: dict[str, Any] = {
         "name": name, "export": body_of(read_body(body), flags, split_list(formats or [])), "frequency": frequency_of(every), "cron": cron,

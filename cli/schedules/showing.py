@@ -57,7 +57,7 @@ def show_run(out: Output, run: Row) -> None:
     reason = run.get("reason") or {}
     out.fields([
         ("id", run.get("id")), ("window", _window(run.get("window") or {})), ("state", run.get("status")), ("export", run.get("export_id")),
-        ("file", run.get("file_name")), ("reason", reason.get("message")), *((f"at {_place(d)}", _delivered(d)) for d in run.get("deliveries") or []),
+        ("file", run.get("file_name")), ("reason", reason.get("message")), ("delta", _delta(run)), *((f"at {_place(d)}", _delivered(d)) for d in run.get("deliveries") or []),
     ])  # fmt: skip
     if run.get("export_id"):
         out.note(f"`waybill exports watch {run['export_id']}` follows it.")
@@ -80,6 +80,11 @@ def _places(schedule: Row) -> str:
 
 def _place(delivery: Row) -> str:
     return str(delivery.get("destination") or delivery.get("type"))
+
+
+def _delta(run: Row) -> str | None:
+    delta = run.get("delta") or {}
+    return f"since {delta['since']}" if delta.get("since") else (delta.get("whole") or {}).get("message")
 
 
 def _delivered(delivery: Row) -> str:

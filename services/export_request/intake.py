@@ -64,6 +64,7 @@ class ScheduledRun:
     window: Window
     timezone: str
     sftp_folder: str = ""
+    instant: bool = False  # it has no range, whatever its dataset
     destinations: tuple[Named, ...] = ()  # as the schedule names them; one that is no more fails by itself, and holds nothing else up
 
 
@@ -312,7 +313,7 @@ def _naming(export_id: str, request: Request, new: New) -> dict[str, Any]:
     """What the files of a schedule's run are called, and where they appear; those of other exports are called by dataset and export."""
     if (run := request.run) is None:
         return {"schedule_id": None, "file_stem": None, "sftp_folder": ""}
-    stem = naming.stem(request.org_id, datasets.get(new.dataset), run.window, run.timezone, export_id)
+    stem = naming.stem(request.org_id, datasets.get(new.dataset), run.window, run.timezone, export_id, run.instant)
     return {"schedule_id": run.schedule_id, "file_stem": stem, "sftp_folder": run.sftp_folder}
 
 

@@ -14,6 +14,7 @@ from services.export_request.core.request import (
     PASSWORD,
     WHOLE_MAX,
 )
+from services.export_request.core.schedules import PREVIOUS, measurable
 from services.export_request.core.settings import PROFILE_NAME
 from shared.audit import PURPOSE_MAX
 from shared.checks import EMAIL, EMAIL_MAX, SEEN
@@ -96,6 +97,7 @@ def _export_of(dataset: Dataset, scheduled: bool = False) -> Component:
         **({"granularity": one_of(dataset.granularities, default=dataset.granularities[0])} if dataset.granularities else {}),
         "filter": of_model(dataset.filter_model),
         **({} if isinstance(dataset, Workbook) else {"columns": listed(columns, minItems=1, maxItems=COLUMNS_MAX, uniqueItems=True, description="In this order; without them all that the format has by default.")}),
+        **({"since": {"type": "string", "const": PREVIOUS, "description": "Each run holds what changed since the one before it; the first one is whole."}} if scheduled and dataset.name in measurable() else {}),
         **({} if dataset.entity is None or scheduled else {"since": text(
             "The id of an ended export of this dataset: only what changed since its instant, and what is gone in a file of its own. Filter, range, columns and redaction are that export's.",
             pattern="^[A-Za-z0-9_-]{1,100}$",

@@ -14,9 +14,9 @@ def folder(dataset: Dataset) -> str:
     return dataset.path or dataset.name
 
 
-def stem(org_id: str, dataset: Dataset, window: Window, timezone: str, export_id: str) -> str:
-    """A file's name without number and endings: `<org_id>_<path>_<from>_<to>_<uuid>`, and for a dataset that shows an instant `<org_id>_<path>_<at>_<uuid>`."""
-    times = (window.to,) if dataset.range_rule == "refused" else (window.from_, window.to)
+def stem(org_id: str, dataset: Dataset, window: Window, timezone: str, export_id: str, instant: bool = False) -> str:
+    """A file's name without number and endings: `<org_id>_<path>_<from>_<to>_<uuid>`, and for what shows an `instant` `<org_id>_<path>_<at>_<uuid>`."""
+    times = (window.to,) if instant or dataset.range_rule == "refused" else (window.from_, window.to)
     return "_".join([org_id, folder(dataset), *(_local(each, timezone) for each in times), _uuid(export_id)])
 
 

@@ -30,6 +30,7 @@ from shared.checks import line
 from shared.clock import instant
 from shared.datasets import registry as datasets
 from shared.datasets.instants import resolve_instant
+from shared.datasets.plan import PlanSpec
 from shared.errors import ApiError, Detail, invalid_request, unprocessable
 
 NAME_MAX = 200
@@ -38,7 +39,9 @@ BACKFILL_WINDOWS_MAX = 1_500
 BACKFILLS_AT_ONCE = 5  # of a schedule
 SKIPPED_MAX = 10_000  # windows that are counted one by one
 CATCH_UP = ("all", "newest")
+PREVIOUS = "previous"  # export.since: the export of the run before
 FIELDS = ("name", "export", "frequency", "cron", "timezone", "sftp", "destinations", "catch_up")
+RUNS_BEFORE = "runs_before"  # why a run waits: it is measured from one that has not ended
 # Failures that may pass by themselves, and how long to wait before each further attempt.
 PASSING = frozenset({
     "stalled", "store_refused", "store_full", "part_missing", "part_corrupt", "plan_failed", "format_failed", "upgrade_unfinished", "erased",
@@ -145,15 +148,44 @@ def _export(
     wrong = [Detail(f"export.{name}", "is not said here: each run has its own window") for name in ("from", "to") if name in export]
     if "destinations" in export:
         wrong.append(Detail("export.destinations", "is not said here: a schedule names its destinations beside the export"))
+    unfit: list[Detail] = []
     if "since" in export:
-        wrong.append(Detail("export.since", "is not available yet"))
+        mistake, unfit = _since(export)
+        wrong += mistake
     asked = {name: value for name, value in export.items() if name not in ("from", "to", "since", "destinations")}
     try:
-        resolved = resolve(request_of(asked, timing.timezone, first_window(timing, now), organisation, password), organisation)
+        window = None if measured(export) else first_window(timing, now)
+        resolved = resolve(request_of(asked, timing.timezone, window, organisation, password), organisation)
     except ApiError as error:
-        found = [_renamed(detail) for detail in error.details]
-        return None, wrong + (found if error.status == 400 else []), found if error.status != 400 else []
-    return resolved, wrong, []
+        found = [_renamed(detail) for detail in error.details if not (unfit and detail.field in ("from", "to"))]
+        return None, wrong + (found if error.status == 400 else []), [*unfit, *(found if error.status != 400 else [])]
+    return resolved, wrong, unfit
+
+
+def measured(export: Mapping[str, Any]) -> bool:
+    """Whether each run holds what changed since the one before. Then it has no range: windows say when it runs, and no more."""
+    return export.get("since") == PREVIOUS
+
+
+def _since(export: Mapping[str, Any]) -> tuple[list[Detail], list[Detail]]:
+    """What is wrong with it by itself, and what doesn't fit the dataset."""
+    if not measured(export):
+        return [Detail("export.since", f"must be '{PREVIOUS}': each run is measured from the one before")], []
+    name = export.get("dataset")
+    dataset = datasets.get(name) if isinstance(name, str) and name in datasets.names() else None
+    if dataset is None:
+        return [], []
+    if dataset.entity is None:
+        return [], [Detail("export.since", f"'{name}' can't be measured from another export; these can: {', '.join(measurable())}")]
+    if dataset.range_rule == "required":
+        why = f"'{name}' is exported by a range, which would stay that of the first run; these can be measured from the run before: {', '.join(measurable())}"
+        return [], [Detail("export.since", why)]
+    return [], []
+
+
+def measurable() -> list[str]:
+    """Datasets whose schedules can ask for what changed since the run before: a row an entity, and no range that windows would be."""
+    return [name for name in datasets.names() if datasets.get(name).entity is not None and datasets.get(name).range_rule != "required"]
 
 
 def _renamed(detail: Detail) -> Detail:
@@ -163,12 +195,20 @@ def _renamed(detail: Detail) -> Detail:
 
 
 def request_of(
-    export: Mapping[str, Any], timezone: str, window: Window, organisation: Organisation, password: str | None = None
+    export: Mapping[str, Any],
+    timezone: str,
+    window: Window | None,
+    organisation: Organisation,
+    password: str | None = None,
+    since: str | None = None,
 ) -> dict[str, Any]:
-    """The body of POST /v1/exports that a window of the schedule stands for. A `password` goes along where one is still wanted."""
-    body = {"timezone": timezone, **export}
+    """The body of POST /v1/exports that a window of the schedule stands for (none: it has no range). `since`: the export that it is measured from.
+    A `password` goes along where one is still wanted."""
+    body = {"timezone": timezone, **{name: value for name, value in export.items() if name != "since"}} | (
+        {"since": since} if since else {}
+    )
     known = body.get("dataset") in datasets.names() if isinstance(body.get("dataset"), str) else False
-    if not known or not shows_an_instant(body["dataset"]):
+    if window is not None and (not known or not shows_an_instant(body["dataset"])):
         body |= {"from": instant(window.from_), "to": instant(window.to)}
     if (
         password is not None
@@ -179,9 +219,17 @@ def request_of(
     return body
 
 
-def shows_an_instant(dataset: str) -> bool:
-    """Whether the dataset has no range: then a run shows its own instant, and an earlier window can't be made up for."""
-    return datasets.get(dataset).range_rule == "refused"
+def shows_an_instant(dataset: str, export: Mapping[str, Any] | None = None) -> bool:
+    """Whether the export has no range: then a run shows its own instant, and an earlier window can't be made up for."""
+    return datasets.get(dataset).range_rule == "refused" or (export is not None and measured(export))
+
+
+def base_fits(before: PlanSpec, whole: PlanSpec) -> bool:
+    """Whether a run may be measured from an export with the plan `before`, where one that is `whole` would be planned like this now.
+
+    What a delta leaves out is the base's: a schedule or a setting that was changed must not go on with what it was before.
+    """
+    return before.model_copy(update={"since": None}) == whole
 
 
 def resumption(body: Mapping[str, Any]) -> str | None:
@@ -205,7 +253,7 @@ class Backfill:
     windows: tuple[Window, ...]
 
 
-def backfill(body: Mapping[str, Any], dataset: str, timing: Timing, decided_to: datetime) -> Backfill:
+def backfill(body: Mapping[str, Any], dataset: str, export: Mapping[str, Any], timing: Timing, decided_to: datetime) -> Backfill:
     """Raises ApiError: 400 that names the fields, 422 where the range holds no window that has ended, or too many. `decided_to`: from there on windows run by themselves."""
     wrong = [Detail(name[:80], "unknown field") for name in body if name not in ("from", "to", "again")]
     start, end = _instant(body, "from", timing.timezone, wrong), _instant(body, "to", timing.timezone, wrong)
@@ -214,8 +262,9 @@ def backfill(body: Mapping[str, Any], dataset: str, timing: Timing, decided_to: 
         wrong.append(Detail("again", "must be true or false"))
     if wrong or start is None or end is None:
         raise invalid_request(*wrong)
-    if shows_an_instant(dataset):
-        raise unprocessable(Detail("", f"'{dataset}' shows the instant at which it is taken: an earlier one can't be made up for"))
+    if shows_an_instant(dataset, export):
+        what = "a delta" if measured(export) else f"'{dataset}'"
+        raise unprocessable(Detail("", f"{what} shows the instant at which it is taken: an earlier one can't be made up for"))
     if end <= start:
         raise unprocessable(Detail("to", "must be after from"))
     found = tuple(itertools.islice(windows(timing, start, min(end, decided_to)), BACKFILL_WINDOWS_MAX + 1))
@@ -253,10 +302,10 @@ class Decision:
     skipped_windows: int = 0
 
 
-def decide(timing: Timing, window: Window, catch_up: str, dataset: str, now: datetime) -> Decision:
-    """`window` has ended. Of several that have, the oldest runs (`all`), or the newest (`newest`, and wherever a dataset shows an instant)."""
+def decide(timing: Timing, window: Window, catch_up: str, instant: bool, now: datetime) -> Decision:
+    """`window` has ended. Of several that have, the oldest runs (`all`), or the newest (`newest`, and wherever an export shows an `instant`)."""
     ends = latest(timing, now)
-    if ends <= window.to or (catch_up == "all" and not shows_an_instant(dataset)):
+    if ends <= window.to or (catch_up == "all" and not instant):
         return Decision(window, window_from(timing, window.to))
     begins = latest(timing, ends - timedelta(microseconds=1))
     passed = 1 + sum(1 for _ in itertools.islice(windows(timing, window.to, begins), SKIPPED_MAX - 1))
@@ -324,8 +373,16 @@ def run_view(row: Mapping[str, Any], deliveries: Sequence[Mapping[str, Any]] = (
         "export_id": row["export_id"], "file_name": row["file_name"], "rows": row["rows"], "attempts": row["attempts"],
         "next_attempt_at": instant(row["start_at"]) if row["status"] == RunStatus.waiting else None,
         "reason": {"code": row["code"], "message": row["message"]} if row["code"] else None, "deliveries": [delivery_view(each) for each in deliveries],
-        "created_at": instant(row["created_at"]), "started_at": instant(row["started_at"]), "ended_at": instant(row["ended_at"]),
+        "delta": _delta_view(row), "created_at": instant(row["created_at"]), "started_at": instant(row["started_at"]), "ended_at": instant(row["ended_at"]),
     }  # fmt: skip
+
+
+def _delta_view(row: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Of a schedule with `"since": "previous"`: what the run is measured from, or why it is whole."""
+    if row["since"] is None and row["whole_code"] is None:
+        return None
+    whole = {"code": row["whole_code"], "message": row["whole_message"] or ""} if row["whole_code"] else None
+    return {"since": row["since"], "whole": whole}
 
 
 def delivery_view(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from services.export_request.core.events import run_failed_event
 from services.export_request.core.life import Status
-from services.export_request.core.schedules import RunStatus, after_failure
+from services.export_request.core.schedules import RUNS_BEFORE, RunStatus, after_failure
 from services.export_request.metrics import SCHEDULE_RUNS
 from services.export_request.schedules.queries import load
 from shared.database import Connection
@@ -43,6 +43,7 @@ async def close(
     queries = load()
     await queries.run_ended(connection, id=run["id"], status=status, code=code, message=message, file_name=file_name, rows=rows, now=now)
     await queries.close_run(connection, schedule_id=run["schedule_id"], run_id=run["id"])
+    await queries.go_on(connection, schedule_id=run["schedule_id"], code=RUNS_BEFORE, now=now)
     if run["backfill_id"] is not None:
         await queries.next_of_backfill(connection, backfill_id=run["backfill_id"], now=now)
     SCHEDULE_RUNS.labels(run["kind"], status).inc()

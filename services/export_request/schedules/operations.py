@@ -65,7 +65,7 @@ _RUN_EXAMPLE: dict[str, Any] = {
     "id": "run_01KBX9ZJ5V8Q3M2N7R4T6W0Y1A", "schedule_id": _SCHEDULE_ID["example"], "kind": "scheduled", "backfill_id": None,
     "window": {"from": "2026-03-15T08:00:00.000Z", "to": "2026-03-15T09:00:00.000Z"}, "windows": 1, "status": "completed", "export_id": "exp_01KBX9ZJ5V8Q3M2N7R4T6W0Y1A",
     "file_name": "org_demo_message_15032026090000_15032026100000_019afa9f-c8bb-45c7-4154-f8268dc0782a.csv", "rows": 812, "attempts": 1, "next_attempt_at": None, "reason": None,
-    "deliveries": [], "created_at": "2026-03-15T09:00:41.000Z", "started_at": "2026-03-15T09:00:41.000Z", "ended_at": "2026-03-15T09:00:42.000Z",
+    "deliveries": [], "delta": None, "created_at": "2026-03-15T09:00:41.000Z", "started_at": "2026-03-15T09:00:41.000Z", "ended_at": "2026-03-15T09:00:42.000Z",
 }  # fmt: skip
 RUN = Component("ScheduleRun", shown(
     {
@@ -78,6 +78,10 @@ RUN = Component("ScheduleRun", shown(
             "status": one_of(("pending", "held", "delivered", "failed", "cancelled")), "attempts": COUNT,
             "error": nullable(shown({"code": text("docs/destinations.md explains each."), "message": text()}, description="Of the last attempt.")),
         }), description="What became of its files at the schedule's destinations."),
+        "delta": nullable(shown({
+            "since": nullable(text("The export that it is measured from.")),
+            "whole": nullable(shown({"code": text("docs/schedules.md explains each."), "message": text()}, description="Why it is a whole export.")),
+        }, description='Of a schedule with `"since": "previous"`, once it has started.')),
         "created_at": INSTANT, "started_at": nullable(INSTANT), "ended_at": nullable(INSTANT),
     },
     examples=[_RUN_EXAMPLE],

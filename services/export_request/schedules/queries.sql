@@ -105,9 +105,23 @@ SELECT id, org_id, schedule_id FROM exports.schedule_runs WHERE status = 'waitin
 -- name: lock_run(id, now)^
 SELECT * FROM exports.schedule_runs WHERE id = :id AND status = 'waiting' AND start_at <= :now FOR UPDATE SKIP LOCKED;
 
--- name: run_started(id, export_id, file_name, now)!
+-- name: run_started(id, export_id, file_name, since, whole_code, whole_message, now)!
 UPDATE exports.schedule_runs SET status = 'running', export_id = :export_id, file_name = :file_name, attempts = attempts + 1,
-    started_at = coalesce(started_at, :now), code = NULL, message = NULL WHERE id = :id;
+    started_at = coalesce(started_at, :now), code = NULL, message = NULL,
+    since = :since, whole_code = :whole_code, whole_message = :whole_message WHERE id = :id;
+
+-- name: running(schedule_id)$
+-- Another run of the schedule that is under way.
+SELECT id FROM exports.schedule_runs WHERE schedule_id = :schedule_id AND status = 'running' LIMIT 1;
+
+-- name: run_before(schedule_id)^
+-- The export of the newest run that was completed, by when its instant was taken; also where it has been deleted since.
+SELECT e.id, e.spec FROM exports.schedule_runs r JOIN exports.exports e ON e.id = r.export_id
+WHERE r.schedule_id = :schedule_id AND r.status = 'completed' ORDER BY e.created_at DESC, e.id DESC LIMIT 1;
+
+-- name: go_on(schedule_id, code, now)!
+-- Runs that waited for the one that has ended.
+UPDATE exports.schedule_runs SET start_at = :now WHERE schedule_id = :schedule_id AND status = 'waiting' AND code = :code;
 
 -- name: run_waits(id, start_at, code, message, uncounted)!
 UPDATE exports.schedule_runs SET status = 'waiting', start_at = :start_at, code = :code, message = :message, attempts = attempts - :uncounted WHERE id = :id;

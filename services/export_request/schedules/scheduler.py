@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,7 +18,19 @@ import structlog
 from services.export_request.assembly import published_as, spec_of
 from services.export_request.core.events import windows_skipped_event
 from services.export_request.core.naming import folder
-from services.export_request.core.schedules import Decision, Kind, RunStatus, decide, due_at, request_of
+from services.export_request.core.request import resolve
+from services.export_request.core.schedules import (
+    RUNS_BEFORE,
+    Decision,
+    Kind,
+    RunStatus,
+    base_fits,
+    decide,
+    due_at,
+    measured,
+    request_of,
+    shows_an_instant,
+)
 from services.export_request.core.windows import Timing, Window
 from services.export_request.effects import Row
 from services.export_request.intake import Intake, Request, ScheduledRun, organisation_of
@@ -38,7 +51,22 @@ POLL_SECONDS = 1.0
 DECIDED_MAX = 200  # schedules of a transaction
 STARTED_MAX = 50  # runs of a round
 CLOCK_SECONDS_MAX = 60.0  # by which PostgreSQL's clock and ours may differ
+BEFORE_SECONDS = 30.0  # that a run waits for the one before at most, before it looks again
 LIMIT_SECONDS_MAX = 3_600.0  # that a run waits for its organisation's limit, before it is tried again
+
+
+@dataclass(frozen=True)
+class Base:
+    """The export that a run is measured from, or why it is whole; neither where the schedule asks for whole exports."""
+
+    since: str | None = None
+    code: str | None = None
+    message: str | None = None
+
+
+def of_instants(schedule: Row) -> bool:
+    """Whether runs of the schedule have no range, and show the instant in which they start."""
+    return shows_an_instant(schedule["dataset"], json.loads(schedule["export"]))
 
 
 def timing_of(row: Row) -> Timing:
@@ -110,7 +138,7 @@ class Scheduler:
         events: list[Outgoing] = []
         for row in due:
             timing = timing_of(row)
-            decision = decide(timing, Window(row["next_from"], row["next_to"]), row["catch_up"], row["dataset"], now)
+            decision = decide(timing, Window(row["next_from"], row["next_to"]), row["catch_up"], of_instants(row), now)
             run = new_run(row, Kind.scheduled, decision.run, now, start_at=now)
             passed = skipped(row, decision, now)
             runs += [*passed, run]
@@ -160,24 +188,57 @@ class Scheduler:
 
     async def _accept(self, connection: Connection, schedule: Row, run: Row, now: datetime) -> Row | None:
         """The export; None where the run waits or has failed, which is noted."""
+        export = json.loads(schedule["export"])
+        base: Base = Base()
+        if measured(export) and await self._queries.running(connection, schedule_id=schedule["id"]) is not None:
+            # Side by side they would be measured from one export, and their files would not go one after the other.
+            later = now + timedelta(seconds=BEFORE_SECONDS)
+            message = "The run before has not ended, from which this one is measured."
+            await self._queries.run_waits(connection, id=run["id"], start_at=later, code=RUNS_BEFORE, message=message, uncounted=0)
+            return None
         try:
-            async with connection.transaction():  # refused, it leaves nothing behind
-                request = await self._request(connection, schedule, run)
-                export = await self._intake.in_transaction(connection, request)
+            if measured(export):
+                base = await self._base(connection, schedule, run)
+            accepted, base = await self._measured(connection, schedule, run, base)
         except ApiError as error:
             await self._refused(connection, schedule, run, error, now)
             return None
-        name, _ = published_as(export, spec_of(export["spec"]), export["formats"][0])
-        await self._queries.run_started(connection, id=run["id"], export_id=export["id"], file_name=name, now=now)
-        return export
+        name, _ = published_as(accepted, spec_of(accepted["spec"]), accepted["formats"][0])
+        await self._queries.run_started(
+            connection, id=run["id"], export_id=accepted["id"], file_name=name, now=now, since=base.since, whole_code=base.code, whole_message=base.message
+        )  # fmt: skip
+        return accepted
 
-    async def _request(self, connection: Connection, schedule: Row, run: Row) -> Request:
+    async def _base(self, connection: Connection, schedule: Row, run: Row) -> "Base":
+        """What the run may be measured from. Raises ApiError where it can't be asked for at all."""
+        before = await self._queries.run_before(connection, schedule_id=schedule["id"])
+        if before is None:
+            return Base(None, "first", "There is no completed run that it could be measured from.")
+        organisation = organisation_of(await self._exports.organisation(connection))
+        whole = resolve((await self._request(connection, schedule, run)).body, organisation).spec
+        if not base_fits(spec_of(before["spec"]), whole):
+            return Base(None, "export_changed", "The schedule, or a setting that shapes rows, is another one than at the run before.")
+        return Base(before["id"])
+
+    async def _measured(self, connection: Connection, schedule: Row, run: Row, base: "Base") -> tuple[Row, "Base"]:
+        """The export, and what it is measured from in the end: where the base can't be used any more it is whole. Raises ApiError."""
+        try:
+            async with connection.transaction():  # refused, it leaves nothing behind
+                return await self._intake.in_transaction(connection, await self._request(connection, schedule, run, base.since)), base
+        except ApiError as error:
+            if base.since is None or error.status not in (404, 409, 410, 422):
+                raise
+            whole = Base(None, error.code, _said(error) if error.status == 422 else error.message)
+        return await self._measured(connection, schedule, run, whole)
+
+    async def _request(self, connection: Connection, schedule: Row, run: Row, since: str | None = None) -> Request:
         organisation = organisation_of(await self._exports.organisation(connection))
         window = Window(run["window_from"] or run["window_to"], run["window_to"])
-        password = await self.password(connection, schedule)
-        body = request_of(json.loads(schedule["export"]), schedule["timezone"], window, organisation, password)
+        password, export = await self.password(connection, schedule), json.loads(schedule["export"])
+        instant = measured(export)
+        body = request_of(export, schedule["timezone"], None if instant else window, organisation, password, since)
         where = folder(datasets.get(schedule["dataset"])) if schedule["sftp"] else ""
-        scheduled = ScheduledRun(schedule["id"], window, schedule["timezone"], where, tuple(json.loads(schedule["destinations"])))
+        scheduled = ScheduledRun(schedule["id"], window, schedule["timezone"], where, instant, tuple(json.loads(schedule["destinations"])))
         key = f"{run['id']}/{run['attempts'] + 1}"  # beside the lock: one attempt, one export
         return Request(schedule["org_id"], body, key, f"schedule:{schedule['id']}", run=scheduled)
 
@@ -226,7 +287,7 @@ def new_run(
     schedule: Row, kind: Kind, window: Window, now: datetime, start_at: datetime | None, backfill_id: str | None = None, **more: Any
 ) -> dict[str, Any]:
     """A row of exports.schedule_runs that waits. A dataset that shows an instant has no beginning."""
-    instant = datasets.get(schedule["dataset"]).range_rule == "refused"
+    instant = of_instants(schedule)
     made: dict[str, Any] = {
         "id": new_id("run"), "schedule_id": schedule["id"], "org_id": schedule["org_id"], "kind": kind, "backfill_id": backfill_id,
         "window_from": None if instant else window.from_, "window_to": window.to, "windows": 1, "status": RunStatus.waiting, "start_at": start_at,
@@ -240,8 +301,8 @@ def skipped(schedule: Row, decision: Decision, now: datetime) -> list[dict[str, 
     if decision.skipped is None:
         return []
     why = (
-        "The dataset shows the instant at which it is taken: earlier ones can't be made up for."
-        if datasets.get(schedule["dataset"]).range_rule == "refused"
+        "A run shows the instant at which it is taken: earlier ones can't be made up for."
+        if of_instants(schedule)
         else "The schedule catches up with the newest window only."
     )
     SCHEDULE_RUNS.labels(Kind.scheduled, RunStatus.skipped).inc()

@@ -31,7 +31,7 @@ from services.export_request.intake import organisation_of
 from services.export_request.queries import load as load_exports
 from services.export_request.queries import rows
 from services.export_request.schedules.queries import load
-from services.export_request.schedules.scheduler import Scheduler, new_run, skipped, timing_of
+from services.export_request.schedules.scheduler import Scheduler, new_run, of_instants, skipped, timing_of
 from shared import audit
 from shared.database import Connection, tenant
 from shared.datasets import registry as datasets
@@ -142,7 +142,7 @@ class Schedules:
                 return self._view(row, runs.get(schedule_id))
             window = Window(row["next_from"], row["next_to"])
             if not paused and catch_up == "newest" and window.to <= now:
-                decision = decide(timing_of(row), window, "newest", row["dataset"], now)
+                decision = decide(timing_of(row), window, "newest", of_instants(row), now)
                 passed = skipped(row, decision, now)
                 await self._queries.add_run(connection, passed)
                 await self._outbox.add(connection, [windows_skipped_event(row, each, new_id("evt"), now) for each in passed])
@@ -165,7 +165,7 @@ class Schedules:
             row = _there(await self._queries.schedule(connection, id=schedule_id))
             _check_dataset(by, row["dataset"])
             window = newest_window(timing_of(row), now)
-            if datasets.get(row["dataset"]).range_rule == "refused":
+            if of_instants(row):
                 window = Window(window.to, now.replace(microsecond=0))
             run = new_run(row, Kind.manual, window, now, start_at=now)
             await self._queries.add_run(connection, [run])
@@ -198,7 +198,7 @@ class Schedules:
         async with tenant(self._pool, by.org_id) as connection:
             row = _there(await self._queries.lock_schedule(connection, id=schedule_id))
             _check_dataset(by, row["dataset"])
-            asked = backfill(body, row["dataset"], timing_of(row), min(row["next_from"], now))
+            asked = backfill(body, row["dataset"], json.loads(row["export"]), timing_of(row), min(row["next_from"], now))
             under_way = [
                 each
                 for each in await rows(self._queries.backfills(connection, schedule_id=schedule_id, count=100))

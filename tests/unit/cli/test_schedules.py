@@ -38,6 +38,8 @@ def test_creating_sends_the_export_without_a_range(waybill: Waybill, fake: Fake)
     ]
     unclear = waybill("schedules", "create", "--name", "M", "--every", "day", "--dataset", "leads", "--destination", "dst_1")
     assert (unclear.exit_code, "TYPE:ID" in unclear.stderr) == (2, True)
+    waybill("schedules", "create", "--name", "M", "--every", "day", "--dataset", "leads", "--deltas")
+    assert json.loads(fake.asked[-1][3])["export"] == {"dataset": "leads", "since": "previous"}
     wrong = waybill("schedules", "create", "--name", "M", "--every", "year", "--dataset", "leads")
     assert (wrong.exit_code, "hour, day, week" in wrong.stderr) == (2, True)
 
