@@ -11,6 +11,7 @@ import pytest
 from shared.http import SCOPES
 from tests.conftest import Stack
 from tests.e2e.conftest import Organisation, new_organisation
+from tests.e2e.test_webhooks import until
 from tools.openapi import Route, routes
 
 CANARY = "canary-7f3a"
@@ -20,6 +21,7 @@ BODIES: dict[str, Any] = {
     "PATCH /v1/webhook-endpoints/{endpoint_id}": {"enabled": False}, "POST /v1/webhook-endpoints/{endpoint_id}/recover": {"since": "2026-01-01"},
     "PATCH /v1/leads/{lead_id}": {"name": "stolen"}, "PUT /v1/exports/{export_id}/hold": {"reason": "stolen"}, "PATCH /v1/schedules/{schedule_id}": {"name": "stolen"},
     "POST /v1/schedules/{schedule_id}/backfill": {"from": "2026-01-01", "to": "2026-02-01"}, "PATCH /v1/sftp-users/{user_id}": {"allowed_networks": []},
+    "PATCH /v1/destinations/{destination_id}": {"name": "stolen"},
 }  # fmt: skip
 ROUTES = [route for route in routes() if route.guard is not None]
 
@@ -44,7 +46,13 @@ class Victim:
                 }
             ).encode()
         )
-        self.export = organisation.completed({"dataset": "leads", "format": "csv", "labels": {"x": CANARY}})
+        wanted = {"name": CANARY, "type": "sftp", "config": {"host": "127.0.0.1", "username": CANARY, "password": CANARY}}
+        destination = http.post("/v1/destinations", json=wanted).raise_for_status().json()["id"]
+        http.post(f"/v1/destinations/{destination}/pause").raise_for_status()  # what is brought there is held, and stays as it is
+        brought = [{"type": "sftp", "id": destination}]
+        self.export = organisation.completed({"dataset": "leads", "format": "csv", "labels": {"x": CANARY}, "destinations": brought})
+        deliveries = f"/v1/deliveries?export_id={self.export['id']}"
+        held = until(lambda: http.get(deliveries).raise_for_status().json()["data"])
         key = http.post("/v1/api-keys", json={"name": CANARY, "scopes": ["exports:read"]}).raise_for_status().json()
         hook = http.post("/v1/webhook-endpoints", json={"url": "http://127.0.0.1:9/x", "description": CANARY}).raise_for_status().json()
         test = http.post(f"/v1/webhook-endpoints/{hook['id']}/test").raise_for_status().json()
@@ -56,6 +64,7 @@ class Victim:
         self.ids = {
             "export_id": self.export["id"], "a": self.export["id"], "b": self.export["id"], "name": self.export["files"][0]["name"], "key_id": key["id"], "endpoint_id": hook["id"],
             "delivery_id": test["delivery"]["id"], "lead_id": f"lead_{CANARY}", "contact_id": f"contact_{CANARY}", "erasure_id": erased["id"], "schedule_id": schedule["id"], "user_id": user["id"],
+            "destination_id": destination, "held_id": held[0]["id"],
         }  # fmt: skip
 
     def everything(self) -> dict[str, Any]:
@@ -77,6 +86,8 @@ class Victim:
 
 def path_of(route: Route, ids: dict[str, str]) -> str:
     names = re.findall(r"{(\w+)}", route.path)
+    if route.path.startswith("/v1/deliveries"):  # webhooks have deliveries of their own
+        ids = ids | {"delivery_id": ids["held_id"]}
     unknown = [name for name in names if name not in ids and route.path not in NOBODYS]
     assert not unknown, f"{route.place}: the canary has no id for {unknown}; make one of it in Victim"
     return route.path.format(**{name: ids.get(name, "x") for name in names})

@@ -18,6 +18,7 @@ OWN_KEY_ID = os.environ["WAYBILL_FUZZ_KEY"].split("_")[2]
 OWN_ORGANISATION = os.environ["WAYBILL_FUZZ_ORGANISATION"]
 CALLS: Counter[str] = Counter()
 HOOK = "http://127.0.0.1:9/hook"  # nobody listens there: webhooks go nowhere
+NOBODY_LISTENS = {"host": "127.0.0.1", "port": 9, "endpoint": "http://127.0.0.1:9"}  # of destinations
 SECONDS_MAX = 30 * 86_400  # the organisation's retention
 SCORINGS = [
     None,
@@ -83,6 +84,7 @@ def _narrow(schema: dict[str, Any]) -> None:
     properties = schema.get("properties", {})
     if "url" in properties:
         properties["url"] = {"type": "string", "enum": [HOOK, HOOK + "?x=%20"]}
+    properties |= {name: {"enum": [value]} for name, value in NOBODY_LISTENS.items() if name in properties}
     if "expires_in_seconds" in properties and "dataset" in properties:
         properties["expires_in_seconds"]["maximum"] = SECONDS_MAX
     if "scoring" in properties:
@@ -126,8 +128,8 @@ def filter_failure(context: Any, failure: Any, case: Any, response: Any) -> bool
             return True
 
 
-# Fields whose rules no schema can tell.
-UNSAYABLE = {"cursor", "If-Match", "q", "redaction", "cron", "allowed_networks", "public_keys"}
+# Fields whose rules no schema can tell (a destination's: paths with placeholders, hosts, keys, and which belong to its type).
+UNSAYABLE = {"cursor", "If-Match", "q", "redaction", "cron", "allowed_networks", "public_keys", "config"}
 
 
 def _unsayable(field: str, message: str) -> bool:

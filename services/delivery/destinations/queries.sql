@@ -41,7 +41,7 @@ DELETE FROM delivery.destinations WHERE id = :id;
 
 -- name: schedules_using(org_id, destination)
 -- Of export_request's: what names the destination. `destination` is [{"id": …}].
-SELECT id, name FROM exports.schedules WHERE org_id = :org_id AND destinations::jsonb @> :destination::jsonb ORDER BY created_at, id LIMIT 10;
+SELECT id, name FROM exports.schedules WHERE org_id = :org_id AND destinations::jsonb @> :destination::jsonb ORDER BY id LIMIT 10;
 
 -- name: unsent_notes_to(destination_id)
 -- What is half there, of deliveries that are about to have nowhere to go.

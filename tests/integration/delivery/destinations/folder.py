@@ -31,11 +31,14 @@ class FolderCarrier:
         self.abandoned: list[dict[str, str]] = []
         self.secrets: list[Mapping[str, str]] = []
         self.at_once, self.most_at_once = 0, 0
+        self.hangs = False
 
     async def probe(self, place: Place) -> str:
         if self.refusals:
             raise self.refusals.pop(0)
-        return str(place.config["folder"])
+        if self.hangs:
+            await asyncio.Event().wait()
+        return str(place.config.get("folder", place.config.get("host")))
 
     async def carry(self, place: Place, shipment: Shipment, ledger: Ledger) -> None:
         self.secrets.append(place.secrets)

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import json
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -98,12 +98,14 @@ class Room:
     folder: Path
 
     @asynccontextmanager
-    async def process(self, started: bool = True, carrier: FolderCarrier | None = None, **settings: Any) -> AsyncIterator[Process]:
+    async def process(
+        self, started: bool = True, carrier: FolderCarrier | None = None, types: Sequence[str] = (TYPE,), **settings: Any
+    ) -> AsyncIterator[Process]:
         given: dict[str, Any] = {"destination_lease_seconds": 60, "store": "file:///nowhere"} | settings
         carrier, told = carrier or FolderCarrier(), Telling()
         parts = assemble(
             Settings(delivery_database_url=self.url, secret_key=SECRET_KEY, **given), self.pool, self.objects, Outbox(self.pool, None, "delivery"),
-            Authenticator(self.pool), told, {TYPE: carrier}, self.clock,
+            Authenticator(self.pool), told, dict.fromkeys(types, carrier), self.clock,
         )  # fmt: skip
         made = Process(parts, carrier, told)
         if started:
