@@ -7,6 +7,8 @@ import typer
 from cli.commands import (
     acls,
     audit,
+    deliveries,
+    destinations,
     diff,
     dlq,
     doctor,
@@ -35,6 +37,8 @@ app.add_typer(records.app, name="records")
 app.add_typer(leads.app, name="leads")
 app.add_typer(exports.app, name="exports")
 app.add_typer(schedules.app, name="schedules")
+app.add_typer(destinations.app, name="destinations")
+app.add_typer(deliveries.app, name="deliveries")
 app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(sftp_users.app, name="sftp-users")
 app.add_typer(sftp_host_keys.app, name="sftp-host-keys")

@@ -51,6 +51,20 @@ def _value(key: str, text: str) -> Any:
     return text
 
 
+def config_of(given: Iterable[str]) -> dict[str, Any]:
+    """`--set` values, `field=value`, as one object: text, but for what is written as JSON (a number, true, false, null, a list, an object, quoted text). Raises UsageError."""
+    result: dict[str, Any] = {}
+    for each in given:
+        name, equals, value = each.partition("=")
+        if not equals or not name:
+            raise UsageError(f"--set: '{each}' is not field=value.")
+        try:
+            result[name] = json.loads(value)
+        except ValueError:
+            result[name] = value
+    return result
+
+
 def json_object(text: str, flag: str) -> dict[str, Any]:
     """`text` as a JSON object. Raises UsageError naming `flag`."""
     try:

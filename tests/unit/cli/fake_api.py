@@ -12,6 +12,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse, StreamingResponse
 
 from shared.signing import KEYS_PATH, PublicKey, sign, to_jwks
+from tests.unit.cli.fake_destinations import add_destinations
 from tests.unit.cli.fake_leads import add_leads
 from tests.unit.cli.fake_schedules import add_schedules
 from tests.unit.cli.fake_webhooks import add_webhooks
@@ -100,6 +101,7 @@ def api_of(fake: Fake) -> FastAPI:
     _audit(api, fake)
     add_leads(api)
     add_schedules(api)
+    add_destinations(api)
     add_webhooks(api)
 
     @api.get("/v1/notifications")

@@ -1,0 +1,104 @@
+"""`waybill deliveries`: what became of the files that were to be brought to destinations."""
+
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+
+from cli.frame import Run, command, group
+
+app = group("Deliveries of exports to destinations (needs the scope exports:read; redeliver: destinations:write).")
+PATH = "/v1/deliveries"
+LIMIT = 50
+
+DeliveryId = Annotated[str, typer.Argument(metavar="ID", help="The delivery's id, dlv_01….")]
+
+
+@command(app, "list", "waybill deliveries list --status failed")
+def list_(
+    run: Run,
+    export_id: Annotated[str | None, typer.Option("--export", metavar="ID", help="Of this export.")] = None,
+    destination_id: Annotated[str | None, typer.Option("--destination", metavar="ID", help="To this destination.")] = None,
+    schedule_id: Annotated[str | None, typer.Option("--schedule", metavar="ID", help="Of this schedule's runs.")] = None,
+    statuses: Annotated[list[str] | None, typer.Option("--status", help="pending, held, delivered, failed or cancelled; may be repeated.")] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=500, help="The newest so many.")] = LIMIT,
+) -> None:  # fmt: skip
+    """Lists deliveries, the newest first."""
+    from cli.api import api as connect
+
+    asked = [
+        ("export_id", export_id),
+        ("destination_id", destination_id),
+        ("schedule_id", schedule_id),
+        *(("status", each) for each in statuses or []),
+    ]
+    with connect(run) as api:
+        found = api.json("GET", PATH, params=[(name, value) for name, value in asked if value is not None] + [("limit", str(limit))])[
+            "data"
+        ]
+    if run.out.json_mode:
+        run.out.document({"data": found})
+        return
+    rows = [
+        [
+            d.get("id"),
+            d.get("export_id"),
+            _where(d),
+            _state(d),
+            d.get("attempt_count"),
+            (d.get("error") or {}).get("code"),
+            d.get("created_at"),
+        ]
+        for d in found
+    ]
+    run.out.table(["id", "export", "destination", "status", "attempts", "error", "created"], rows, "No delivery.")
+
+
+@command(app, "show", "waybill deliveries show dlv_01JQ…")
+def show(run: Run, delivery_id: DeliveryId) -> None:
+    """Shows a delivery: its files and where they are, its attempts, what went wrong."""
+    from cli.api import api as connect
+
+    with connect(run) as api:
+        _show(run, api.json("GET", _path(delivery_id)))
+
+
+@command(app, "redeliver", "waybill deliveries redeliver dlv_01JQ…")
+def redeliver(run: Run, delivery_id: DeliveryId) -> None:
+    """Brings an export again, all of its files; one that waits for its next attempt is tried now."""
+    from cli.api import api as connect
+
+    with connect(run) as api:
+        _show(run, api.json("POST", f"{_path(delivery_id)}/redeliver"))
+
+
+def _path(delivery_id: str) -> str:
+    return f"{PATH}/{quote(delivery_id, safe='')}"
+
+
+def _where(delivery: dict[str, Any]) -> str:
+    destination = delivery.get("destination") or {}
+    return str(destination.get("name") or ", ".join(destination.get("to") or []) or destination.get("id"))
+
+
+def _state(delivery: dict[str, Any]) -> str:
+    return "under way" if delivery.get("under_way") else str(delivery.get("status"))
+
+
+def _show(run: Run, delivery: dict[str, Any]) -> None:
+    if run.out.json_mode:
+        run.out.document(delivery)
+        return
+    error = delivery.get("error") or {}
+    run.out.fields([
+        ("id", delivery.get("id")), ("export", delivery.get("export_id")), ("schedule", delivery.get("schedule_id")), ("destination", _where(delivery)),
+        ("status", _state(delivery)), ("error", error and f"{error.get('code')}: {error.get('message')}"), ("next attempt", delivery.get("next_attempt_at")),
+        ("created", delivery.get("created_at")), ("ended", delivery.get("ended_at")),
+    ])  # fmt: skip
+    run.out.table(
+        ["file", "place", "sent"], [[f.get("name"), f.get("place"), f.get("sent_at")] for f in delivery.get("files") or []], "No file."
+    )
+    attempts = [
+        [a.get("number"), a.get("at"), a.get("duration_ms"), (a.get("error") or {}).get("code")] for a in delivery.get("attempts") or []
+    ]
+    run.out.table(["attempt", "at", "ms", "error"], attempts, "No attempt yet.")
