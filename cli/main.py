@@ -18,6 +18,7 @@ from cli.commands import (
     migrate,
     notifications,
     orgs,
+    reconcile,
     records,
     sample,
     schedules,
@@ -45,7 +46,7 @@ app.add_typer(sftp_host_keys.app, name="sftp-host-keys")
 app.add_typer(audit.app, name="audit")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(signing_keys.app, name="signing-keys")
-for single in (usage, notifications, diff, sample, verify, migrate, acls, doctor):
+for single in (usage, notifications, diff, sample, verify, migrate, acls, reconcile, doctor):
     single.register(app)
 
 

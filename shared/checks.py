@@ -46,3 +46,7 @@ def line(field: str, value: Any, length_max: int) -> list[Detail]:
     if isinstance(value, str) and 1 <= len(value) <= length_max and _line.fullmatch(value):
         return []
     return [Detail(field, f"must be text of 1 to {length_max} printable characters, on one line")]
+
+
+def boolean(field: str, value: Any) -> list[Detail]:
+    return [] if isinstance(value, bool) else [Detail(field, "must be true or false")]

@@ -19,6 +19,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from services.delivery.app import create_http as delivery_http
 from services.delivery.destinations.api import deliveries_router, destinations_router
 from services.delivery.notifications.api import notifications_router
+from services.delivery.reconciling.api import reconciliations_router
 from services.delivery.sftp.api import sftp_router
 from services.delivery.webhooks.api import webhooks_router
 from services.export_request.app import assemble as assemble_export_request
@@ -67,6 +68,7 @@ def _parts(auth: Authenticator) -> list[APIRouter]:
         notifications_router(ABSENT, ABSENT, auth, b"", ABSENT),
         destinations_router(ABSENT, ABSENT, ABSENT, auth, b""),
         deliveries_router(ABSENT, ABSENT, auth, b""),
+        reconciliations_router(ABSENT, "-"),
     ]
 
 

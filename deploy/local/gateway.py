@@ -22,7 +22,8 @@ ROUTES: dict[str, tuple[str, ...]] = {
         "/v1/exports/*/files/*", "/v1/exports/*/manifest", "/v1/downloads/*", "/v1/destinations", "/v1/destinations/*", "/v1/deliveries", "/v1/deliveries/*",
         "/v1/notifications", "/v1/settings/alert-channels/test",
         "/v1/webhook-endpoints", "/v1/webhook-endpoints/*", "/v1/sftp-users", "/v1/sftp-users/*", "/v1/sftp-host-keys", "/v1/sftp-host-keys/*",
-        "/v1/signing-keys", "/v1/signing-keys/*", "/v1/audit/checkpoints", "/v1/operator/audit/checkpoints", "/.well-known/waybill-signing-keys.json",
+        "/v1/signing-keys", "/v1/signing-keys/*", "/v1/audit/checkpoints", "/v1/operator/audit/checkpoints", "/v1/operator/reconciliations",
+        "/v1/operator/reconciliations/*", "/.well-known/waybill-signing-keys.json",
     ),
 }  # fmt: skip
 # Each service's own, on its own address.

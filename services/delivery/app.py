@@ -19,6 +19,9 @@ from services.delivery.mail import Mailer
 from services.delivery.notifications.app import assemble as assemble_notifications
 from services.delivery.passwords import Passwords
 from services.delivery.publisher import Publisher
+from services.delivery.reconciling.api import reconciliations_router
+from services.delivery.reconciling.reconciler import Reconciler
+from services.delivery.reconciling.store import Reconciliations
 from services.delivery.settings import Settings
 from services.delivery.sftp.app import assemble as assemble_sftp
 from services.delivery.store import DeliveryStore
@@ -89,7 +92,12 @@ async def build() -> Service:
     sftp = assemble_sftp(settings, sftp_pool, objects, outbox, auth)
     downloads = Downloads(store, objects, serving, settings.secret_key, settings.public_url, outbox)
     checkpoints = Checkpoints(pool, keyring, utc_now)
-    routers = [webhooks.router, sftp.router, notifications.router, *destinations.routers]
+    reconciliations, walking = Reconciliations(pool, outbox, utc_now), Threads(1, "reconcile", bulk=True)
+    reconciler = Reconciler(
+        pool, reconciliations, objects, notifications.feed, walking, timedelta(hours=settings.reconcile_grace_hours),
+        timedelta(seconds=settings.reconcile_seconds), timedelta(hours=settings.delivery_upload_hours_max), utc_now,
+    )  # fmt: skip
+    routers = [webhooks.router, sftp.router, notifications.router, *destinations.routers, reconciliations_router(reconciliations, settings.operator_token)]
     api = create_http(downloads, keyring, checkpoints, routers, auth, settings.secret_key.encode(), settings.operator_token)
     service = Service("delivery", api, settings.delivery_http, broker, producer)
     told = partial(_told, (webhooks.intake.handle, destinations.intake.handle, notifications.intake.handle))
@@ -104,6 +112,7 @@ async def build() -> Service:
         janitor.discard_loop,
         janitor.sweep_loop,
         checkpoints.run,
+        reconciler.run,
         *webhooks.loops,
         *destinations.loops,
         *notifications.loops,
@@ -119,6 +128,7 @@ async def build() -> Service:
         webhooks.sender.close,
         destinations.close,
         notifications.sender.close,
+        walking.close,
         at_once.close,
         serving.close,
         tidying.close,

@@ -35,6 +35,12 @@ class Settings(CommonSettings, LimitSettings, StoreSettings, MailSettings):
         900, ge=1, description="how often parts that belong to nobody are looked for; removed on the second round"
     )
     delivery_upload_hours_max: float = Field(48, gt=0, description="an upload that is older was abandoned and is aborted")
+    reconcile_seconds: float = Field(
+        86_400, ge=60, description="how long after the last comparison of store and tables the next is begun by itself"
+    )
+    reconcile_grace_hours: float = Field(
+        24, ge=0, description="objects that are younger are nobody's only later; a repair leaves them alone"
+    )
     delivery_lease_seconds: float = Field(30, ge=1, description="a file that its process doesn't renew for so long goes to another one")
 
     sftp: str = Field("", description="host:port of the SFTP server; empty: there is none")

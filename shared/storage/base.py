@@ -15,11 +15,12 @@ class NotThere(WaybillError):
 
 @dataclass(frozen=True)
 class ObjectInfo:
-    """What the store knows of an object. `etag` changes when the bytes do."""
+    """What the store knows of an object. `etag` changes when the bytes do; `modified`: when they last did, by the store's clock."""
 
     key: str
     bytes: int
     etag: str
+    modified: datetime
 
 
 class ObjectSink(Protocol):
@@ -78,6 +79,10 @@ class ObjectStore(Protocol):
 
     def abort_stale(self, before: datetime) -> int:
         """Forget uploads that were begun before this instant and never completed; returns how many."""
+        ...
+
+    def count_stale(self, before: datetime) -> int:
+        """How many `abort_stale` would forget."""
         ...
 
     def signed_url(self, key: str, seconds: int, file_name: str, media_type: str) -> str | None:

@@ -10,7 +10,7 @@ import errno
 import os
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from shared.errors import PermanentError, TransientError
@@ -95,14 +95,23 @@ class DirectoryStore:
     def abort_stale(self, before: datetime) -> int:
         stale = 0
         with _sorted_errors():
-            if not self._temporary.is_dir():
-                return 0
-            for entry in list(os.scandir(self._temporary)):
+            for entry in self._stale(before):
                 with contextlib.suppress(FileNotFoundError):
-                    if entry.stat().st_mtime < before.timestamp():
-                        os.unlink(entry.path)
-                        stale += 1
+                    os.unlink(entry.path)
+                    stale += 1
         return stale
+
+    def count_stale(self, before: datetime) -> int:
+        with _sorted_errors():
+            return sum(1 for _ in self._stale(before))
+
+    def _stale(self, before: datetime) -> Iterator["os.DirEntry[str]"]:
+        if not self._temporary.is_dir():
+            return
+        for entry in list(os.scandir(self._temporary)):
+            with contextlib.suppress(FileNotFoundError):
+                if entry.stat().st_mtime < before.timestamp():
+                    yield entry
 
     def signed_url(self, key: str, seconds: int, file_name: str, media_type: str) -> str | None:
         return None
@@ -242,7 +251,8 @@ class _Pending:
 
 
 def _info(key: str, stat: os.stat_result) -> ObjectInfo:
-    return ObjectInfo(key, stat.st_size, f"{stat.st_mtime_ns:x}-{stat.st_size:x}-{stat.st_ino:x}")
+    etag = f"{stat.st_mtime_ns:x}-{stat.st_size:x}-{stat.st_ino:x}"
+    return ObjectInfo(key, stat.st_size, etag, datetime.fromtimestamp(stat.st_mtime, UTC))
 
 
 def _sync_folders(folder: Path, root: Path) -> None:

@@ -69,7 +69,7 @@ class S3Store:
     def info(self, key: str) -> ObjectInfo:
         with sorted_errors():
             found = self._client.head_object(Bucket=self._bucket, Key=checked_key(key))
-        return ObjectInfo(key, found["ContentLength"], found["ETag"].strip('"'))
+        return ObjectInfo(key, found["ContentLength"], found["ETag"].strip('"'), found["LastModified"])
 
     def read(self, key: str, start: int = 0, end: int | None = None, piece_bytes: int = PIECE_BYTES) -> Iterator[bytes]:
         """A connection that breaks in the middle is opened again where it broke, at the same version of the object."""
@@ -96,7 +96,7 @@ class S3Store:
         with sorted_errors():
             for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=checked_prefix(prefix)):
                 for found in page.get("Contents", ()):
-                    yield ObjectInfo(found["Key"], found["Size"], found["ETag"].strip('"'))
+                    yield ObjectInfo(found["Key"], found["Size"], found["ETag"].strip('"'), found["LastModified"])
 
     def delete(self, keys: Sequence[str]) -> None:
         for first in range(0, len(keys), DELETE_KEYS_MAX):
@@ -122,12 +122,18 @@ class S3Store:
     def abort_stale(self, before: datetime) -> int:
         stale = 0
         with sorted_errors():
-            for page in self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self._bucket):
-                for upload in page.get("Uploads", ()):
-                    if upload["Initiated"] < before:
-                        self._client.abort_multipart_upload(Bucket=self._bucket, Key=upload["Key"], UploadId=upload["UploadId"])
-                        stale += 1
+            for upload in self._stale(before):
+                self._client.abort_multipart_upload(Bucket=self._bucket, Key=upload["Key"], UploadId=upload["UploadId"])
+                stale += 1
         return stale
+
+    def count_stale(self, before: datetime) -> int:
+        with sorted_errors():
+            return sum(1 for _ in self._stale(before))
+
+    def _stale(self, before: datetime) -> Iterator[Any]:
+        for page in self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self._bucket):
+            yield from (upload for upload in page.get("Uploads", ()) if upload["Initiated"] < before)
 
     def signed_url(self, key: str, seconds: int, file_name: str, media_type: str) -> str | None:
         named = {"ResponseContentDisposition": content_disposition(file_name), "ResponseContentType": media_type}

@@ -57,6 +57,10 @@ def test_an_object_is_replaced_whole_and_its_etag_tells(store: ObjectStore, pref
     store.put(f"{prefix}x", b"2")
     assert whole(store, f"{prefix}x") == b"2"
     assert store.info(f"{prefix}x").etag != before.etag
+    assert store.info(f"{prefix}x").modified >= before.modified >= datetime.now(UTC) - timedelta(minutes=5)
+    assert {o.key: o.modified.replace(microsecond=0) for o in store.list(prefix)} == {
+        f"{prefix}x": store.info(f"{prefix}x").modified.replace(microsecond=0)
+    }
 
 
 @slow
@@ -184,8 +188,9 @@ def test_abandoned_uploads_are_aborted_once_they_are_old(store: ObjectStore, pre
     began = datetime.now(UTC)
     abandoned = store.create(f"{prefix}never")
     abandoned.write(content(20 * MIB))
-    assert store.abort_stale(began - timedelta(hours=1)) == 0
-    assert store.abort_stale(datetime.now(UTC) + timedelta(hours=1)) == 1
+    later = datetime.now(UTC) + timedelta(hours=1)
+    assert [store.count_stale(began - timedelta(hours=1)), store.abort_stale(began - timedelta(hours=1))] == [0, 0]
+    assert [store.count_stale(later), store.abort_stale(later), store.count_stale(later)] == [1, 1, 0]
     assert list(store.list(prefix)) == []
 
 

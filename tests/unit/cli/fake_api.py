@@ -48,6 +48,7 @@ class Fake:
     keys: list[PublicKey] = field(default_factory=lambda: [key_of(SIGNER)])
     trail: list[dict[str, Any]] = field(default_factory=list)  # entries of the audit trail, oldest first
     checkpoints: list[dict[str, Any]] = field(default_factory=list)  # newest first
+    repairs: bool = False  # of a reconciliation
 
     def add_export(self, export_id: str, status: str, **more: Any) -> dict[str, Any]:
         progress = {"rows_planned": 100, "rows_written": 0, "percent": 0, "eta_seconds": None, "queue_position": None}
@@ -206,6 +207,27 @@ def _exports(api: FastAPI, fake: Fake) -> None:
     @api.post("/v1/exports/{export_id}/reject")
     async def reject(export_id: str) -> Response:
         return JSONResponse(fake.add_export(export_id, "failed", error={"code": "rejected", "message": "no"}))
+
+    @api.post("/v1/operator/reconciliations")
+    async def ask_reconciliation(request: Request) -> Response:
+        fake.repairs = (await request.json())["repair"]
+        return JSONResponse({"id": "rec_1", "ended_at": None}, 202)
+
+    @api.get("/v1/operator/reconciliations/rec_1")
+    async def reconciliation() -> Any:
+        some, none = {"objects": 2, "bytes": 903}, {"objects": 0, "bytes": 0}
+        kinds = dict.fromkeys(("matched", "under_way", "missing", "wrong_size", "orphan_files", "foreign", "removed"), none)
+        report = kinds | {
+            "store": some,
+            "tables": none,
+            "orphan_parts": some,
+            "abandoned_uploads": 0,
+            "agree": False,
+            "examples": {"orphan_parts": ["parts/exp_1/1"]},
+        }
+        if fake.repairs:
+            report |= {"removed": some, "agree": True}
+        return {"id": "rec_1", "ended_at": "2026-04-01T06:00:00Z", "error": None, "report": report}
 
     @api.put("/v1/exports/{export_id}/hold")
     async def hold(request: Request, export_id: str) -> Response:

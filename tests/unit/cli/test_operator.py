@@ -37,6 +37,16 @@ def test_organisations(waybill: Waybill, fake: Fake) -> None:
     assert (unset.exit_code, "WAYBILL_OPERATOR_TOKEN isn't set" in unset.stderr) == (2, True)
 
 
+def test_reconciling(waybill: Waybill, fake: Fake) -> None:
+    found = waybill("reconcile")
+    assert found.exit_code == 1, found.output
+    assert "parts/exp_1/1" in found.stdout and "do not agree" in found.stderr
+    assert json.loads(waybill("reconcile", "--json").stdout)["report"]["orphan_parts"]["objects"] == 2
+    repaired = waybill("reconcile", "--repair")
+    assert (repaired.exit_code, json.loads(fake.asked[-2][3])) == (0, {"repair": True})
+    assert "agree" in repaired.stderr and "removed" in repaired.stdout
+
+
 def test_keys(waybill: Waybill, fake: Fake) -> None:
     made = waybill("keys", "create", "--name", "loader", "--scope", "records:write,exports:read", "--scope", "admin")
     assert "sk_live_1_x" in made.stdout

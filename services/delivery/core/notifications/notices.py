@@ -1,6 +1,6 @@
 """What people are told of: one notice for each thing that happened, in words that say what it was. docs/notifications.md says what to do about each kind."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -19,10 +19,13 @@ class Kind(StrEnum):
     schedule_windows_skipped = "schedule_windows_skipped"
     webhook_endpoint_disabled = "webhook_endpoint_disabled"
     approval_awaited = "approval_awaited"
+    files_missing = "files_missing"
 
 
 # Something failed that somebody has to look at: these go to the alert channels too.
-FAILING = frozenset({Kind.delivery_failed, Kind.destination_paused, Kind.schedule_run_failed, Kind.webhook_endpoint_disabled})
+FAILING = frozenset(
+    {Kind.delivery_failed, Kind.destination_paused, Kind.schedule_run_failed, Kind.webhook_endpoint_disabled, Kind.files_missing}
+)
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,14 @@ def schedule_windows_skipped(*, at: datetime, schedule_id: str, name: str, run_i
     return _made(
         Kind.schedule_windows_skipped, run_id, f"The schedule '{name}' skipped {count} ({window}): they were over when a newer one could run. A backfill brings them.",
         at, schedule_id, schedule_id=schedule_id, run_id=run_id, windows=windows,
+    )  # fmt: skip
+
+
+def files_missing(*, at: datetime, export_id: str, names: Sequence[str]) -> Notice:
+    return _made(
+        Kind.files_missing, export_id,
+        f"Files of export {export_id} are gone from the store, or not what was published: {', '.join(names)}. Running it again brings the same bytes.", at, export_id,
+        export_id=export_id,
     )  # fmt: skip
 
 
