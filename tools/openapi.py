@@ -16,6 +16,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.routing import iter_route_contexts
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from services.delivery.api_mail import mail_router
 from services.delivery.app import create_http as delivery_http
 from services.delivery.destinations.api import deliveries_router, destinations_router
 from services.delivery.notifications.api import notifications_router
@@ -67,6 +68,7 @@ def _parts(auth: Authenticator) -> list[APIRouter]:
         sftp_router(ABSENT, ABSENT, ABSENT, auth, b"", "-"),
         notifications_router(ABSENT, ABSENT, auth, b"", ABSENT),
         destinations_router(ABSENT, ABSENT, ABSENT, auth, b""),
+        mail_router(ABSENT, "-"),
         deliveries_router(ABSENT, ABSENT, auth, b""),
         reconciliations_router(ABSENT, "-"),
     ]

@@ -123,7 +123,13 @@ def test_operations_have_a_name_a_subject_and_every_answer(made: dict[str, Any])
             {"413", "415"} if "requestBody" in said else set()
         ), path
         assert any(status.startswith("2") for status in statuses), path
-        assert method != "post" or not path.endswith("s") or "201" in statuses or "202" in statuses or path == "/v1/records"
+        assert (
+            method != "post"
+            or not path.endswith("s")
+            or "201" in statuses
+            or "202" in statuses
+            or path in ("/v1/records", "/v1/operator/mail/bounces")
+        )
     used = {tag for _, _, said in operations(made) for tag in said["tags"]}
     assert used == TAGS.keys()
 

@@ -9,8 +9,10 @@ from functools import partial
 import asyncpg
 from fastapi import APIRouter
 
+from services.delivery.api_mail import mail_router
 from services.delivery.core.destinations.kinds import Rules
 from services.delivery.destinations.api import deliveries_router, destinations_router
+from services.delivery.destinations.bouncing import Bounces
 from services.delivery.destinations.carrier import Carrier
 from services.delivery.destinations.carriers import all_carriers
 from services.delivery.destinations.deliveries import Deliveries
@@ -44,6 +46,7 @@ class DestinationParts:
     queue: Queue
     store: DestinationStore
     carriers: Mapping[str, Carrier]
+    bounces: Bounces
     reads: Threads
 
     @property
@@ -79,7 +82,12 @@ def assemble(
     destinations = Destinations(store, seal, rules, outbox, leftovers, dispatcher.wake, clock)
     tests = Tests(store, seal, carriers, settings.destination_test_seconds, outbox, dispatcher.wake, clock)
     deliveries, secret = Deliveries(store, outbox, dispatcher.wake, clock), settings.secret_key.encode()
-    routers = (destinations_router(destinations, tests, store, auth, secret), deliveries_router(deliveries, store, auth, secret))
+    bounces = Bounces(pool, store, told, outbox, settings.secret_keys, clock)
+    routers = (
+        destinations_router(destinations, tests, store, auth, secret),
+        deliveries_router(deliveries, store, auth, secret),
+        mail_router(bounces, settings.operator_token),
+    )
     intake = DestinationIntake(store, told, outbox, settings.public_url, dispatcher.wake, clock)
     upkeep = Upkeep(queue, leftovers, seal, timedelta(days=settings.destination_keep_days), clock)
-    return DestinationParts(routers, intake, dispatcher, upkeep, queue, store, carriers, reads)
+    return DestinationParts(routers, intake, dispatcher, upkeep, queue, store, carriers, bounces, reads)

@@ -49,7 +49,7 @@ class Freight:
         )  # fmt: skip
         return Shipment(
             claim.id, claim.export_id, names, [self._parcel(each) for each in files], claim.event,
-            lambda name: self._link(claim, name, expires), claim.recipients,
+            lambda name: self._link(claim, name, expires), claim.recipients, expires,
         )  # fmt: skip
 
     def place(self, row: Row) -> Place:

@@ -256,3 +256,13 @@ SELECT id, sealed FROM delivery.destinations WHERE substring(sealed FROM 1 FOR :
 
 -- name: save_sealed(id, sealed)!
 UPDATE delivery.destinations SET sealed = :sealed WHERE id = :id;
+
+-- ---- mail that comes back
+
+-- name: organisation_of_delivery(id)$
+-- Across tenants.
+SELECT org_id FROM delivery.deliveries WHERE id = :id;
+
+-- name: came_back(delivery_id, name, place)!
+-- It stays sent: it would only come back again.
+UPDATE delivery.delivery_files SET place = :place WHERE delivery_id = :delivery_id AND name = :name;

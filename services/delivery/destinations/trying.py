@@ -10,8 +10,10 @@ from typing import Any
 
 import structlog
 
+from services.delivery.core.destinations.kinds import Kind
 from services.delivery.core.destinations.life import Reason
 from services.delivery.core.destinations.problems import Code, Undelivered
+from services.delivery.core.destinations.registry import all_kinds
 from services.delivery.destinations.carrier import Carrier
 from services.delivery.destinations.freight import open_place
 from services.delivery.destinations.metrics import TESTS
@@ -75,7 +77,7 @@ class Tests:
 
     async def _probe(self, row: Row) -> Tested:
         started, code, place = time.monotonic(), None, None
-        message = "A small file was written there and removed again."
+        message = all_kinds()[row["type"]].probed if row["type"] in all_kinds() else Kind.probed
         try:
             async with asyncio.timeout(self._seconds):
                 place = await self._carriers[row["type"]].probe(open_place(self._seal, row))

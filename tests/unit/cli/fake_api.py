@@ -105,6 +105,10 @@ def api_of(fake: Fake) -> FastAPI:
     add_destinations(api)
     add_webhooks(api)
 
+    @api.post("/v1/operator/mail/bounces")
+    async def bounce(request: Request) -> Any:
+        return {"delivery_id": "dlv_1" if b"came back" in await request.body() else None}
+
     @api.get("/v1/notifications")
     async def notifications(cursor: str | None = None) -> Any:
         told = {

@@ -59,6 +59,15 @@ def test_keys(waybill: Waybill, fake: Fake) -> None:
     assert fake.asked[-1][1] == "/v1/api-keys/a/../b", "as one path segment, percent-encoded on the way"
 
 
+def test_mail_that_comes_back(waybill: Waybill, fake: Fake) -> None:
+    message = b"To: bounces+token@waybill.example\r\nSubject: \xff\r\n\r\nIt came back."
+    taken = waybill("mail", "bounce", stdin=message)
+    assert (taken.exit_code, taken.stderr) == (0, "Delivery dlv_1 has failed: its mail came back.\n")
+    assert fake.asked[-1][1] == "/v1/operator/mail/bounces"
+    assert (fake.asked[-1][2]["content-type"], fake.asked[-1][3]) == ("message/rfc822", message)
+    assert json.loads(waybill("mail", "bounce", "--json", stdin=b"other").stdout) == {"delivery_id": None}
+
+
 def test_a_call_that_is_not_idempotent_is_never_repeated(waybill: Waybill, fake: Fake) -> None:
     fake.refusals = [(503, {"Retry-After": "1"})]
     assert waybill("keys", "create", "--name", "x", "--scope", "admin").exit_code == 1

@@ -53,3 +53,4 @@ class Kind:
     example: Mapping[str, Any]
     where: Callable[[Mapping[str, Any]], str]
     together: Callable[[Mapping[str, Any], frozenset[str]], list[Detail]] = _nothing
+    probed: str = "A small file was written there and removed again."  # what a test that passes has done

@@ -63,6 +63,11 @@ class AskedAgain:
 
 
 @dataclass(frozen=True)
+class CameBack:
+    """A mail that had been sent came back."""
+
+
+@dataclass(frozen=True)
 class DestinationPaused:
     pass
 
@@ -77,7 +82,7 @@ class Pointless:
     """Its export's files are gone, or its destination is."""
 
 
-Happening = Arrived | Refused | Waited | AskedAgain | DestinationPaused | DestinationResumed | Pointless
+Happening = Arrived | Refused | Waited | AskedAgain | CameBack | DestinationPaused | DestinationResumed | Pointless
 
 
 def step(
@@ -94,6 +99,8 @@ def step(
             return _open(delivery, now + timedelta(seconds=WAIT_SECONDS * scale), paused)
         case AskedAgain():
             return _open(replace(delivery, tries=0), now, paused)
+        case CameBack():
+            return replace(delivery, status=Status.failed) if delivery.status is Status.delivered else delivery
         case DestinationPaused():
             return replace(delivery, status=Status.held, due_at=None) if delivery.status is Status.pending else delivery
         case DestinationResumed():

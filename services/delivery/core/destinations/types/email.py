@@ -67,4 +67,5 @@ KIND = Kind(
     ),
     example={"to": ["ops@example.com"], "send": "link", "subject": "Messages of {from}"},
     where=_where,
+    probed="The mail server would take mail for each of them. None was sent.",
 )
