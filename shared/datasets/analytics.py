@@ -109,35 +109,35 @@ def _midnight(day: date, timezone: str) -> datetime:
 
 
 def _leads(spec: PlanSpec, snapshot: str, starts: str) -> str:
-    score = f"""(select s.score from ingest.lead_scores s where s.id = l.id and {current("s", snapshot)})"""
+    score = f"""(select s.score from ingest.lead_scores s where s.id = l.id and {current("s", snapshot, "lead_scores")})"""
     return f"""
         select width_bucket(l.created_at, {starts}) as n, count(*) as total, count(*) filter (where l.status = 'converted') as converted,
                count(*) filter (where coalesce({score}, 0) >= {int(spec.qualification_threshold)}) as qualified
-        from ingest.leads l where {care.during("l", "created_at", spec, snapshot)} group by 1"""
+        from ingest.leads l where {care.during("l", "created_at", spec, snapshot, "leads")} group by 1"""
 
 
 def _conversations(spec: PlanSpec, snapshot: str, starts: str) -> str:
     return f"""
         select width_bucket(c.created_at, {starts}) as n, count(*) as total, avg(c.engagement_score::numeric) as engagement
-        from ingest.conversations c where {care.during("c", "created_at", spec, snapshot)} group by 1"""
+        from ingest.conversations c where {care.during("c", "created_at", spec, snapshot, "conversations")} group by 1"""
 
 
 def _responses(spec: PlanSpec, snapshot: str, starts: str) -> str:
     """The median over AI messages whose predecessor in the conversation is inbound: the mean of the middle two, half up."""
     before = f"""select b.created_at, b.sender_kind from ingest.messages b where b.conversation_id = m.conversation_id
-        and (b.created_at, b.id) < (m.created_at, m.id) and {current("b", snapshot)} order by b.created_at desc, b.id desc limit 1"""
+        and (b.created_at, b.id) < (m.created_at, m.id) and {current("b", snapshot, "messages")} order by b.created_at desc, b.id desc limit 1"""
     return f"""
         select width_bucket(m.created_at, {starts}) as n,
                floor(percentile_cont(0.5) within group (order by (extract(epoch from m.created_at - b.created_at) * 1000)::float8) + 0.5)::bigint
                as median
         from ingest.messages m cross join lateral ({before}) b
-        where m.sender_kind = 'ai' and b.sender_kind = 'visitor' and {care.during("m", "created_at", spec, snapshot)} group by 1"""
+        where m.sender_kind = 'ai' and b.sender_kind = 'visitor' and {care.during("m", "created_at", spec, snapshot, "messages")} group by 1"""
 
 
 def _visitors(spec: PlanSpec, snapshot: str, starts: str) -> str:
     return f"""
         select width_bucket(v.at, {starts}) as n, count(distinct v.visitor_id) as visitors
-        from ingest.visits v where {care.during("v", "at", spec, snapshot)} group by 1"""
+        from ingest.visits v where {care.during("v", "at", spec, snapshot, "visits")} group by 1"""
 
 
 DATASET = Analytics()

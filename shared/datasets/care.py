@@ -6,7 +6,7 @@ from collections.abc import Callable
 from shared.datasets.base import any_of
 from shared.datasets.filters import Filter, Texts
 from shared.datasets.plan import Column, ColumnType, Dimension, PlanSpec
-from shared.datasets.sql import current, instant, lookup, pulled
+from shared.datasets.sql import current, instant, lookup, matching, pulled
 
 
 class ChannelFilter(Filter):
@@ -41,9 +41,9 @@ CHANNEL = [
 CHANNEL_FIELDS = "ch.medium, ch.name as channel, ch.display_name as channel_display_name"
 
 
-def during(alias: str, time: str, spec: PlanSpec, snapshot: str) -> str:
-    """The condition that a row of `alias` is seen by the snapshot and its `time` is inside the spec's range."""
-    return " and ".join([current(alias, snapshot), *(f"{alias}.{time} {sign} {bound}" for sign, bound in bounds(spec))])
+def during(alias: str, time: str, spec: PlanSpec, snapshot: str, table: str) -> str:
+    """The condition that a row `alias` of `table` is seen by the snapshot and its `time` is inside the spec's range."""
+    return " and ".join([current(alias, snapshot, table), *(f"{alias}.{time} {sign} {bound}" for sign, bound in bounds(spec))])
 
 
 def bounds(spec: PlanSpec) -> list[tuple[str, str]]:
@@ -58,7 +58,7 @@ def on_channels(spec: PlanSpec, conversation_id: str, snapshot: str) -> list[str
     if not wanted:
         return []
     channel = lookup("channels", "fch", "fc.channel_id", snapshot) if "medium" in spec.filter else ""
-    conversation = f"ingest.conversations fc {channel} where fc.id = {conversation_id} and {current('fc', snapshot)}"
+    conversation = f"ingest.conversations fc {channel} where fc.id = {conversation_id} and {current('fc', snapshot, 'conversations')}"
     return [f"exists (select from {conversation} and {' and '.join(wanted)})"]
 
 
@@ -74,9 +74,14 @@ def channel(key: str, snapshot: str) -> Dimension:
 
 def contact(key: str, snapshot: str) -> Dimension:
     """`contact`: id (also of one that isn't known), medium and identifiers of the contact whose id is the fact's `key`."""
-    return _named("contact", key, lambda k: f"""
-        select k.id as key, nullif(k.id, '') as id, ct.medium, ct.primary_identifier, ct.secondary_identifier
-        from unnest(array_append({k}, '')) k(id) {lookup("contacts", "ct", "k.id", snapshot)}""")  # fmt: skip
+
+    def select(keys: str) -> str:
+        contacts = matching("contacts", "ct", "ct.id, ct.medium, ct.primary_identifier, ct.secondary_identifier", keys, snapshot)
+        return f"""
+            select k.key, nullif(k.key, '') as id, ct.medium, ct.primary_identifier, ct.secondary_identifier
+            from (select distinct coalesce({key}, '') as key from fact) k left join {pulled(contacts)} ct on ct.id = k.key"""
+
+    return Dimension("contact", key, f"contact.key = coalesce(fact.{key}, '')", select, dense=True)
 
 
 def agent(name: str, key: str, snapshot: str) -> Dimension:

@@ -11,7 +11,7 @@ def _on(spec: PlanSpec, conversation_id: str, snapshot: str) -> list[str]:
 
 def spoke(spec: PlanSpec, snapshot: str) -> str:
     """A row an agent and conversation with the agent's messages in range: agent_id, team_id, contact_id, first (time), messages."""
-    conditions = ["m.sender_kind = 'agent'", "m.sender_id is not null", care.during("m", "created_at", spec, snapshot)]
+    conditions = ["m.sender_kind = 'agent'", "m.sender_id is not null", care.during("m", "created_at", spec, snapshot, "messages")]
     sent = f"""
         select m.sender_id, m.conversation_id, min(m.created_at) as first, count(*) as messages from ingest.messages m
         where {" and ".join([*conditions, *_on(spec, "m.conversation_id", snapshot)])} group by m.sender_id, m.conversation_id"""
@@ -23,7 +23,7 @@ def spoke(spec: PlanSpec, snapshot: str) -> str:
 def resolved(spec: PlanSpec, snapshot: str) -> str:
     """A row a conversation whose first resolve is in range and by an agent: agent_id, team_id, replied (whether anyone had written), took (interval)."""
     conditions = [
-        rules.is_first_resolve("e", snapshot), "e.actor_kind = 'agent'", "e.actor_id is not null", care.during("e", "at", spec, snapshot),
+        rules.is_first_resolve("e", snapshot), "e.actor_kind = 'agent'", "e.actor_id is not null", care.during("e", "at", spec, snapshot, "events"),
         *_on(spec, "e.conversation_id", snapshot),
     ]  # fmt: skip
     took = "case when e.at >= fi.created_at then e.at - fi.created_at end"
@@ -46,7 +46,7 @@ def responded(spec: PlanSpec, snapshot: str) -> str:
 
 def locked(spec: PlanSpec, snapshot: str) -> str:
     """A row a lock that ended in range: agent_id, team_id, conversation_id, class, length (interval)."""
-    conditions = [care.during("l", '"to"', spec, snapshot), *_on(spec, "l.conversation_id", snapshot)]
+    conditions = [care.during("l", '"to"', spec, snapshot, "locks"), *_on(spec, "l.conversation_id", snapshot)]
     return f"""
         select l.agent_id, {rules.team_of("l", "a")} as team_id, l.conversation_id, {rules.lock_class("l", snapshot)} as class,
                l."to" - l."from" as length
@@ -55,7 +55,12 @@ def locked(spec: PlanSpec, snapshot: str) -> str:
 
 def tagged(spec: PlanSpec, snapshot: str) -> str:
     """A row a tag that an agent applied in range: agent_id."""
-    conditions = ["e.kind = 'tag_applied'", "e.actor_kind = 'agent'", "e.actor_id is not null", care.during("e", "at", spec, snapshot)]
+    conditions = [
+        "e.kind = 'tag_applied'",
+        "e.actor_kind = 'agent'",
+        "e.actor_id is not null",
+        care.during("e", "at", spec, snapshot, "events"),
+    ]
     return (
         f"select e.actor_id as agent_id from ingest.events e where {' and '.join([*conditions, *_on(spec, 'e.conversation_id', snapshot)])}"
     )

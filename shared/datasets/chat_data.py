@@ -66,8 +66,10 @@ def _sheet(name: str, facts: str, place: tuple[str, ...]) -> Sheet:
 
 
 def _search(q: str, snapshot: str) -> str:
-    person = f"sc.id = c.contact_id and {current('sc', snapshot)} and ({holds_part('sc.name', q)} or {holds_part('sc.email', q)})"
-    said = f"sm.conversation_id = c.id and {current('sm', snapshot)} and {holds_part('sm.content', q)}"
+    person = (
+        f"sc.id = c.contact_id and {current('sc', snapshot, 'contacts')} and ({holds_part('sc.name', q)} or {holds_part('sc.email', q)})"
+    )
+    said = f"sm.conversation_id = c.id and {current('sm', snapshot, 'messages')} and {holds_part('sm.content', q)}"
     return f"(exists (select from ingest.contacts sc where {person}) or exists (select from ingest.messages sm where {said}))"
 
 

@@ -54,7 +54,7 @@ def replies(alias: str, hours: Hours | None, snapshot: str) -> str:
     """
     numbered = f"""select pm.created_at, pm.sender_kind, count(*) filter (where {_AGENTS.format(m="pm")})
             over (order by pm.created_at, pm.id rows between unbounded preceding and 1 preceding) as n
-        from ingest.messages pm where pm.conversation_id = c.id and pm.sender_kind in ('visitor', 'agent') and {current("pm", snapshot)}"""
+        from ingest.messages pm where pm.conversation_id = c.id and pm.sender_kind in ('visitor', 'agent') and {current("pm", snapshot, "messages")}"""
     spans = f"""select min(p.created_at) filter (where p.sender_kind = 'visitor') as since, max(p.created_at) filter (where p.sender_kind = 'agent') as at
         from ({numbered}) p group by p.n"""
     total, count = f"coalesce(sum({milliseconds('s.at - s.since')}), 0)::bigint", "count(*)"

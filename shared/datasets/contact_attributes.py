@@ -25,7 +25,7 @@ class ContactAttributes(Groups):
     filter_model = care.ChannelFilter
 
     def groups(self, spec: PlanSpec, snapshot: str) -> str:
-        sent = " and ".join(["m.sender_kind = 'visitor'", care.during("m", "created_at", spec, snapshot)])
+        sent = " and ".join(["m.sender_kind = 'visitor'", care.during("m", "created_at", spec, snapshot, "messages")])
         conversations = f"select distinct m.conversation_id from ingest.messages m where {sent}"
         conditions = " and ".join(["true", *care.on_channels(spec, "m.conversation_id", snapshot)])
         contacts = f"""

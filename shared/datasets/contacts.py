@@ -33,7 +33,7 @@ class Contacts(Groups):
         by_conversation = f"""
             select m.conversation_id, count(*) filter (where {rules.inbound("m")}) as inbound, count(*) as messages,
                    min(m.created_at) filter (where {rules.inbound("m")}) as first
-            from ingest.messages m where {care.during("m", "created_at", spec, snapshot)} group by m.conversation_id"""
+            from ingest.messages m where {care.during("m", "created_at", spec, snapshot, "messages")} group by m.conversation_id"""
         conditions = " and ".join(["c.contact_id is not null", *care.on_channels(spec, "m.conversation_id", snapshot)])
         by_contact = f"""
             select c.contact_id, count(*) as conversations, sum(m.inbound)::bigint as inbound, sum(m.messages - m.inbound)::bigint as outbound,

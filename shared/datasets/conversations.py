@@ -120,9 +120,9 @@ class Conversations(Entities):
         # Three times the text: building one value of all messages of a conversation holds several copies of them at once.
         return f"""500
             + 3 * (select coalesce(sum(coalesce(octet_length(m.content), 0) + coalesce(octet_length(m.sender_name), 0) + 100), 0)
-               from ingest.messages m where m.conversation_id = c.id and {current("m", snapshot)})
+               from ingest.messages m where m.conversation_id = c.id and {current("m", snapshot, "messages")})
             + (select coalesce(sum(octet_length(e.data) + 100), 0)
-               from ingest.events e where e.conversation_id = c.id and {current("e", snapshot)})"""
+               from ingest.events e where e.conversation_id = c.id and {current("e", snapshot, "events")})"""
 
     def tables(self, spec: PlanSpec, fmt: str) -> dict[str, list[Column]]:
         return super().tables(spec, fmt) | BESIDE
@@ -169,7 +169,7 @@ def _events(rows: str, snapshot: str) -> str:
 
 def _counted(keys: str, spec: PlanSpec, snapshot: str) -> str:
     """A row a conversation: how many messages it has."""
-    query = f"""select k.id, (select count(*) from ingest.messages m where m.conversation_id = k.id and {current("m", snapshot)}) as message_count
+    query = f"""select k.id, (select count(*) from ingest.messages m where m.conversation_id = k.id and {current("m", snapshot, "messages")}) as message_count
         from unnest({keys}) k(id)"""
     return f"select id, message_count from {pulled(query)}"
 

@@ -3,7 +3,7 @@
 import re
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from shared.datasets.base import Dataset, base_of, deleted_at
@@ -30,7 +30,7 @@ class Inside:
 
     def of(self, key: str, snapshot: str) -> str:
         """What stands behind FROM for those of a row."""
-        return f"ingest.{self.table} {self.alias} where {self.alias}.{self.owner} = {key} and {current(self.alias, snapshot)}"
+        return f"ingest.{self.table} {self.alias} where {self.alias}.{self.owner} = {key} and {current(self.alias, snapshot, self.table)}"
 
 
 class Entities(Dataset):
@@ -241,12 +241,16 @@ class Entities(Dataset):
     def _rows(self, spec: PlanSpec, snapshot: str, lower: Key | None, upper: Key | None, more: Sequence[str] = ()) -> ChunkQuery:
         columns = [c for f in spec.formats for c in self.selected(spec, f)]
         sources = {c.source for c in columns}
-        dimensions = tuple(d for d in self.dimensions(spec, snapshot) if d.name in sources)
-        read = {name for c in columns for name in c.fact_fields} | {d.key for d in dimensions}
-        read |= {name for d in dimensions for name in _FACT_FIELD.findall(d.join)}
         where = self._where(spec, snapshot, lower, upper, more=more)
         time, key = f"{self.alias}.{self.time}", f"{self.alias}.{self.key}"
-        wanted = {name: sql for name, sql in self._fields(spec, snapshot).items() if name in read}
+        fields = self._fields(spec, snapshot)
+        ids = f"array(select {key} from {self._from(where, snapshot)} where {where})"
+        dimensions = tuple(
+            replace(d, keys=ids) if fields.get(d.key) == key else d for d in self.dimensions(spec, snapshot) if d.name in sources
+        )
+        read = {name for c in columns for name in c.fact_fields} | {d.key for d in dimensions}
+        read |= {name for d in dimensions for name in _FACT_FIELD.findall(d.join)}
+        wanted = {name: sql for name, sql in fields.items() if name in read}
         # No value is sent twice: every column costs both sides.
         names = {sql: name for name, sql in wanted.items()}
         at, id_ = names.get(time, "_at"), names.get(key, "_id")
@@ -271,7 +275,7 @@ class Entities(Dataset):
 
     def _where(self, spec: PlanSpec, snapshot: str, lower: Key | None, upper: Key | None, seen: str = "", more: Sequence[str] = ()) -> str:
         time, key = f"{self.alias}.{self.time}", f"{self.alias}.{self.key}"
-        parts = [seen or current(self.alias, snapshot), *self.scope(snapshot)]
+        parts = [seen or current(self.alias, snapshot, self.table), *self.scope(snapshot)]
         for sign, bound in ((">", lower), ("<=", upper)):
             if bound is not None:
                 parts.append(f"({time}, {key}) {sign} ({instant(bound[0])}, {literal(bound[1])})")

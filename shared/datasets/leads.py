@@ -1,6 +1,7 @@
 """leads: one row a lead, with its score, its custom properties and, in JSON, its conversations."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, ClassVar
 
 from pydantic import Field, StrictInt
@@ -11,7 +12,7 @@ from shared.datasets.changes import Changes
 from shared.datasets.entities import Entities
 from shared.datasets.filters import Filter, Instant, TagFilter, Text, Texts
 from shared.datasets.plan import Column, ColumnType, CustomProperty, Dimension, PlanSpec
-from shared.datasets.sql import current, found, instant, literal, lookup, pulled, texts
+from shared.datasets.sql import current, found, instant, literal, lookup, matching, pulled, texts
 
 NESTED = frozenset({"json", "jsonl"})
 FLAT = frozenset({"csv", "xlsx", "parquet"})
@@ -46,8 +47,8 @@ class Leads(Entities):
     table, alias = "leads", "l"
     fields: ClassVar[Mapping[str, str]] = {
         "id": "l.id", "email": "l.email", "name": "l.name", "phone": "l.phone", "company": "l.company", "status": "l.status",
-        "score": "coalesce(sc.score, 0)", "source_url": "l.source_url", "created_at": "l.created_at", "last_activity_at": "l.last_activity_at",
-        "tags": "l.tags", "assigned_to": "coalesce(ag.email, l.assigned_to)", "custom_properties": "l.custom_properties",
+        "source_url": "l.source_url", "created_at": "l.created_at", "last_activity_at": "l.last_activity_at",
+        "tags": "l.tags", "assigned_to": "l.assigned_to", "custom_properties": "l.custom_properties",
     }  # fmt: skip
 
     entity, id_key = "leads", "id"
@@ -67,12 +68,15 @@ class Leads(Entities):
             _column("phone", t.text, "Telephone number", personal=True),
             _column("company", t.text, "Company"),
             _column("status", t.text, "new, qualified, contacted, converted or lost"),
-            _column("score", t.int64, "Lead score 0–100, 0 until there is one"),
+            replace(_column("score", t.int64, "Lead score 0–100, 0 until there is one"), sql="scored.score", source="scored", missing="0"),
             _column("source_url", t.text, "Page that the lead came from"),
             _column("created_at", t.timestamp, "When the lead was created"),
             _column("last_activity_at", t.timestamp, "When the lead was last active"),
             _column("tags", t.texts, "Tags of the lead"),
-            _column("assigned_to", t.text, "The agent's e-mail address, or the id where the agent isn't known", personal=True),
+            replace(
+                _column("assigned_to", t.text, "The agent's e-mail address, or the id where the agent isn't known", personal=True),
+                sql="assignee.shown", source="assignee",
+            ),
             *[_custom(i, p) for i, p in enumerate(custom_properties)],
             Column("custom_properties", "custom_properties", t.json, "All custom properties that the lead has", "fact.custom_properties",
                    personal=True, formats=NESTED, inside=_property_of),
@@ -86,7 +90,7 @@ class Leads(Entities):
         return {**self.fields, **custom}
 
     def joins(self, snapshot: str) -> dict[str, str]:
-        return {"sc": lookup("lead_scores", "sc", "l.id", snapshot), "ag": lookup("agents", "ag", "l.assigned_to", snapshot)}
+        return {"sc": lookup("lead_scores", "sc", "l.id", snapshot)}
 
     def conditions(self, spec: PlanSpec, snapshot: str) -> list[str]:
         f, parts = spec.filter, []
@@ -109,12 +113,25 @@ class Leads(Entities):
         def talks(keys: str) -> str:
             rows = pulled(f"""
                 select c.lead_id, c.id, c.created_at,
-                       (select count(*) from ingest.messages m where m.conversation_id = c.id and {current("m", snapshot)}) as messages
+                       (select count(*) from ingest.messages m where m.conversation_id = c.id and {current("m", snapshot, "messages")}) as messages
                 from unnest({keys}) k(id) join {found("conversations", "c", "c.lead_id = k.id", snapshot)}""")
             one = """concat('{"id":', json_text(id), ',"started_at":"', utc_seconds(created_at), '","message_count":', messages, '}')"""
             return f"select lead_id, concat('[', string_agg({one}, ',' order by created_at, id), ']') as json from {rows} group by lead_id"
 
-        return (Dimension("talks", "id", "talks.lead_id = fact.id", talks),)
+        def scores(keys: str) -> str:
+            rows = pulled(matching("lead_scores", "sc", "sc.id, sc.score", keys, snapshot))
+            return f"select fact.id, coalesce(sc.score, 0) as score from fact left join {rows} sc on sc.id = fact.id"
+
+        def assignees(keys: str) -> str:
+            rows = pulled(matching("agents", "ag", "ag.id, ag.email", keys, snapshot))
+            return f"""select k.id, coalesce(ag.email, nullif(k.id, '')) as shown
+                from (select distinct coalesce(assigned_to, '') as id from fact) k left join {rows} ag on ag.id = k.id"""
+
+        return (
+            Dimension("scored", "id", "scored.id = fact.id", scores, dense=True),
+            Dimension("assignee", "assigned_to", "assignee.id = coalesce(fact.assigned_to, '')", assignees, dense=True),
+            Dimension("talks", "id", "talks.lead_id = fact.id", talks),
+        )
 
     def size(self, spec: PlanSpec, snapshot: str) -> str:
         wide = ("email", "name", "phone", "company", "source_url", "custom_properties")
@@ -122,7 +139,7 @@ class Leads(Entities):
             f"coalesce(octet_length(l.{name}), 0)" for name in wide
         )
         if any("conversations" in keys for keys in spec.columns.values()):
-            size += f" + 120 * (select count(*) from ingest.conversations c where c.lead_id = l.id and {current('c', snapshot)})"
+            size += f" + 120 * (select count(*) from ingest.conversations c where c.lead_id = l.id and {current('c', snapshot, 'conversations')})"
         return size
 
 

@@ -8,7 +8,7 @@ from shared.datasets.care import column
 from shared.datasets.changes import Changes
 from shared.datasets.entities import Entities
 from shared.datasets.plan import ColumnType, Dimension, PlanSpec
-from shared.datasets.sql import current, found, lookup, pulled
+from shared.datasets.sql import current, found, lookup, matching, pulled
 
 COLUMNS = [
     column("Message ID", "The message's id", "fact.id"),
@@ -94,20 +94,25 @@ class Messages(Entities):
 def _content_but_twitters(snapshot: str) -> str:
     """The text, but for the medium Twitter: scheduled exports leave it out there (datasets.yaml). Who has no such channel pays for one look."""
     twitter = "lower(tch.medium) = 'twitter'"
-    channels = f"ingest.channels tch where {twitter} and {current('tch', snapshot)}"
+    channels = f"ingest.channels tch where {twitter} and {current('tch', snapshot, 'channels')}"
     conversation = f"ingest.conversations tc {lookup('channels', 'tch', 'tc.channel_id', snapshot)}"
-    of_twitter = f"exists (select from {conversation} where tc.id = m.conversation_id and {current('tc', snapshot)} and {twitter})"
+    of_twitter = (
+        f"exists (select from {conversation} where tc.id = m.conversation_id and {current('tc', snapshot, 'conversations')} and {twitter})"
+    )
     return f"case when not exists (select from {channels}) then m.content when {of_twitter} then null else m.content end"
 
 
 def _conversations(keys: str, snapshot: str) -> str:
-    """The conversations with what their channel and contact say; in order of contacts, so that these are looked up along their index."""
-    query = f"""
-        select c.id, ch.medium, ch.name as channel, ch.display_name, c.contact_id, ct.primary_identifier, ct.secondary_identifier, c.url
-        from (select k.id, c.channel_id, c.contact_id, c.url
-              from unnest({keys}) k(id) {lookup("conversations", "c", "k.id", snapshot)} order by c.contact_id offset 0) c
-        {lookup("channels", "ch", "c.channel_id", snapshot)} {lookup("contacts", "ct", "c.contact_id", snapshot)}"""
-    return f"select * from {pulled(query)}"
+    """The conversations with what their channel and contact say."""
+    conversations = matching("conversations", "c", "c.id, c.channel_id, c.contact_id, c.url", keys, snapshot)
+    contacts = f"array({matching('conversations', 'cc', 'cc.contact_id', keys, snapshot)})"
+    channels = f"array(select distinct channel_id from ({matching('conversations', 'cc', 'cc.channel_id', keys, snapshot)}) cc)"
+    contact = matching("contacts", "ct", "ct.id, ct.primary_identifier, ct.secondary_identifier", contacts, snapshot)
+    channel = matching("channels", "ch", "ch.id, ch.medium, ch.name, ch.display_name", channels, snapshot)
+    return f"""
+        select k.id, ch.medium, ch.name as channel, ch.display_name, c.contact_id, ct.primary_identifier, ct.secondary_identifier, c.url
+        from (select distinct conversation_id as id from fact) k left join {pulled(conversations)} c on c.id = k.id
+        left join {pulled(channel)} ch on ch.id = c.channel_id left join {pulled(contact)} ct on ct.id = c.contact_id"""
 
 
 def _held(keys: str, snapshot: str) -> str:

@@ -55,7 +55,7 @@ class ResponseTimes(Entities):
         waiting = f"im.conversation_id = m.conversation_id and {rules.inbound('im')} and im.created_at <= q.at"
 
         def one(table: str, alias: str, condition: str, order: str) -> str:
-            rows = f"select * from ingest.{table} {alias} where {condition} and {current(alias, snapshot)} order by {order} limit 1"
+            rows = f"select * from ingest.{table} {alias} where {condition} and {current(alias, snapshot, table)} order by {order} limit 1"
             return f"left join lateral ({rows}) {alias} on true"
 
         return {

@@ -26,7 +26,7 @@ def inbound(alias: str) -> str:
 
 def first_of(table: str, alias: str, conversation: str, condition: str, snapshot: str, order: str) -> str:
     """The first row of `table` in the conversation, by `order`, that fulfils `condition`."""
-    where = f"{alias}.conversation_id = {conversation} and {condition} and {current(alias, snapshot)}"
+    where = f"{alias}.conversation_id = {conversation} and {condition} and {current(alias, snapshot, table)}"
     return f"left join lateral (select * from ingest.{table} {alias} where {where} order by {order} limit 1) {alias} on true"
 
 
@@ -67,7 +67,7 @@ def last_status_change(alias: str, conversation: str, snapshot: str) -> str:
 def is_first_resolve(alias: str, snapshot: str) -> str:
     """The condition that the event `alias` is the first that resolves its conversation."""
     earlier = f"r.conversation_id = {alias}.conversation_id and {is_resolve('r')} and (r.at, r.id) < ({alias}.at, {alias}.id)"
-    return f"{is_resolve(alias)} and not exists (select from ingest.events r where {earlier} and {current('r', snapshot)})"
+    return f"{is_resolve(alias)} and not exists (select from ingest.events r where {earlier} and {current('r', snapshot, 'events')})"
 
 
 def outbound_before(alias: str, event: str, snapshot: str) -> str:
@@ -80,15 +80,15 @@ def message_counts(alias: str, conversation: str, snapshot: str) -> str:
     """How many messages: inbound, outbound."""
     counts = f"count(*) filter (where {inbound('mc')}) as inbound, count(*) filter (where not ({inbound('mc')})) as outbound"
     return f"""cross join lateral (
-        select {counts} from ingest.messages mc where mc.conversation_id = {conversation} and {current("mc", snapshot)}) {alias}"""
+        select {counts} from ingest.messages mc where mc.conversation_id = {conversation} and {current("mc", snapshot, "messages")}) {alias}"""
 
 
 def lock_class(alias: str, snapshot: str) -> str:
     """An expression: handle, no-reply or cherry-picking, for the lock `alias`, which has an end."""
     sent = f"""exists (select from ingest.messages lm where lm.conversation_id = {alias}.conversation_id and lm.sender_kind = 'agent'
-        and lm.sender_id = {alias}.agent_id and lm.created_at between {alias}."from" and {alias}."to" and {current("lm", snapshot)})"""
+        and lm.sender_id = {alias}.agent_id and lm.created_at between {alias}."from" and {alias}."to" and {current("lm", snapshot, "messages")})"""
     resolved = f"""exists (select from ingest.events le where le.conversation_id = {alias}.conversation_id and {is_resolve("le")}
-        and le.actor_kind = 'agent' and le.actor_id = {alias}.agent_id and le.at between {alias}."from" and {alias}."to" and {current("le", snapshot)})"""
+        and le.actor_kind = 'agent' and le.actor_id = {alias}.agent_id and le.at between {alias}."from" and {alias}."to" and {current("le", snapshot, "events")})"""
     return f"case when {sent} then 'handle' when {resolved} then 'no-reply' else 'cherry-picking' end"
 
 
@@ -104,7 +104,7 @@ def lock_sums(relation: str) -> str:
 def lock_times(alias: str, conversation: str, snapshot: str) -> str:
     """Seconds by class over the conversation's locks that have an end."""
     locks = f"""select {lock_class("lk", snapshot)} as class, lk."to" - lk."from" as length from ingest.locks lk
-        where lk.conversation_id = {conversation} and lk."to" is not null and {current("lk", snapshot)}"""
+        where lk.conversation_id = {conversation} and lk."to" is not null and {current("lk", snapshot, "locks")}"""
     return f"cross join lateral (select {lock_sums('l')} from ({locks} offset 0) l) {alias}"
 
 
@@ -121,12 +121,10 @@ def held_tags(alias: str, conversation: str, snapshot: str) -> str:
 def _held(kind: str, alias: str, conversation: str, snapshot: str, more: str = "") -> str:
     events = f"""select te.{kind}_id as id, te.kind, row_number() over (order by te.at, te.id) as n from ingest.events te
         where te.conversation_id = {conversation} and te.{kind}_id is not null and te.kind in ('{kind}_applied', '{kind}_removed'){more}
-            and {current("te", snapshot)}"""
+            and {current("te", snapshot, "events")}"""
     held = f"""select id, min(n) filter (where kind = '{kind}_applied') as first, (array_agg(kind order by n desc))[1] as last
         from ({events}) e group by id"""
-    named = (
-        f"left join lateral (select tp.name from ingest.{kind}s tp where tp.id = h.id and {current('tp', snapshot)} offset 0) tp on true"
-    )
+    named = f"left join lateral (select tp.name from ingest.{kind}s tp where tp.id = h.id and {current('tp', snapshot, f'{kind}s')} offset 0) tp on true"
     return f"""cross join lateral (
         select coalesce(array_agg(h.id order by h.first), '{{}}') as ids, coalesce(array_agg(coalesce(tp.name, '') order by h.first), '{{}}') as names
         from ({held}) h {named} where h.last = '{kind}_applied') {alias}"""

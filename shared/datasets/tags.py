@@ -24,13 +24,15 @@ class Tags(Groups):
     filter_model = care.ChannelFilter
 
     def groups(self, spec: PlanSpec, snapshot: str) -> str:
-        conditions = " and ".join([care.during("e", "at", spec, snapshot), *care.on_channels(spec, "e.conversation_id", snapshot)])
+        conditions = " and ".join(
+            [care.during("e", "at", spec, snapshot, "events"), *care.on_channels(spec, "e.conversation_id", snapshot)]
+        )
         applied = f"""
             select distinct e.tag_id, e.message_id, e.conversation_id from ingest.events e
             where e.kind = 'tag_applied' and e.tag_id is not null and e.message_id is not null and {conditions}"""
         last = f"""(
             select l.kind from ingest.events l where l.conversation_id = a.conversation_id and l.tag_id = a.tag_id and l.message_id = a.message_id
-                and l.kind in ('tag_applied', 'tag_removed') and {current("l", snapshot)}
+                and l.kind in ('tag_applied', 'tag_removed') and {current("l", snapshot, "events")}
             order by l.at desc, l.id desc limit 1)"""
         by_channel = f"""
             select a.tag_id, c.channel_id, count(distinct c.contact_id) as contacts, count(distinct a.message_id) as total,

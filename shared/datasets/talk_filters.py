@@ -28,7 +28,9 @@ def conditions(f: Mapping[str, Any], snapshot: str) -> list[str]:
     parts = [any_of(sql, f[name]) for name, sql in (("status", "c.status"), ("channel", "c.channel_id")) if name in f]
     if "medium" in f:
         medium = any_of("ch.medium", f["medium"])
-        parts.append(f"exists (select from ingest.channels ch where ch.id = c.channel_id and {current('ch', snapshot)} and {medium})")
+        parts.append(
+            f"exists (select from ingest.channels ch where ch.id = c.channel_id and {current('ch', snapshot, 'channels')} and {medium})"
+        )
     if "agent_id" in f:
         sent = _sent(snapshot, any_of("m.sender_id", f["agent_id"]))
         parts.append(f"({any_of('c.assignee_id', f['agent_id'])} or {sent})")
@@ -41,22 +43,22 @@ def conditions(f: Mapping[str, Any], snapshot: str) -> list[str]:
 
 
 def _sent(snapshot: str, condition: str) -> str:
-    message = f"m.conversation_id = c.id and m.sender_kind = 'agent' and {current('m', snapshot)}"
+    message = f"m.conversation_id = c.id and m.sender_kind = 'agent' and {current('m', snapshot, 'messages')}"
     return f"exists (select from ingest.messages m where {message} and {condition})"
 
 
 def _of_team(snapshot: str, teams: list[str]) -> str:
     def in_team(agent: str) -> str:
-        return f"exists (select from ingest.agents a where a.id = {agent} and {current('a', snapshot)} and {any_of('a.team_id', teams)})"
+        return f"exists (select from ingest.agents a where a.id = {agent} and {current('a', snapshot, 'agents')} and {any_of('a.team_id', teams)})"
 
     return f"({in_team('c.assignee_id')} or {_sent(snapshot, in_team('m.sender_id'))})"
 
 
 def _holds_tag(snapshot: str, tags: list[str]) -> str:
     """The conversation itself (not one of its messages) holds one of `tags`, each an id or a name."""
-    named = f"exists (select from ingest.tags t where t.id = e.tag_id and {current('t', snapshot)} and {any_of('t.name', tags)})"
+    named = f"exists (select from ingest.tags t where t.id = e.tag_id and {current('t', snapshot, 'tags')} and {any_of('t.name', tags)})"
     return f"""'tag_applied' in (
         select (array_agg(e.kind order by e.at desc, e.id desc))[1] from ingest.events e
         where e.conversation_id = c.id and e.tag_id is not null and e.message_id is null
-            and e.kind in ('tag_applied', 'tag_removed') and {current("e", snapshot)} and (e.tag_id = any({texts(tags)}) or {named})
+            and e.kind in ('tag_applied', 'tag_removed') and {current("e", snapshot, "events")} and (e.tag_id = any({texts(tags)}) or {named})
         group by e.tag_id)"""

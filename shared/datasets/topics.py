@@ -23,13 +23,15 @@ class Topics(Groups):
     filter_model = care.ChannelFilter
 
     def groups(self, spec: PlanSpec, snapshot: str) -> str:
-        conditions = " and ".join([care.during("e", "at", spec, snapshot), *care.on_channels(spec, "e.conversation_id", snapshot)])
+        conditions = " and ".join(
+            [care.during("e", "at", spec, snapshot, "events"), *care.on_channels(spec, "e.conversation_id", snapshot)]
+        )
         applied = f"""
             select distinct e.topic_id, e.conversation_id from ingest.events e
             where e.kind = 'topic_applied' and e.topic_id is not null and {conditions}"""
         last = f"""(
             select l.kind from ingest.events l where l.conversation_id = a.conversation_id and l.topic_id = a.topic_id
-                and l.kind in ('topic_applied', 'topic_removed') and {current("l", snapshot)}
+                and l.kind in ('topic_applied', 'topic_removed') and {current("l", snapshot, "events")}
             order by l.at desc, l.id desc limit 1)"""
         by_channel = f"""
             select a.topic_id, c.channel_id, count(*) as total, count(*) filter (where {last} = 'topic_applied') as held

@@ -59,7 +59,9 @@ def _presence(spec: PlanSpec, snapshot: str) -> str:
         for kind, name in (("Available", "available_s"), ("Away", "away_s"))
     )
     overlaps = f"""p."from" < {end} and (p."to" is null or p."to" > {start})"""
-    return f"select p.agent_id, {sums} from ingest.presences p where {overlaps} and {current('p', snapshot)} group by p.agent_id"
+    return (
+        f"select p.agent_id, {sums} from ingest.presences p where {overlaps} and {current('p', snapshot, 'presences')} group by p.agent_id"
+    )
 
 
 DATASET = Users()

@@ -33,10 +33,10 @@ class VirtualAgents(Groups):
         did = f"e.kind in ('handover', 'topic_applied', 'tag_applied') or {rules.is_resolve('e')}"
         messages = f"""
             select m.sender_id as bot, m.conversation_id, 'message' as what, null::text as message_id, false as error
-            from ingest.messages m where m.sender_kind = 'ai' and m.sender_id is not null and {care.during("m", "created_at", spec, snapshot)}"""
+            from ingest.messages m where m.sender_kind = 'ai' and m.sender_id is not null and {care.during("m", "created_at", spec, snapshot, "messages")}"""
         events = f"""
             select e.actor_id, e.conversation_id, e.kind, e.message_id, {error}
-            from ingest.events e where e.actor_kind = 'ai' and e.actor_id is not null and ({did}) and {care.during("e", "at", spec, snapshot)}"""
+            from ingest.events e where e.actor_kind = 'ai' and e.actor_id is not null and ({did}) and {care.during("e", "at", spec, snapshot, "events")}"""
         # Once for each conversation first, so that few are looked up.
         by_conversation = f"""
             select bot, conversation_id, what, message_id, error, count(*) as times

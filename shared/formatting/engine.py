@@ -27,7 +27,7 @@ from shared.datasets.base import Dataset
 from shared.datasets.plan import Column, ColumnType, Key, PlanSpec, Redaction, Sheet
 from shared.datasets.redaction import shown
 from shared.datasets.reports import Reported
-from shared.datasets.sql import duck_literal, literal, pulled, session_sql
+from shared.datasets.sql import Settled, duck_literal, literal, pulled, session_sql, settled_tables
 from shared.datasets.workbooks import Workbook
 from shared.errors import PermanentError, TransientError
 from shared.formats import macros
@@ -119,7 +119,7 @@ class FormatEngine:
         PermanentError where doing it again can't help (`too_slow`: beyond `statement_seconds`). What a sink raises goes through.
         """
 
-        def write(connection: duckdb.DuckDBPyConnection) -> dict[str, PartResult]:
+        def write(connection: duckdb.DuckDBPyConnection, snapshot: str) -> dict[str, PartResult]:
             dataset = _dataset(spec)
             document = partial(self._document, connection, dataset, spec, snapshot)
             parts = {name: _part(spec, name, sink, document) for name, sink in sinks.items()}
@@ -129,12 +129,12 @@ class FormatEngine:
                 return self._sheets(connection, dataset, spec, snapshot, lower, upper, parts)
             return self._rows(connection, dataset, spec, snapshot, lower, upper, parts)
 
-        return self._with_rows(spec, org_id, lower, upper, write)
+        return self._with_rows(spec, org_id, snapshot, lower, upper, write)
 
     def show_chunk(self, spec: PlanSpec, org_id: str, snapshot: str, lower: Key | None, upper: Key | None, fmt: str) -> list[Table]:
         """The few rows in (lower, upper] as a file of format `fmt` holds them, of a workbook sheet by sheet. Raises as `format_chunk` does."""
 
-        def read(connection: duckdb.DuckDBPyConnection) -> list[Table]:
+        def read(connection: duckdb.DuckDBPyConnection, snapshot: str) -> list[Table]:
             dataset = _dataset(spec)
             if spec.since is not None:
                 changed = RowsShown()
@@ -152,7 +152,7 @@ class FormatEngine:
             tables = [self._table(connection, statements, dataset.selected(spec, fmt), spec, fmt, title)]
             return tables + self._tables_beside(connection, dataset, spec, snapshot, lower, upper, fmt)
 
-        return self._with_rows(spec, org_id, lower, upper, read)
+        return self._with_rows(spec, org_id, snapshot, lower, upper, read)
 
     def _tables_beside(
         self, connection: duckdb.DuckDBPyConnection, dataset: Dataset, spec: PlanSpec, snapshot: str, lower: Key | None, upper: Key | None, fmt: str
@@ -177,21 +177,28 @@ class FormatEngine:
         return rows.table(formats.get(fmt), columns, spec, sheet)
 
     def _with_rows(
-        self, spec: PlanSpec, org_id: str, lower: Key | None, upper: Key | None, work: Callable[[duckdb.DuckDBPyConnection], T]
-    ) -> T:
-        """`work` in a transaction of the organisation, with all that the plan's statements need."""
+        self, spec: PlanSpec, org_id: str, snapshot: str, lower: Key | None, upper: Key | None,
+        work: Callable[[duckdb.DuckDBPyConnection, str], T],
+    ) -> T:  # fmt: skip
+        """`work` in a transaction of the organisation, with all that the plan's statements need; it is given the snapshot to read."""
         with self._lock:
             connection = self._begin(org_id, (spec.timezone, _years(spec, lower, upper)))
             try:
                 with self._sorted_errors():
                     self._key(connection, spec.redaction, org_id)
-                done = work(connection)
+                    settled = snapshot if spec.since is not None else self._settled(connection, snapshot)
+                done = work(connection, settled)
             except BaseException:
                 # Whatever went wrong, what is left of the transaction and the connection isn't worth knowing.
                 self._drop()
                 raise
             self._end()
             return done
+
+    def _settled(self, connection: duckdb.DuckDBPyConnection, snapshot: str) -> Settled:
+        """The snapshot, with the tables of which it sees current rows alone."""
+        tables = self._compiled(lambda: settled_tables(snapshot))
+        return Settled(snapshot, _one(connection.execute(f"from {pulled(tables)}")).split(","))
 
     def compare_chunk(
         self, spec: PlanSpec, org_id: str, snapshot: str, lower: Key | None, upper: Key | None, *, backwards: bool = False
@@ -258,9 +265,9 @@ class FormatEngine:
             keys: dict[str, str] = {}
             for table in statements.dimensions:
                 column = table.dimension.key
-                if column not in keys:
+                if table.dimension.keys is None and column not in keys:
                     keys[column] = f"{literal(_one(connection.execute(keys_of(column))))}::text[]"
-                connection.execute(table.create(keys[column]))
+                connection.execute(table.create(table.dimension.keys or keys[column]))
 
     def _kept(self, connection: duckdb.DuckDBPyConnection, table: str, statements: ChunkStatements) -> int:
         """Keep the rows of statements as a temporary table; returns how many there are."""
