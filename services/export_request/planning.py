@@ -22,7 +22,7 @@ from services.export_request.settings import Settings
 from shared.database import Connection, across_tenants, is_passing, tenant
 from shared.datasets import registry as datasets
 from shared.datasets.plan import PlanSpec
-from shared.datasets.sql import session_sql
+from shared.datasets.sql import Settled, session_sql, settled_tables
 from shared.errors import TransientError
 from shared.metrics import STAGE_SECONDS
 from shared.observability import span
@@ -135,12 +135,15 @@ class Planner:
         spec = spec_of(row["spec"])
         chunks: list[Planned] = []
         until = time.monotonic() + STEP_SECONDS_MAX
-        async with tenant(self._pool, row["org_id"], readonly=True) as connection:
+        async with tenant(self._pool, row["org_id"], "repeatable_read", readonly=True) as connection:
             cursor = await self._cursor(connection, row, spec.max_rows_per_file)
             await connection.execute(session_sql(row["org_id"]))
+            snapshot = row["snapshot"]
+            if spec.since is None:
+                snapshot = Settled(snapshot, (await connection.fetchval(settled_tables(snapshot))).split(","))
             while True:
                 seconds = 0.9 * self._settings.plan_lease_seconds
-                found, complete = await next_chunk(connection, spec, row["snapshot"], cursor, self.limits_of(row), seconds)
+                found, complete = await next_chunk(connection, spec, snapshot, cursor, self.limits_of(row), seconds)
                 if found.get("long") and (failed := await self._too_long(connection, row, chunks, cursor, found)):
                     return Found(chunks, cursor, False, failed)
                 if found["rows"]:

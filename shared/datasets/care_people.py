@@ -9,12 +9,23 @@ def _on(spec: PlanSpec, conversation_id: str, snapshot: str) -> list[str]:
     return care.on_channels(spec, conversation_id, snapshot)
 
 
+def _sent(spec: PlanSpec, snapshot: str) -> str:
+    """What stands behind FROM for agents' messages `m` in range."""
+    conditions = ["m.sender_kind = 'agent'", "m.sender_id is not null", care.during("m", "created_at", spec, snapshot, "messages")]
+    return f"ingest.messages m where {' and '.join([*conditions, *_on(spec, 'm.conversation_id', snapshot)])}"
+
+
+def senders(spec: PlanSpec, snapshot: str) -> str:
+    """A row an agent who wrote in range: agent_id, team_id."""
+    sent = f"select m.sender_id from {_sent(spec, snapshot)} group by m.sender_id"
+    return f"select s.sender_id as agent_id, a.team_id from ({sent}) s {lookup('agents', 'a', 's.sender_id', snapshot)}"
+
+
 def spoke(spec: PlanSpec, snapshot: str) -> str:
     """A row an agent and conversation with the agent's messages in range: agent_id, team_id, contact_id, first (time), messages."""
-    conditions = ["m.sender_kind = 'agent'", "m.sender_id is not null", care.during("m", "created_at", spec, snapshot, "messages")]
     sent = f"""
-        select m.sender_id, m.conversation_id, min(m.created_at) as first, count(*) as messages from ingest.messages m
-        where {" and ".join([*conditions, *_on(spec, "m.conversation_id", snapshot)])} group by m.sender_id, m.conversation_id"""
+        select m.sender_id, m.conversation_id, min(m.created_at) as first, count(*) as messages
+        from {_sent(spec, snapshot)} group by m.sender_id, m.conversation_id"""
     return f"""
         select s.sender_id as agent_id, a.team_id, s.conversation_id, c.contact_id, s.first, s.messages from ({sent}) s
         {lookup("agents", "a", "s.sender_id", snapshot)} {lookup("conversations", "c", "s.conversation_id", snapshot)}"""
@@ -35,7 +46,7 @@ def resolved(spec: PlanSpec, snapshot: str) -> str:
 
 def responded(spec: PlanSpec, snapshot: str) -> str:
     """A row a conversation whose first response ended in range with an agent's message: team_id, took (interval)."""
-    spoken = f"select distinct s.conversation_id as id from ({spoke(spec, snapshot)}) s"
+    spoken = f"select distinct m.conversation_id as id from {_sent(spec, snapshot)}"
     in_range = [f"re.created_at {sign} {bound}" for sign, bound in care.bounds(spec)]
     return f"""
         select a.team_id, re.created_at - coalesce(ho.at, fi.created_at) as took from ({spoken}) s

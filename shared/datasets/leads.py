@@ -12,7 +12,7 @@ from shared.datasets.changes import Changes
 from shared.datasets.entities import Entities
 from shared.datasets.filters import Filter, Instant, TagFilter, Text, Texts
 from shared.datasets.plan import Column, ColumnType, CustomProperty, Dimension, PlanSpec
-from shared.datasets.sql import current, found, instant, literal, lookup, matching, pulled, texts
+from shared.datasets.sql import current, instant, literal, lookup, matching, pulled, texts
 
 NESTED = frozenset({"json", "jsonl"})
 FLAT = frozenset({"csv", "xlsx", "parquet"})
@@ -111,12 +111,15 @@ class Leads(Entities):
 
     def dimensions(self, spec: PlanSpec, snapshot: str) -> tuple[Dimension, ...]:
         def talks(keys: str) -> str:
-            rows = pulled(f"""
-                select c.lead_id, c.id, c.created_at,
-                       (select count(*) from ingest.messages m where m.conversation_id = c.id and {current("m", snapshot, "messages")}) as messages
-                from unnest({keys}) k(id) join {found("conversations", "c", "c.lead_id = k.id", snapshot)}""")
-            one = """concat('{"id":', json_text(id), ',"started_at":"', utc_seconds(created_at), '","message_count":', messages, '}')"""
-            return f"select lead_id, concat('[', string_agg({one}, ',' order by created_at, id), ']') as json from {rows} group by lead_id"
+            theirs = f"c.lead_id = any({keys}) and c.lead_id is not null and {current('c', snapshot, 'conversations')}"
+            rows = pulled(f"select c.lead_id, c.id, c.created_at from ingest.conversations c where {theirs}")
+            said = f"m.conversation_id = any(array(select c.id from ingest.conversations c where {theirs})) and {current('m', snapshot, 'messages')}"
+            counts = pulled(
+                f"select m.conversation_id, count(*) as messages from ingest.messages m where {said} group by m.conversation_id"
+            )
+            one = """concat('{"id":', json_text(c.id), ',"started_at":"', utc_seconds(c.created_at), '","message_count":', coalesce(m.messages, 0), '}')"""
+            return f"""select c.lead_id, concat('[', string_agg({one}, ',' order by c.created_at, c.id), ']') as json
+                from {rows} c left join {counts} m on m.conversation_id = c.id group by c.lead_id"""
 
         def scores(keys: str) -> str:
             rows = pulled(matching("lead_scores", "sc", "sc.id, sc.score", keys, snapshot))

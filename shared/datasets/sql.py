@@ -23,6 +23,7 @@ SESSION_SETTINGS: dict[str, str] = {
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
     "max_parallel_workers_per_gather": "0",
+    "work_mem": "32MB",  # what adds many rows up would write its groups to disk and read them again
     "jit": "off",
 }
 

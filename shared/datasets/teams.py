@@ -30,6 +30,9 @@ class Teams(Groups):
     fixed_columns = COLUMNS
     filter_model = care.ChannelFilter
 
+    def keys(self, spec: PlanSpec, snapshot: str) -> str:
+        return f"select distinct team_id as key from ({care_people.senders(spec, snapshot)}) s where team_id is not null"
+
     def groups(self, spec: PlanSpec, snapshot: str) -> str:
         answers = f"""select team_id, {care_people.average("took")} as response_s from ({care_people.responded(spec, snapshot)}) r
             where team_id is not null group by team_id"""

@@ -34,6 +34,14 @@ class Users(Groups):
     fixed_columns = COLUMNS
     filter_model = care.ChannelFilter
 
+    def keys(self, spec: PlanSpec, snapshot: str) -> str:
+        acted = [
+            care_people.senders(spec, snapshot), care_people.resolved(spec, snapshot), care_people.locked(spec, snapshot),
+            care_people.tagged(spec, snapshot), _presence(spec, snapshot),
+        ]  # fmt: skip
+        ids = " union ".join(f"select agent_id from ({each}) a{i} where agent_id is not null" for i, each in enumerate(acted))
+        return f"select agent_id as key from ({ids}) a"
+
     def groups(self, spec: PlanSpec, snapshot: str) -> str:
         tags = f"select agent_id, count(*) as tags from ({care_people.tagged(spec, snapshot)}) t group by agent_id"
         return f"""

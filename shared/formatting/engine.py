@@ -40,6 +40,7 @@ from shared.formatting import comparing
 from shared.formatting.batches import in_order, text_bytes
 from shared.formatting.parts import ByteSink, DocumentPart, Part, PartResult, PartWriter, RowsShown, SheetsPart, Table, TypedPart
 from shared.formatting.report import measured, report
+from shared.formatting.row_groups import Coded
 from shared.formatting.statements import ChunkStatements, changed_rows, compile_chunk, compile_fields, compile_query, compile_sheet, keys_of
 from shared.formatting.typesetting import typeset
 
@@ -269,6 +270,14 @@ class FormatEngine:
                     keys[column] = f"{literal(_one(connection.execute(keys_of(column))))}::text[]"
                 connection.execute(table.create(table.dimension.keys or keys[column]))
 
+    def _coded(self, connection: duckdb.DuckDBPyConnection, statements: ChunkStatements) -> dict[int, Coded]:
+        """The columns whose values stay in the dimensions' tables, which are there."""
+        with self._sorted_errors():
+            return {
+                place: Coded.of(f"{code.dimension}_n", connection.execute(code.read()).to_arrow_table().column("value").combine_chunks())
+                for place, code in statements.codes.items()
+            }
+
     def _kept(self, connection: duckdb.DuckDBPyConnection, table: str, statements: ChunkStatements) -> int:
         """Keep the rows of statements as a temporary table; returns how many there are."""
         self._pull(connection, statements)
@@ -322,8 +331,13 @@ class FormatEngine:
         sheeted = {name: part for name, part in parts.items() if isinstance(part, SheetsPart)}
         for part in sheeted.values():
             part.sheet(_BARE, 0)
-        statements = self._compiled(lambda: compile_chunk(dataset, spec, list(parts), snapshot, lower, upper, self._fold))
+        typed = [part for part in parts.values() if isinstance(part, TypedPart)]
+        statements = self._compiled(
+            lambda: compile_chunk(dataset, spec, list(parts), snapshot, lower, upper, self._fold, coded=bool(typed))
+        )
         self._pull(connection, statements)
+        for each in typed:
+            each.code(self._coded(connection, statements))
         extent = self._stream(connection, statements.rows, statements.counters, parts, tell_keys=spec.redaction is None)
         keys = self._members(connection, dataset, spec, snapshot, lower, upper) if sheeted else ""
         beside = self._beside(connection, dataset, spec, snapshot, keys, sheeted) if sheeted else []

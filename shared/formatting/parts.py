@@ -14,7 +14,7 @@ from shared.formats.binding import Fragment, noted
 from shared.formats.compression import Compressor
 from shared.formats.xlsx import Fragment as Deflated
 from shared.formatting.batches import text_bytes
-from shared.formatting.row_groups import RowGroups
+from shared.formatting.row_groups import Coded, RowGroups
 from shared.messages import Note
 
 
@@ -141,11 +141,15 @@ class DocumentPart:
 
 
 class TypedPart:
-    """Takes rows as structs, one field a column. Nothing is written where there is none."""
+    """Takes rows as structs: a field for each column that isn't `coded`. Nothing is written where there is none."""
 
     def __init__(self, sink: ByteSink, columns: Sequence[Column]) -> None:
-        self._output = _Output(sink)
+        self._output, self._columns = _Output(sink), columns
         self._groups = RowGroups(columns, self._output.put)
+
+    def code(self, coded: Mapping[int, Coded]) -> None:
+        """Before the first rows: what some columns (by place) hold isn't in the rows."""
+        self._groups = RowGroups(self._columns, self._output.put, coded)
 
     def take(self, column: pa.Array) -> None:
         self._groups.write(column)

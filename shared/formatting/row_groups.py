@@ -1,6 +1,7 @@
 """A parquet part as its rows stream by: row groups of one file's making, without its magic and its footer."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -9,7 +10,7 @@ import pyarrow.parquet as pq
 from shared.datasets.plan import Column, ColumnType
 from shared.formats.parquet import MAGIC, note
 
-_BATCH_ROWS = 8_192  # pages begin and end by batches: always of so many rows, whatever the sizes that come
+_LOOKED_AT = 8_192  # rows that tell whether a column's texts repeat
 _GROUP_ROWS = 1 << 20  # a chunk is bounded by bytes, so it is one row group
 _FOOTER_MAX = 1 << 20
 _LEVEL = 1
@@ -24,52 +25,69 @@ def arrow_type(kind: ColumnType) -> pa.DataType:
     return _TYPES.get(kind, pa.string())
 
 
-class RowGroups:
-    """Takes a struct column of rows, one field a column, and puts out bytes."""
+_CODED = pa.dictionary(pa.int32(), pa.string())
 
-    def __init__(self, columns: Sequence[Column], put: Callable[[bytes | memoryview], None]) -> None:
-        self._schema = pa.schema([pa.field(c.key, arrow_type(c.type)) for c in columns])
+
+@dataclass(frozen=True)
+class Coded:
+    """A column whose values stand in a table of few rows: a row of the chunk has the row's number in its field `field`."""
+
+    field: str
+    values: pa.DictionaryArray
+
+    @staticmethod
+    def of(field: str, values: pa.Array) -> "Coded":
+        encoded = values.cast(pa.string()).dictionary_encode()
+        return Coded(field, encoded)
+
+    def take(self, numbers: pa.Array) -> pa.DictionaryArray:
+        return pa.DictionaryArray.from_arrays(self.values.indices.take(numbers), self.values.dictionary)
+
+
+class RowGroups:
+    """Takes a struct column of rows and puts out bytes: one field a column (`c0`, `c1` …) but for those that are `coded`, by their places."""
+
+    def __init__(
+        self, columns: Sequence[Column], put: Callable[[bytes | memoryview], None], coded: Mapping[int, Coded] | None = None
+    ) -> None:
+        self._coded = coded or {}
+        self._schema = pa.schema([pa.field(c.key, _CODED if i in self._coded else arrow_type(c.type)) for i, c in enumerate(columns)])
         self._body = _Body(put)
-        self._writer: pq.ParquetWriter | None = None
         self._held: list[pa.RecordBatch] = []
-        self._rows = 0
 
     def write(self, column: pa.StructArray) -> None:
-        arrays = [array.cast(field.type) for array, field in zip(column.flatten(), self._schema, strict=True)]
-        self._held.append(pa.RecordBatch.from_arrays(arrays, schema=self._schema))
-        self._rows += len(column)
-        while self._rows >= _BATCH_ROWS:
-            whole = pa.concat_batches(self._held)
-            self._put(whole.slice(0, _BATCH_ROWS))
-            self._rows -= _BATCH_ROWS
-            self._held = [whole.slice(_BATCH_ROWS)]
+        self._held.append(pa.RecordBatch.from_struct_array(column))
 
     def finish(self) -> bytes:
-        """Everything is out but the footer; the part's note."""
-        if self._rows or self._writer is None:
-            self._put(pa.concat_batches(self._held))
-        assert self._writer is not None
-        self._writer.close()
+        """Everything is out but the footer; the part's note. Rows are written all at once: a chunk is bounded by bytes, and a column whose values are coded
+        costs the writer a look at all of them for each batch."""
+        rows = pa.Table.from_batches(self._held)
+        arrays = [self._array(rows, i, field) for i, field in enumerate(self._schema)]
+        batch = pa.RecordBatch.from_arrays(arrays, schema=self._schema)
+        writer = pq.ParquetWriter(
+            pa.PythonFile(self._body, mode="w"), self._schema, compression="zstd", compression_level=_LEVEL, store_schema=False,
+            write_statistics=True, version="2.6", data_page_version="1.0", use_dictionary=_repeating(batch),
+        )  # fmt: skip
+        writer.write_batch(batch, row_group_size=_GROUP_ROWS)
+        writer.close()
         size = self._body.end()
         return note(self._body.footer, size)
 
-    def _put(self, batch: pa.RecordBatch) -> None:
-        if self._writer is None:
-            self._writer = pq.ParquetWriter(
-                pa.PythonFile(self._body, mode="w"), self._schema, compression="zstd", compression_level=_LEVEL, store_schema=False,
-                write_statistics=True, version="2.6", data_page_version="1.0", use_dictionary=_repeating(batch),
-            )  # fmt: skip
-        self._writer.write_batch(batch, row_group_size=_GROUP_ROWS)
+    def _array(self, rows: pa.Table, place: int, field: pa.Field) -> pa.Array:
+        if coded := self._coded.get(place):
+            return coded.take(rows.column(coded.field).combine_chunks())
+        return rows.column(f"c{place}").cast(field.type).combine_chunks()
 
 
-def _repeating(first: pa.RecordBatch) -> list[str]:
+def _repeating(rows: pa.RecordBatch) -> list[str]:
     """The columns that a dictionary makes smaller: texts of which the first rows have each one twice or more. The writer would find out by itself, but
     only once it has looked up every id and every message."""
     names = []
+    first = rows.slice(0, _LOOKED_AT)
     for name, array in zip(first.schema.names, first.columns, strict=True):
         if pa.types.is_list(array.type):
             names.append(f"{name}.list.element")
-        elif pa.types.is_string(array.type) and 2 * pc.count_distinct(array).as_py() <= len(array):
+        elif pa.types.is_dictionary(array.type) or (pa.types.is_string(array.type) and 2 * pc.count_distinct(array).as_py() <= len(array)):
             names.append(name)
     return names
 

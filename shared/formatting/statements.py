@@ -8,10 +8,11 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
+from typing import NamedTuple
 
 from shared.datasets import registry as datasets
 from shared.datasets.base import Dataset
-from shared.datasets.plan import ChunkQuery, Column, Dimension, Key, PlanSpec, Sheet
+from shared.datasets.plan import ChunkQuery, Column, ColumnType, Dimension, Key, PlanSpec, Sheet
 from shared.datasets.redaction import counter_names
 from shared.datasets.sql import pulled
 from shared.formats import registry as formats
@@ -22,18 +23,21 @@ from shared.formats.redaction import Redacted, counted_missing, missing, redacte
 
 @dataclass(frozen=True)
 class DimensionTable:
-    """A temporary table of a dimension's rows: `create` takes the text[] literal of its keys (see `keys_of`)."""
+    """A temporary table of a dimension's rows: `create` takes the text[] literal of its keys (see `keys_of`). `numbered`: its rows have a number `n`, in order of their keys."""
 
     dimension: Dimension
     fragments: tuple[str, ...]
     read: Callable[[str], str] = lambda relation: relation
+    numbered: bool = False
 
     def create(self, keys: str) -> str:
         name = self.dimension.name
         kept = dict.fromkeys(re.findall(rf"\b{name}\.(\w+)", self.dimension.join))
-        columns = ", ".join([*(f"{name}.{c} as {c}" for c in kept), *(f"{sql} as f{i}" for i, sql in enumerate(self.fragments))])
+        columns = [*(f"{name}.{c} as {c}" for c in kept), *(f"{sql} as f{i}" for i, sql in enumerate(self.fragments))]
+        if self.numbered:
+            columns.append(f"row_number() over (order by {', '.join(f'{name}.{c}' for c in kept)}) - 1 as n")
         rows = self.read(f"({self.dimension.select(keys)})")
-        return f"create temp table {name} as select {columns} from {rows} {name}"
+        return f"create temp table {name} as select {', '.join(columns)} from {rows} {name}"
 
 
 def keys_of(column: str) -> str:
@@ -41,18 +45,33 @@ def keys_of(column: str) -> str:
     return f"select array_text(k) from (select distinct {column} as k from fact)"
 
 
+class Code(NamedTuple):
+    """A column's values as a fragment of a dimension's table."""
+
+    dimension: str
+    fragment: int
+
+    def read(self) -> str:
+        """The statement for the values, in order of the rows' numbers."""
+        return f"select f{self.fragment} as value from {self.dimension} order by n"
+
+
 @dataclass(frozen=True)
 class ChunkStatements:
     """What to run, in order: `facts` (where there are dimensions: the result is to be known as `fact`, so that its keys need no second scan
     in PostgreSQL), each dimension's table, then `rows`: a text column a format, then _n (0, 1, 2 …
     in the order of the dataset), _key0, _key1 … (its place in that order), and _count0, _count1 … (how much of it was redacted, by `counters`).
-    A hash join hands out the rows of a vector in an order of its own, so rows come a little out of order."""
+    A hash join hands out the rows of a vector in an order of its own, so rows come a little out of order.
+
+    `codes`: the columns of a typed format (by place) that aren't in its rows: what they hold stands in a dimension's table, in the row whose number a row of
+    the chunk has as `<dimension>_n`."""
 
     facts: str | None
     dimensions: tuple[DimensionTable, ...]
     rows: str
     counters: tuple[str, ...] = ()
     keys: int = 2
+    codes: Mapping[int, Code] = field(default_factory=dict)
 
 
 @dataclass
@@ -62,10 +81,13 @@ class _Fragments:
     by_dimension: dict[str, list[str]] = field(default_factory=dict)
 
     def add(self, dimension: str, sql: str) -> str:
+        return f"{dimension}.f{self.place(dimension, sql)}"
+
+    def place(self, dimension: str, sql: str) -> int:
         texts = self.by_dimension.setdefault(dimension, [])
         if sql not in texts:
             texts.append(sql)
-        return f"{dimension}.f{texts.index(sql)}"
+        return texts.index(sql)
 
 
 Fold = Callable[[str], str]
@@ -76,17 +98,18 @@ def as_it_is(constant: str) -> str:
 
 
 def compile_chunk(
-    dataset: Dataset, spec: PlanSpec, wanted: Sequence[str], snapshot: str, lower: Key | None, upper: Key | None, fold: Fold = as_it_is
-) -> ChunkStatements:
+    dataset: Dataset, spec: PlanSpec, wanted: Sequence[str], snapshot: str, lower: Key | None, upper: Key | None, fold: Fold = as_it_is,
+    coded: bool = False,
+) -> ChunkStatements:  # fmt: skip
     """The statements of one chunk in the `wanted` formats. `fold` may turn a constant expression into its literal: DuckDB would bind and fold
-    it again for every chunk, which is most of the time that a small chunk takes to plan."""
+    it again for every chunk, which is most of the time that a small chunk takes to plan. `coded`: a typed format's texts of dimensions stay in their tables."""
     spec = spec.model_copy(update={"formats": list(wanted)})
-    return compile_query(dataset, dataset.relation(spec, snapshot, lower, upper), spec, fold)
+    return compile_query(dataset, dataset.relation(spec, snapshot, lower, upper), spec, fold, coded)
 
 
-def compile_query(dataset: Dataset, query: ChunkQuery, spec: PlanSpec, fold: Fold = as_it_is) -> ChunkStatements:
+def compile_query(dataset: Dataset, query: ChunkQuery, spec: PlanSpec, fold: Fold = as_it_is, coded: bool = False) -> ChunkStatements:
     """The statements of any rows of the dataset, in all formats of the spec."""
-    return _compile(query, {name: dataset.chosen(spec, name) for name in spec.formats}, spec, fold)
+    return _compile(query, {name: dataset.chosen(spec, name) for name in spec.formats}, spec, fold, coded)
 
 
 def compile_fields(query: ChunkQuery, columns: Sequence[Column], spec: PlanSpec) -> ChunkStatements:
@@ -113,15 +136,27 @@ def compile_sheet(sheet: Sheet, names: Sequence[str], spec: PlanSpec, wanted: Se
     return _compile(sheet.query(names), dict.fromkeys(wanted, columns), spec, fold)
 
 
-def _compile(query: ChunkQuery, columns: Mapping[str, Sequence[Column]], spec: PlanSpec, fold: Fold) -> ChunkStatements:
+def _compile(
+    query: ChunkQuery, columns: Mapping[str, Sequence[Column]], spec: PlanSpec, fold: Fold, coded: bool = False
+) -> ChunkStatements:
     fragments = _Fragments()
     family = datasets.get(spec.dataset).family
     sources = _redacted(columns.values(), spec, family)
     # What a redaction may hide, an error doesn't tell.
     row = f"fact.{query.place[-1]}" if query.place and spec.redaction is None else "null"
-    lines = {name: _line(_format(name), selected, spec, sources, fragments, fold, row) for name, selected in columns.items()}
+    dense = {d.name for d in query.dimensions if d.dense} if coded else set()
+    lines, codes = {}, {}
+    for name, selected in columns.items():
+        if _format(name).typed:
+            codes = _codes(_format(name), selected, spec, sources, fragments, dense)
+            lines[name] = _struct(_format(name), selected, spec, sources, fragments, codes)
+        else:
+            lines[name] = _line(_format(name), selected, spec, sources, fragments, fold, row)
     counts = _counts(spec, columns.values(), sources, fragments)
-    tables = tuple(DimensionTable(d, tuple(fragments.by_dimension[d.name]), sources[d.name].over) for d in query.dimensions)
+    numbered = {code.dimension for code in codes.values()}
+    tables = tuple(
+        DimensionTable(d, tuple(fragments.by_dimension[d.name]), sources[d.name].over, d.name in numbered) for d in query.dimensions
+    )
     texts = ", ".join(f'{sql} as "{name}"' for name, sql in lines.items())
     finished = ", ".join(f'{_format(name).finish(f"line.{name}")} as "{name}"' for name in lines)
     facts = f"select *, row_number() over () - 1 as _n from {pulled(query.facts)}"
@@ -130,7 +165,7 @@ def _compile(query: ChunkQuery, columns: Mapping[str, Sequence[Column]], spec: P
     places |= {f"_count{i}": sql for i, sql in enumerate(counts.values())}
     place = ", ".join(f"{sql} as {name}" for name, sql in places.items())
     rows = f"select {finished}, {', '.join(places)} from (select {texts}, {place} from {_joined(fact, tables)}) line"
-    return ChunkStatements(facts if query.dimensions else None, tables, rows, tuple(counts), len(query.place))
+    return ChunkStatements(facts if query.dimensions else None, tables, rows, tuple(counts), len(query.place), codes)
 
 
 def _format(name: str) -> Format:
@@ -179,8 +214,6 @@ def _joined(fact: str, tables: Sequence[DimensionTable]) -> str:
 def _line(
     fmt: Format, columns: Sequence[Column], spec: PlanSpec, sources: Mapping[str, Redacted], fragments: _Fragments, fold: Fold, row: str
 ) -> str:  # fmt: skip
-    if fmt.typed:
-        return _struct(fmt, columns, spec, sources, fragments)
     runs: list[list[Piece]] = []
     for source, run in groupby(columns, key=lambda c: c.source):
         adjacent = list(run)
@@ -199,10 +232,25 @@ def _cell(column: Column, row: str = "null") -> Cell:
     return Cell(column, column.sql, row)
 
 
-def _struct(fmt: Format, columns: Sequence[Column], spec: PlanSpec, sources: Mapping[str, Redacted], fragments: _Fragments) -> str:
-    """A row as typed values, a dimension's made once for each of its rows."""
-    fields = []
+def _codes(
+    fmt: Format, columns: Sequence[Column], spec: PlanSpec, sources: Mapping[str, Redacted], fragments: _Fragments, dense: set[str]
+) -> dict[int, Code]:  # fmt: skip
+    """The texts of `dense` dimensions by their columns' places: few, so that a row only says which."""
+    return {
+        place: Code(column.source, fragments.place(column.source, _value(fmt, sources[column.source].cells[column], spec)))
+        for place, column in enumerate(columns)
+        if column.source in dense and sources[column.source].cells[column].type is ColumnType.text and column.missing.startswith("null")
+    }
+
+
+def _struct(
+    fmt: Format, columns: Sequence[Column], spec: PlanSpec, sources: Mapping[str, Redacted], fragments: _Fragments, codes: Mapping[int, Code]
+) -> str:  # fmt: skip
+    """A row as typed values, a dimension's made once for each of its rows, and the numbers of rows that hold the others."""
+    fields = [f"{name}_n := {name}.n" for name in dict.fromkeys(code.dimension for code in codes.values())]
     for place, column in enumerate(columns):
+        if place in codes:
+            continue
         value = _value(fmt, sources[column.source].cells[column], spec)
         if column.source != "fact":
             value = fragments.add(column.source, value)

@@ -1,4 +1,4 @@
-"""Workbooks of leads beside what else writes them, Parquet beside `psql \\copy`, and several formats of one scan."""
+"""Nested JSON of leads beside PostgreSQL's own, workbooks beside what else writes them, Parquet beside `psql \\copy`, and several formats of one scan."""
 
 from functools import partial
 from statistics import median
@@ -21,10 +21,18 @@ QUERY = f"""SELECT l.id, l.email, l.name, l.phone, l.company, l.status, coalesce
     LEFT JOIN ingest.agents_current a ON (a.org_id, a.id) = (l.org_id, l.assigned_to) WHERE l.org_id = '{ORG}' ORDER BY l.created_at, l.id"""
 
 
-def _ensure_leads(stack: Stack) -> None:
-    stack.api_key(ORG)
-    if not stack.sql("SELECT 1 FROM ingest.leads_current WHERE org_id = %s LIMIT 1", ORG):
-        run_sql(stack.database_url, "-f", str(HERE / "leads.sql"), org_id=ORG, leads=LEADS)
+NESTED_LEADS = 200_000
+NESTED_ORG = "org_bench_nested"
+TUNED = "SET work_mem = '1GB'"
+
+
+def _ensure_leads(stack: Stack, org_id: str = ORG, leads: int = LEADS) -> bool:
+    """Whether they had to be made."""
+    stack.api_key(org_id)
+    if stack.sql("SELECT 1 FROM ingest.leads_current WHERE org_id = %s LIMIT 1", org_id):
+        return False
+    run_sql(stack.database_url, "-f", str(HERE / "leads.sql"), org_id=org_id, leads=leads)
+    return True
 
 
 def _export(caller: Caller, rows: int, **body: object) -> float:
@@ -33,6 +41,28 @@ def _export(caller: Caller, rows: int, **body: object) -> float:
         raise BenchError(f"export {done.id} has {done.rows} rows instead of {rows} a file")
     caller.cancel_or_delete(done.id)
     return done.seconds
+
+
+def nested(context: Context) -> Section:
+    """200,000 leads with their conversations as JSON lines into a directory against `psql \\copy` of json_agg."""
+    stack = context.stack
+    stack.up(WAYBILL_STORE=DIRECTORY_STORE)
+    if _ensure_leads(stack, NESTED_ORG, NESTED_LEADS):
+        run_sql(stack.database_url, "-f", str(HERE / "nested.sql"), org_id=NESTED_ORG)
+    query = psql.nested_query(stack.database_url, NESTED_ORG)
+    with Caller(stack, NESTED_ORG) as caller:
+        seconds = interleave({
+            "Waybill": partial(_export, caller, NESTED_LEADS, dataset="leads", format="jsonl"),
+            "psql": lambda: psql.copy_lines(stack.database_url, query, OUT / "psql.jsonl"),
+            "psql, tuned": lambda: psql.copy_lines(stack.database_url, query, OUT / "psql.jsonl", TUNED),
+        }, context.rounds, context.say)  # fmt: skip
+    lines = [
+        ["Waybill, `jsonl`", seconds_cell(seconds["Waybill"]), f"**{ratio(seconds['Waybill'], seconds['psql']):.2f}**", "≤ 0.6"],
+        ["`psql \\copy` of json_agg", seconds_cell(seconds["psql"]), "1.00", ""],
+        [f"the same after `{TUNED}`", seconds_cell(seconds["psql, tuned"]), f"{ratio(seconds['psql, tuned'], seconds['psql']):.2f}", ""],
+    ]
+    columns = ["What", "Median (runs)", "Ratio to json_agg", "Target"]
+    return Section("nested", "200,000 leads with their 300,000 conversations as JSON", columns, lines, [])
 
 
 def xlsx(context: Context) -> Section:

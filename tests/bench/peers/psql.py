@@ -9,6 +9,7 @@ from tests.bench.postgres import psql
 
 JOIN = HERE / "peers" / "messages.sql"
 RESOLVED = HERE / "peers" / "resolved.sql"
+NESTED = HERE / "peers" / "nested.sql"
 
 
 def one_line(path: Path, **values: str) -> str:
@@ -30,6 +31,17 @@ def messages_query(url: str, org_id: str) -> str:
 def resolved_query(url: str, org_id: str) -> str:
     """All columns of resolved-conversations, as of now."""
     return one_line(RESOLVED, org_id=org_id, snapshot=snapshot(url), **{"from": FROM, "to": TO})
+
+
+def nested_query(url: str, org_id: str) -> str:
+    """All leads with their conversations as JSON, as of now."""
+    return one_line(NESTED, org_id=org_id, snapshot=snapshot(url))
+
+
+def copy_lines(url: str, query: str, target: Path, *settings: str) -> None:
+    """Write the query's one column as lines; `settings` are SQL statements to run before."""
+    before = [word for setting in settings for word in ("-c", setting)]
+    psql(url, *before, "-c", f"\\copy ({query}) TO '{target}'")
 
 
 def copy_csv(url: str, query: str, target: Path, *settings: str) -> None:
