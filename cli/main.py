@@ -47,12 +47,8 @@ app.add_typer(sftp_host_keys.app, name="sftp-host-keys")
 app.add_typer(audit.app, name="audit")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(signing_keys.app, name="signing-keys")
-<<<<<<< HEAD
-for single in (usage, notifications, diff, sample, verify, migrate, acls, reconcile, doctor):
-=======
 app.add_typer(mail.app, name="mail")
-for single in (usage, notifications, diff, sample, verify, migrate, acls, doctor):
->>>>>>> d661f87 (Mail that comes back is a failure: the operator's mail server hands it in, and who is told of failures is told; the engine links mails until their links end)
+for single in (usage, notifications, diff, sample, verify, migrate, acls, reconcile, doctor):
     single.register(app)
 
 

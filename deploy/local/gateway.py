@@ -22,12 +22,8 @@ ROUTES: dict[str, tuple[str, ...]] = {
         "/v1/exports/*/files/*", "/v1/exports/*/manifest", "/v1/downloads/*", "/v1/destinations", "/v1/destinations/*", "/v1/deliveries", "/v1/deliveries/*",
         "/v1/notifications", "/v1/settings/alert-channels/test",
         "/v1/webhook-endpoints", "/v1/webhook-endpoints/*", "/v1/sftp-users", "/v1/sftp-users/*", "/v1/sftp-host-keys", "/v1/sftp-host-keys/*",
-<<<<<<< HEAD
         "/v1/signing-keys", "/v1/signing-keys/*", "/v1/audit/checkpoints", "/v1/operator/audit/checkpoints", "/v1/operator/reconciliations",
-        "/v1/operator/reconciliations/*", "/.well-known/waybill-signing-keys.json",
-=======
-        "/v1/signing-keys", "/v1/signing-keys/*", "/v1/audit/checkpoints", "/v1/operator/audit/checkpoints", "/v1/operator/mail/bounces", "/.well-known/waybill-signing-keys.json",
->>>>>>> d661f87 (Mail that comes back is a failure: the operator's mail server hands it in, and who is told of failures is told; the engine links mails until their links end)
+        "/v1/operator/reconciliations/*", "/v1/operator/mail/bounces", "/.well-known/waybill-signing-keys.json",
     ),
 }  # fmt: skip
 # Each service's own, on its own address.

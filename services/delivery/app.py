@@ -97,7 +97,13 @@ async def build() -> Service:
         pool, reconciliations, objects, notifications.feed, walking, timedelta(hours=settings.reconcile_grace_hours),
         timedelta(seconds=settings.reconcile_seconds), timedelta(hours=settings.delivery_upload_hours_max), utc_now,
     )  # fmt: skip
-    routers = [webhooks.router, sftp.router, notifications.router, *destinations.routers, reconciliations_router(reconciliations, settings.operator_token)]
+    routers = [
+        webhooks.router,
+        sftp.router,
+        notifications.router,
+        *destinations.routers,
+        reconciliations_router(reconciliations, settings.operator_token),
+    ]
     api = create_http(downloads, keyring, checkpoints, routers, auth, settings.secret_key.encode(), settings.operator_token)
     service = Service("delivery", api, settings.delivery_http, broker, producer)
     told = partial(_told, (webhooks.intake.handle, destinations.intake.handle, notifications.intake.handle))
