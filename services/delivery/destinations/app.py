@@ -79,8 +79,8 @@ def assemble(
     dispatcher = Dispatcher(pool, queue, freight, carriers, limits, settings.destination_lease_seconds, leftovers, outbox, clock)
     mail = settings.mail_server is not None
     rules = partial(Rules, allow_http=settings.destination_allow_http, addresses=settings.destination_addresses, mail=mail)
-    destinations = Destinations(store, seal, rules, outbox, leftovers, dispatcher.wake, clock)
-    tests = Tests(store, seal, carriers, settings.destination_test_seconds, outbox, dispatcher.wake, clock)
+    destinations = Destinations(store, seal, rules, told, outbox, leftovers, dispatcher.wake, clock)
+    tests = Tests(store, seal, carriers, settings.destination_test_seconds, told, outbox, dispatcher.wake, clock)
     deliveries, secret = Deliveries(store, outbox, dispatcher.wake, clock), settings.secret_key.encode()
     bounces = Bounces(pool, store, told, outbox, settings.secret_keys, clock)
     routers = (

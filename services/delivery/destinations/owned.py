@@ -15,6 +15,7 @@ from services.delivery.core.destinations.registry import all_kinds
 from services.delivery.core.destinations.view import destination_view
 from services.delivery.destinations.leftovers import Leftovers
 from services.delivery.destinations.store import DestinationStore, Problem, Row, health_of
+from services.delivery.destinations.telling import Told, resumed
 from shared import audit
 from shared.database import Connection
 from shared.errors import conflict, not_found
@@ -32,10 +33,10 @@ class Destinations:
     """Every call is one transaction, its entry in the audit trail included. `rules` of an organisation: what the operator allows it."""
 
     def __init__(
-        self, store: DestinationStore, seal: Seal, rules: Callable[[str], Rules], outbox: Outbox, leftovers: Leftovers, wake: Callable[[], None],
-        clock: Callable[[], datetime],
+        self, store: DestinationStore, seal: Seal, rules: Callable[[str], Rules], told: Told, outbox: Outbox, leftovers: Leftovers,
+        wake: Callable[[], None], clock: Callable[[], datetime],
     ) -> None:  # fmt: skip
-        self._store, self._seal, self._rules, self._outbox = store, seal, rules, outbox
+        self._store, self._seal, self._rules, self._told, self._outbox = store, seal, rules, told, outbox
         self._leftovers, self._wake, self._clock = leftovers, wake, clock
 
     async def create(self, by: Principal, body: Any) -> dict[str, Any]:
@@ -106,6 +107,8 @@ class Destinations:
             if health == after:
                 return destination_view(before)
             row = await self._store.save_health(connection, before, after, self._clock())
+            if health.paused is Reason.failing and after.paused is None:
+                await self._told.resumed(connection, resumed(row, self._clock()))
             await self._note(connection, by, action, destination_id)
         self._outbox.wake()
         self._wake()

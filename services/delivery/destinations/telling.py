@@ -1,9 +1,10 @@
 """What follows for people where files didn't arrive. The engine calls it in the transaction in which it happens (the organisation's own); what it
 publishes goes through the outbox on that connection, which the engine wakes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from shared.database import Connection
 
@@ -41,9 +42,21 @@ class Paused:
     message: str
 
 
+@dataclass(frozen=True)
+class Resumed:
+    """A destination that was paused because deliveries kept failing is used again: a test passed, or somebody resumed it."""
+
+    at: datetime
+    org_id: str
+    destination_id: str
+    destination_name: str
+    type: str
+
+
 class Told(Protocol):
     async def failed(self, connection: Connection, what: Failed) -> None: ...
     async def paused(self, connection: Connection, what: Paused) -> None: ...
+    async def resumed(self, connection: Connection, what: Resumed) -> None: ...
 
 
 class NobodyTold:
@@ -54,3 +67,11 @@ class NobodyTold:
 
     async def paused(self, connection: Connection, what: Paused) -> None:
         pass
+
+    async def resumed(self, connection: Connection, what: Resumed) -> None:
+        pass
+
+
+def resumed(row: Mapping[str, Any], now: datetime) -> Resumed:
+    """Of a destination's row."""
+    return Resumed(now, row["org_id"], row["id"], row["name"], row["type"])

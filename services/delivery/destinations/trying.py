@@ -18,6 +18,8 @@ from services.delivery.destinations.carrier import Carrier
 from services.delivery.destinations.freight import open_place
 from services.delivery.destinations.metrics import TESTS
 from services.delivery.destinations.store import DestinationStore, Row, health_of
+from services.delivery.destinations.telling import Told
+from services.delivery.destinations.telling import resumed as resumed_of
 from shared import audit
 from shared.errors import ApiError, not_found
 from shared.http import Principal
@@ -52,11 +54,11 @@ class Tests:
     """`seconds`: what one may take."""
 
     def __init__(
-        self, store: DestinationStore, seal: Seal, carriers: Mapping[str, Carrier], seconds: float, outbox: Outbox, wake: Callable[[], None],
+        self, store: DestinationStore, seal: Seal, carriers: Mapping[str, Carrier], seconds: float, told: Told, outbox: Outbox, wake: Callable[[], None],
         clock: Callable[[], datetime],
     ) -> None:  # fmt: skip
         self._store, self._seal, self._carriers, self._seconds = store, seal, carriers, seconds
-        self._outbox, self._wake, self._clock = outbox, wake, clock
+        self._told, self._outbox, self._wake, self._clock = told, outbox, wake, clock
         self._running: Counter[str] = Counter()
 
     async def run(self, by: Principal, destination_id: str) -> dict[str, Any]:
@@ -103,6 +105,8 @@ class Tests:
             if tested.code is None:
                 paused = None if health.paused is Reason.failing else health.paused
                 await self._store.save_health(connection, row, replace(health, failures=0, failing_since=None, paused=paused), now)
+            if resumed:
+                await self._told.resumed(connection, resumed_of(row, now))
             details = {"code": str(tested.code) if tested.code else None, "resumed": resumed}
             await self._outbox.add(connection, [audit.entry(by, "destination.tested", row["id"], details)])
         self._outbox.wake()

@@ -2,7 +2,7 @@
 
 from services.delivery.core.notifications import notices
 from services.delivery.core.notifications.events import delivery_failed_event
-from services.delivery.destinations.telling import Failed, Paused
+from services.delivery.destinations.telling import Failed, Paused, Resumed
 from services.delivery.notifications.store import Feed
 from shared.database import Connection
 from shared.ids import new_id
@@ -29,3 +29,7 @@ class Telling:
             at=what.at, destination_id=what.destination_id, name=what.destination_name, type=what.type, failures=what.failures,
             failing_since=what.failing_since, code=what.code, message=what.message,
         ))  # fmt: skip
+
+    async def resumed(self, connection: Connection, what: Resumed) -> None:
+        notice = notices.destination_resumed(at=what.at, destination_id=what.destination_id, name=what.destination_name, type=what.type)
+        await self._feed.tell(connection, what.org_id, notice)

@@ -386,7 +386,7 @@ def _delta_view(row: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def delivery_view(row: Mapping[str, Any]) -> dict[str, Any]:
-    """`destination` is null where the files went to a request's own addresses, or their destination is no more."""
+    """`destination` is null where the files went to addresses that no destination stands for."""
     error = {"code": row["error_code"], "message": row["error_message"] or ""} if row["error_code"] else None
     return {
         "id": row["id"],

@@ -74,7 +74,7 @@ RUN = Component("ScheduleRun", shown(
         "status": one_of(RunStatus), "export_id": nullable(text("Of its last attempt.")), "file_name": nullable(text("Of the first file.")), "rows": nullable(COUNT), "attempts": COUNT,
         "next_attempt_at": nullable(INSTANT), "reason": nullable(shown({"code": text("docs/schedules.md explains each."), "message": text()}, description="Why it waits, was skipped or has failed.")),
         "deliveries": listed(shown({
-            "id": text(), "destination": nullable(text("Null: addresses of the request itself, or a destination that is no more.")), "type": one_of(TYPES),
+            "id": text(), "destination": nullable(text("Null: addresses that no destination stands for.")), "type": one_of(TYPES),
             "status": one_of(("pending", "held", "delivered", "failed", "cancelled")), "attempts": COUNT,
             "error": nullable(shown({"code": text("docs/destinations.md explains each."), "message": text()}, description="Of the last attempt.")),
         }), description="What became of its files at the schedule's destinations."),

@@ -134,11 +134,13 @@ async def test_a_test_says_what_failed_and_one_that_passes_resumes(desk: Desk) -
     )
     passed = (await desk.ask("POST", f"{path}/test")).json()
     shown = (await desk.ask("GET", path)).json()
+    assert [each.destination_id for each in desk.process.told.resumed_of] == [made["id"]]
     assert passed["ok"] and shown["paused"] is None and shown["failures"] == 0 and shown["last_test"]["ok"]
     await desk.ask("POST", f"{path}/pause")
     assert (await desk.ask("POST", f"{path}/test")).json()["ok"]
     assert (await desk.ask("GET", path)).json()["paused"]["reason"] == "requested"
     assert (await desk.ask("POST", f"{path}/resume")).json()["paused"] is None
+    assert len(desk.process.told.resumed_of) == 1, "who paused it by request knows"
 
 
 async def test_a_test_is_bounded_in_time_and_in_number(desk: Desk) -> None:

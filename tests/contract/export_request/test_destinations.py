@@ -75,9 +75,9 @@ async def test_each_run_of_a_schedule_has_its_destinations_and_says_what_became_
     assert [row["destinations"] for row in kept] == [f'[{{"type":"sftp","id":"{where[0]["id"]}"}},{{"type":"email","to":["{ADA}"]}}]']
     assert len(found := await runs(caller, made["id"])) == 3
     await world.admin.execute(
-        "INSERT INTO delivery.deliveries (id, org_id, export_id, schedule_id, destination_id, key, type, recipients, status, attempts, error_code, error_message, created_at)"
-        " VALUES ('dlv_1', $1, $2, $3, $4, $4, 'sftp', NULL, 'failed', 4, 'refused', 'Nobody listens.', now()),"
-        " ('dlv_2', $1, $2, $3, NULL, 'email', 'email', $5, 'delivered', 1, NULL, NULL, now())",
+        "INSERT INTO delivery.deliveries (id, org_id, export_id, schedule_id, destination_id, key, type, recipients, event, small, status, attempts, error_code, error_message, created_at)"
+        " VALUES ('dlv_1', $1, $2, $3, $4, $4, 'sftp', NULL, '', true, 'failed', 4, 'refused', 'Nobody listens.', now()),"
+        " ('dlv_2', $1, $2, $3, NULL, 'email', 'email', $5, '', true, 'delivered', 1, NULL, NULL, now())",
         caller.org_id, run["export_id"], made["id"], where[0]["id"], [ADA],
     )  # fmt: skip
     shown = {r["id"]: r["deliveries"] for r in await runs(caller, made["id"])}

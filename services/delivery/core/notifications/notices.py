@@ -86,11 +86,10 @@ def destination_paused(
     )  # fmt: skip
 
 
-def destination_resumed(*, at: datetime, destination_id: str, name: str, type: str, released: int) -> Notice:
-    held = "Nothing was held." if not released else f"{released} held {'delivery is' if released == 1 else 'deliveries are'} sent."
+def destination_resumed(*, at: datetime, destination_id: str, name: str, type: str) -> Notice:
     return _made(
-        Kind.destination_resumed, f"{destination_id}/{instant(at)}", f"The destination '{name}' ({type}) is used again. {held}", at, destination_id,
-        destination_id=destination_id, type=type,
+        Kind.destination_resumed, f"{destination_id}/{instant(at)}", f"The destination '{name}' ({type}) is used again, and what was held is sent.", at,
+        destination_id, destination_id=destination_id, type=type,
     )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import asyncpg
 
 from services.delivery.destinations.app import DestinationParts, assemble
-from services.delivery.destinations.telling import Failed, Paused
+from services.delivery.destinations.telling import Failed, Paused, Resumed
 from services.delivery.settings import Settings
 from shared.clock import utc_now
 from shared.database import Connection, across_tenants
@@ -37,6 +37,7 @@ class Telling:
 
     failed_of: list[Failed] = field(default_factory=list)
     paused_of: list[Paused] = field(default_factory=list)
+    resumed_of: list[Resumed] = field(default_factory=list)
 
     async def failed(self, connection: Connection, what: Failed) -> None:
         await connection.execute("SELECT 1 FROM delivery.deliveries WHERE id = $1", what.delivery_id)
@@ -45,6 +46,9 @@ class Telling:
     async def paused(self, connection: Connection, what: Paused) -> None:
         await connection.execute("SELECT 1 FROM delivery.destinations WHERE id = $1", what.destination_id)
         self.paused_of.append(what)
+
+    async def resumed(self, connection: Connection, what: Resumed) -> None:
+        self.resumed_of.append(what)
 
 
 @dataclass
