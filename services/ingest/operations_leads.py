@@ -140,9 +140,14 @@ PATCH_LEAD = operation(
 )  # fmt: skip
 _ERASURE_EXAMPLE = {"id": "era_01HQ3VXK9BWMN4F6T2P8R5GYSC", "kind": "lead", "status": "completed", "erased_at": "2026-04-05T11:42:00.000Z", "in_topics_until": "2026-04-12T11:42:00.000Z",
                     "exports": [{"export_id": "exp_01KBX9ZJ5V8Q3M2N7R4T6W0Y1A", "was": "completed", "files": ["leads_exp_01KBX9ZJ5V8Q3M2N7R4T6W0Y1A.csv"],
+                                 "destinations": [{"delivery_id": "dlv_01KBX9ZJ5V8Q3M2N7R4T6W0Y1A", "destination": "dst_01KBX9ZJ5V8Q3M2N7R4T6W0Y1A", "type": "s3", "status": "delivered"}],
                                  "recalled_at": "2026-04-05T11:42:01.000Z"}]}  # fmt: skip
 _RECALLED = shown({
     "export_id": text(), "was": text("Its status before: `completed`, or that of one that was running."), "files": listed(text(), description="What it had published; deleted."),
+    "destinations": listed(shown({
+        "delivery_id": text(), "destination": nullable(text("Null: addresses that no destination stands for.")), "type": text(),
+        "status": text("Of the delivery; one that isn't `delivered` brought some of the files."),
+    }), description="Where files of it were brought: ask there to delete them. As long as deliveries are kept."),
     "recalled_at": {**nullable(INSTANT), "description": "Null while the export is held: it is recalled once it is released."},
 })  # fmt: skip
 ERASURE = Component("Erasure", shown(

@@ -139,11 +139,16 @@ UPDATE {staging} s SET {emptied} WHERE s.org_id = $1 AND EXISTS (SELECT FROM ing
 INSERT INTO ingest.erasures (org_id, id, kind, oldest) VALUES ($1, $2, $3, coalesce($4::text::xid8, pg_current_xact_id()));
 
 -- name: erasure
+-- With the exports that were recalled, and where files of theirs had been brought by then or since.
 SELECT e.id, e.kind, e.erased_at, coalesce(r.exports, '[]') AS exports
 FROM ingest.erasures e LEFT JOIN LATERAL (
-    SELECT json_agg(json_build_object('export_id', export_id, 'was', ended_as, 'files', files,
-                                      'recalled_at', to_char(recalled_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')) ORDER BY export_id) AS exports
-    FROM exports.recalls WHERE org_id = e.org_id AND erasure_id = e.id) r ON true
+    SELECT json_agg(json_build_object('export_id', k.export_id, 'was', ended_as, 'files', files, 'destinations', coalesce(b.brought, '[]'),
+                                      'recalled_at', to_char(recalled_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')) ORDER BY k.export_id) AS exports
+    FROM exports.recalls k LEFT JOIN LATERAL (
+        SELECT json_agg(json_build_object('delivery_id', d.id, 'destination', d.destination_id, 'type', d.type, 'status', d.status) ORDER BY d.id) AS brought
+        FROM delivery.deliveries d WHERE d.org_id = k.org_id AND d.export_id = k.export_id
+          AND (d.status = 'delivered' OR EXISTS (SELECT FROM delivery.delivery_files f WHERE f.delivery_id = d.id AND f.sent_at IS NOT NULL))) b ON true
+    WHERE org_id = e.org_id AND erasure_id = e.id) r ON true
 WHERE e.org_id = $1 AND e.id = $2;
 
 -- name: is_known$

@@ -118,3 +118,22 @@ async def test_an_export_of_before_can_not_be_reproduced(room: Room) -> None:
     query = """SELECT EXISTS (SELECT FROM ingest.erasures r WHERE NOT pg_visible_in_snapshot(r.erased_in, $1::text::pg_snapshot)
                AND r.oldest < pg_snapshot_xmax($1::text::pg_snapshot))"""
     assert [await room.admin.fetchval(query, s) for s in (snapshot, seen)] == [False, True]
+
+
+async def test_an_erasure_says_where_files_of_recalled_exports_were_brought(room: Room) -> None:
+    await plant(room, CANARY, "9")
+    erasure = (await call(room, "DELETE", "/v1/leads/l9")).json()
+    await room.admin.execute(
+        "INSERT INTO exports.recalls (org_id, erasure_id, export_id, ended_as, files, recalled_at) VALUES ('org_a', $1, 'exp_9', 'completed', '[]', now())",
+        erasure["id"],
+    )
+    deliveries = "INSERT INTO delivery.deliveries (id, org_id, export_id, key, type, recipients, event, small, status, created_at) VALUES ($1, 'org_a', 'exp_9', $1, 'email', '{a@b.example}', '', true, $2, now())"
+    for name, status in (("dlv_1", "delivered"), ("dlv_2", "failed"), ("dlv_3", "cancelled")):
+        await room.admin.execute(deliveries, name, status)
+    await room.admin.execute(
+        "INSERT INTO delivery.delivery_files (delivery_id, name, org_id, sent_at) VALUES ('dlv_3', 'leads_1.csv', 'org_a', now()), ('dlv_2', 'leads_1.csv', 'org_a', NULL)"
+    )
+    [recalled] = (await call(room, "GET", f"/v1/erasures/{erasure['id']}")).json()["exports"]
+    assert recalled["destinations"] == [
+        {"delivery_id": "dlv_1", "destination": None, "type": "email", "status": "delivered"}, {"delivery_id": "dlv_3", "destination": None, "type": "email", "status": "cancelled"},
+    ], "one that brought half of the files is among them"  # fmt: skip
