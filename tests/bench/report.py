@@ -87,23 +87,23 @@ def keep(section: Section, facts: Mapping[str, str]) -> None:
     known = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
     measured = {"date": datetime.now(UTC).strftime("%Y-%m-%d"), "commit": commit(), **facts}
     known[section.key] = asdict(section) | {"measured": measured}
-    RESULTS.write_text(json.dumps(known, indent=1, ensure_ascii=False), "utf-8")
+    RESULTS.write_text(json.dumps(known, indent=1, ensure_ascii=False) + "\n", "utf-8")
 
 
 def render(sections: list[Section]) -> str:
     """Markdown of the sections, machine facts first."""
     blocks: list[str] = []
-    facts: list[str] = []
+    machines: dict[str, list[str]] = {}
     for section in sections:
-        said = "\n".join([f"- Machine: {section.measured['machine']}", f"- Versions: {section.measured['versions']}"])
-        if said not in facts:
-            facts.append(said)
+        told = machines.setdefault(section.measured["machine"], [])
+        told += [each for each in section.measured["versions"].split(", ") if each not in told]
         table = [section.columns, ["---"] * len(section.columns), *section.lines]
         lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in table]
-        told = section.measured
-        when = f"Measured {told['date']} at commit {told['commit']}, {told['size']}; load before the run {told.get('load', 'not noted')}."
+        at = section.measured
+        when = f"Measured {at['date']} at commit {at['commit']}, {at['size']}; load before the run {at.get('load', 'not noted')}."
         blocks.append("\n".join([f"### {section.title}", "", *lines, "", *(f"- {note}" for note in section.notes), f"- {when}"]))
-    return "\n\n".join(["\n".join(facts), *blocks])
+    facts = "\n".join(f"- Machine: {each}\n- Versions: {', '.join(told)}" for each, told in machines.items())
+    return "\n\n".join([facts, *blocks])
 
 
 def write_page(order: list[str]) -> None:
