@@ -79,10 +79,11 @@ DESTINATION_CHANGES = Component(
 
 # ---- what is answered
 
+_PLACE = _SHOWN.where({each.name: each.default for each in _SHOWN.fields} | dict(_SHOWN.example))
 _EXAMPLE: dict[str, Any] = {
     "id": _DESTINATION_ID["example"], "name": "Warehouse", "type": _SHOWN.name,
     "config": {each.name: _SHOWN.example[each.name] for each in _SHOWN.fields if not each.secret and each.name in _SHOWN.example},
-    "secrets": sorted(each.name for each in _SHOWN.fields if each.secret and each.name in _SHOWN.example), "place": _SHOWN.where(_SHOWN.example),
+    "secrets": sorted(each.name for each in _SHOWN.fields if each.secret and each.name in _SHOWN.example), "place": _PLACE,
     "paused": None, "failures": 0, "failing_since": None, "last_test": {"ok": True, "code": None, "at": "2026-04-01T06:00:00Z"},
     "created_at": "2026-04-01T06:00:00Z", "updated_at": "2026-04-01T06:00:00Z",
 }  # fmt: skip

@@ -1,0 +1,1 @@
+"""Files into S3 buckets: one guarded client for all of them, and the upload of one file."""
