@@ -106,6 +106,23 @@ WHERE org_id = :org_id AND schedule_id = :schedule_id AND deleted_at IS NULL AND
   AND (:before_at::timestamptz IS NULL OR (created_at, id) < (:before_at, :before_id::text))
 ORDER BY created_at DESC, id DESC LIMIT :count;
 
+-- name: rarest_label(org_id, names, values, count)^
+-- Of several labels the one that the fewest exports carry, and how many, up to `count`.
+SELECT a.name, a.value, few.exports FROM unnest(:names::text[], :values::text[]) a (name, value) CROSS JOIN LATERAL (
+    SELECT count(*) AS exports FROM (SELECT FROM exports.labels l WHERE l.org_id = :org_id AND l.name = a.name AND l.value = a.value LIMIT :count) l) few
+ORDER BY few.exports, a.name LIMIT 1;
+
+-- name: list_exports_labelled(org_id, name, value, schedule_id, held, statuses, datasets, labels, created_after, created_before, before_at, before_id, count)
+-- Along the index of one of the labels.
+SELECT e.* FROM exports.labels l JOIN exports.exports e ON e.id = l.export_id
+WHERE l.org_id = :org_id AND l.name = :name AND l.value = :value
+  AND (:created_after::timestamptz IS NULL OR l.created_at > :created_after)
+  AND (:created_before::timestamptz IS NULL OR l.created_at < :created_before)
+  AND (:before_at::timestamptz IS NULL OR (l.created_at, l.export_id) < (:before_at, :before_id::text))
+  AND e.org_id = :org_id AND e.deleted_at IS NULL AND e.status = ANY(:statuses) AND e.dataset = ANY(:datasets) AND e.labels @> :labels
+  AND (:schedule_id::text IS NULL OR e.schedule_id = :schedule_id) AND (NOT :held::boolean OR e.hold_at IS NOT NULL)
+ORDER BY l.created_at DESC, l.export_id DESC LIMIT :count;
+
 -- name: list_exports_held(org_id, schedule_id, statuses, datasets, labels, created_after, created_before, before_at, before_id, count)
 SELECT * FROM exports.exports
 WHERE org_id = :org_id AND hold_at IS NOT NULL AND deleted_at IS NULL AND (:schedule_id::text IS NULL OR schedule_id = :schedule_id) AND status = ANY(:statuses) AND dataset = ANY(:datasets) AND labels @> :labels
@@ -264,6 +281,22 @@ WHERE status IN ('accepted', 'awaiting_approval', 'planning', 'formatting', 'ass
   AND (NOT planned OR status IN ('assembling', 'publishing')
        OR EXISTS (SELECT FROM exports.chunks c WHERE c.export_id = e.id AND c.state = 'released'))
 ORDER BY progressed_at LIMIT 100 FOR UPDATE SKIP LOCKED;
+
+-- name: forget_exports(before, count)$
+-- Across tenants. Exports that ended, or were deleted, before then. How many there were.
+WITH old AS (
+    SELECT id FROM exports.exports WHERE (status IN ('failed', 'cancelled', 'expired') OR deleted_at IS NOT NULL) AND coalesce(deleted_at, progressed_at) < :before
+    ORDER BY coalesce(deleted_at, progressed_at) LIMIT :count FOR UPDATE SKIP LOCKED
+), gone AS (DELETE FROM exports.exports e USING old WHERE e.id = old.id RETURNING e.id)
+SELECT count(*) FROM gone;
+
+-- name: forget_recalls(before)!
+-- Across tenants.
+DELETE FROM exports.recalls WHERE recalled_at < :before;
+
+-- name: forget_usage(before)!
+-- Across tenants.
+DELETE FROM tenancy.usage WHERE day < :before;
 
 -- name: prune_keys()!
 -- Across tenants. A key is remembered as long as its export, and 30 days at least.

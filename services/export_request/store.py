@@ -19,12 +19,15 @@ from services.export_request.planning import Planner
 from services.export_request.queries import load, rows
 from services.export_request.releasing import Releaser
 from shared import audit
-from shared.database import across_tenants, tenant
+from shared.database import Connection, across_tenants, tenant
 from shared.datasets import registry as datasets
 from shared.datasets.plan import CustomProperty
 from shared.errors import not_found
 from shared.http import Principal
 from shared.outbox import Outbox
+
+
+RARE = 1_000  # fewer exports carry a rare label
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ class Exports:
             "created_before": wanted.created_before, "before_at": at, "before_id": last, "count": count,
         }  # fmt: skip
         list_them = self._queries.list_exports
-        if wanted.statuses or wanted.datasets or wanted.schedule_id or wanted.held:
+        if wanted.statuses or wanted.datasets or wanted.schedule_id or wanted.held or wanted.labels:
             list_them = self._queries.list_exports_by_state
             asked |= {"statuses": list(wanted.statuses or Status), "datasets": list(wanted.datasets or datasets.names())}
         if wanted.held:
@@ -86,7 +89,17 @@ class Exports:
             list_them = self._queries.list_exports_of_schedule
             asked["schedule_id"] = wanted.schedule_id
         async with tenant(self._pool, org_id, readonly=True) as connection:
+            if wanted.labels:
+                rarest = await self._rarest(connection, org_id, wanted.labels)
+                if rarest["exports"] < RARE or not (wanted.statuses or wanted.held or wanted.schedule_id):
+                    list_them = self._queries.list_exports_labelled
+                    asked |= {"name": rarest["name"], "value": rarest["value"], "schedule_id": wanted.schedule_id, "held": wanted.held}
             return await rows(list_them(connection, **asked))
+
+    async def _rarest(self, connection: Connection, org_id: str, labels: Mapping[str, str]) -> Row:
+        """The label along which to list; one that many carry leads nowhere where a status is rarer."""
+        row: Row = await self._queries.rarest_label(connection, org_id=org_id, names=list(labels), values=list(labels.values()), count=RARE)
+        return row
 
     async def remove(self, by: Principal, export_id: str) -> Row | None:
         """Cancel a running export (its row comes back), delete an ended one with its files (None)."""

@@ -22,7 +22,7 @@ from shared.outbox import Outbox
 
 log = structlog.get_logger()
 PRUNE_SECONDS = 3600.0
-RUNS_KEPT_DAYS = 400  # of schedules, once they have ended
+FORGOTTEN_AT_ONCE = 500  # exports of a transaction
 ERASURE_SECONDS = 600.0  # longer than an erasure's transaction and one that accepts an export can last, one after the other
 
 
@@ -96,7 +96,15 @@ class Sweeper:
         self._outbox.wake()
 
     async def prune(self) -> None:
+        """What nobody asks for any more."""
+        before = self._clock() - timedelta(days=self._settings.export_keep_days)
+        forgotten = FORGOTTEN_AT_ONCE
+        while forgotten == FORGOTTEN_AT_ONCE:
+            async with across_tenants(self._pool) as connection:
+                forgotten = await self._queries.forget_exports(connection, before=before, count=FORGOTTEN_AT_ONCE)
         async with across_tenants(self._pool) as connection:
+            await self._queries.forget_recalls(connection, before=before)
+            await self._queries.forget_usage(connection, before=before.date())
             await self._inbox.prune(connection)
             await self._queries.prune_keys(connection)
-            await load_schedules().prune_runs(connection, before=self._clock() - timedelta(days=RUNS_KEPT_DAYS))
+            await load_schedules().prune_runs(connection, before=before)

@@ -22,7 +22,7 @@ async def test_acceptance_says_where_to_look_and_when(world: World) -> None:
     assert export["request"] == LEADS
     assert set(export) == {
         "id", "request_id", "rerun_of", "schedule_id", "dataset", "formats", "format", "status", "request", "progress", "created_at", "started_at", "completed_at",
-        "expires_at", "files", "manifest_url", "excluded", "error", "approval",
+        "expires_at", "files", "manifest_url", "excluded", "error", "approval", "hold",
     }  # fmt: skip
     assert "retry-after" in (await caller.call("GET", f"/v1/exports/{export['id']}")).headers
 

@@ -74,3 +74,23 @@ async def test_old_keys_and_claims_are_forgotten_but_not_those_of_exports_that_a
         await caller.call("DELETE", f"/v1/exports/{export['id']}")
     await world.parts.sweeper.prune()
     assert (await caller.ask(LEADS, key="kept"))["id"] != export["id"]
+
+
+async def test_what_ended_long_ago_is_forgotten_and_what_is_kept_is_not(world: World) -> None:
+    caller = await world.organisation(leads=2)
+    labelled = LEADS | {"labels": {"team": "sales"}}
+    expired, held, deleted = [await caller.completed(labelled | {"expires_in_seconds": 60}) for _ in range(3)]
+    running = await caller.ask(labelled)
+    await caller.call("PUT", f"/v1/exports/{held['id']}/hold", json={"reason": "why"})
+    await caller.call("DELETE", f"/v1/exports/{deleted['id']}")
+    world.clock.forward(3600)
+    await world.parts.sweeper.sweep()
+    world.clock.forward(399 * 86_400)
+    await world.parts.sweeper.prune()
+    listed = [e["id"] for e in (await caller.call("GET", "/v1/exports?label=team=sales")).json()["data"]]
+    assert sorted(listed) == sorted([expired["id"], held["id"], running["id"]])
+    world.clock.forward(2 * 86_400)
+    await world.parts.sweeper.prune()
+    kept = {row[0] for row in await world.admin.fetch("SELECT id FROM exports.exports WHERE org_id = $1", caller.org_id)}
+    assert kept == {held["id"], running["id"]}
+    assert await world.admin.fetchval("SELECT count(*) FROM exports.labels WHERE export_id = $1", expired["id"]) == 0
