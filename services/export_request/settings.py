@@ -26,7 +26,9 @@ class Settings(CommonSettings, LimitSettings):
     approval_wait_seconds: float = Field(
         604_800, gt=0, description="an export that waits so long for an approval ends as failed, `approval_lapsed`"
     )
-    export_keep_days: int = Field(400, ge=31, description="exports that have ended and been expired or deleted, and runs of schedules, are forgotten after so long")
+    export_keep_days: int = Field(
+        400, ge=31, description="exports that have ended and been expired or deleted, and runs of schedules, are forgotten after so long"
+    )
     sweep_seconds: float = Field(1, gt=0, description="how often exports are expired and stalled ones found")
     schedule_spread_seconds: float = Field(
         120,

@@ -26,7 +26,6 @@ from shared.errors import not_found
 from shared.http import Principal
 from shared.outbox import Outbox
 
-
 RARE = 1_000  # fewer exports carry a rare label
 
 

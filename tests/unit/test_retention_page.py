@@ -26,6 +26,9 @@ def test_every_table_is_in_the_table_and_nothing_else() -> None:
 
 
 def test_every_setting_that_it_names_exists() -> None:
-    code = "\n".join(path.read_text("utf-8") for path in [*ROOT.glob("services/*/settings.py"), *ROOT.glob("services/delivery/*_settings.py"), ROOT / "shared" / "settings.py"])
+    code = "\n".join(
+        path.read_text("utf-8")
+        for path in [*ROOT.glob("services/*/settings.py"), *ROOT.glob("services/delivery/*_settings.py"), ROOT / "shared" / "settings.py"]
+    )
     for name in re.findall(r"`WAYBILL_([A-Z0-9_]+)`", PAGE.read_text("utf-8")):
         assert f"    {name.lower()}:" in code, name

@@ -43,7 +43,7 @@ class Freight:
             files = await rows(load().files(connection, export_id=claim.export_id))
         now = self._clock()
         refuse_gone(standing_of(row), now)
-        expires = min(row["expires_at"], now + self._link_life)
+        expires = now + self._link_life if row["held"] else min(row["expires_at"], now + self._link_life)
         names = names_of(
             claim.org_id, claim.export_id, claim.schedule_id, row["dataset"], row["timezone"] or "UTC", row["created_at"], (row["from_at"], row["to_at"])
         )  # fmt: skip

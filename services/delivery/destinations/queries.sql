@@ -174,7 +174,7 @@ WITH renewed AS (
     UPDATE delivery.deliveries d SET due_at = :lease_until FROM unnest(:ids::text[], :claims::text[]) AS mine (id, claim)
     WHERE d.id = mine.id AND d.claimed_by = mine.claim RETURNING d.id, d.export_id
 )
-SELECT r.id, e.status, e.deleted_at IS NOT NULL AS deleted, e.expires_at, p.published_at, coalesce(p.discard = 'files', false) AS discarded
+SELECT r.id, e.status, e.deleted_at IS NOT NULL AS deleted, e.expires_at, e.hold_at IS NOT NULL AS held, p.published_at, coalesce(p.discard = 'files', false) AS discarded
 FROM renewed r LEFT JOIN exports.exports e ON e.id = r.export_id LEFT JOIN delivery.publications p ON p.export_id = r.export_id;
 
 -- name: hand_back(ids, claims, now)!
@@ -184,7 +184,7 @@ WHERE d.id = mine.id AND d.claimed_by = mine.claim;
 
 -- name: freight(export_id)^
 -- What an export is called by, and whether its files may be had.
-SELECT e.status, e.deleted_at IS NOT NULL AS deleted, e.expires_at, p.published_at, coalesce(p.discard = 'files', false) AS discarded, e.dataset, e.created_at,
+SELECT e.status, e.deleted_at IS NOT NULL AS deleted, e.expires_at, e.hold_at IS NOT NULL AS held, p.published_at, coalesce(p.discard = 'files', false) AS discarded, e.dataset, e.created_at,
     e.spec::json ->> 'timezone' AS timezone, (e.spec::json ->> 'from_')::timestamptz AS from_at, (e.spec::json ->> 'to')::timestamptz AS to_at
 FROM exports.exports e LEFT JOIN delivery.publications p ON p.export_id = e.id
 WHERE e.id = :export_id;
@@ -236,7 +236,7 @@ FROM delivery.deliveries WHERE due_at IS NOT NULL OR status = 'held';
 WITH gone AS (
     SELECT d.id FROM delivery.deliveries d LEFT JOIN exports.exports e ON e.id = d.export_id
     WHERE (d.due_at IS NOT NULL OR d.status = 'held') AND d.claimed_by IS NULL
-      AND (e.id IS NULL OR e.deleted_at IS NOT NULL OR e.status <> 'completed' OR e.expires_at <= :now)
+      AND (e.id IS NULL OR e.deleted_at IS NOT NULL OR e.status <> 'completed' OR (e.expires_at <= :now AND e.hold_at IS NULL))
     ORDER BY d.id LIMIT 2000 FOR NO KEY UPDATE OF d SKIP LOCKED
 ), cancelled AS (
     UPDATE delivery.deliveries d SET status = 'cancelled', due_at = NULL, error_code = :code, error_message = :message, ended_at = :now

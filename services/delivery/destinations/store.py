@@ -218,7 +218,7 @@ def standing_of(row: Row | None) -> Standing | None:
     """How the export stands that a row is about; None where there is none."""
     if row is None or row["status"] is None:
         return None
-    return Standing(row["status"], row["deleted"], row["expires_at"], row["published_at"] is not None, row["discarded"])
+    return Standing(row["status"], row["deleted"], row["expires_at"], row["published_at"] is not None, row["discarded"], row["held"])
 
 
 def _json(config: Row) -> str:
