@@ -82,5 +82,6 @@ KIND = Kind(
     ),
     example={"url": "https://hooks.example.com/waybill", "send": "files", "headers": {"Authorization": "Bearer a-token-of-yours"}},
     where=_where,
+    probed="It answered a signed test with 2xx.",
     together=_together,
 )  # fmt: skip
