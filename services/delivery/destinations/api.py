@@ -12,7 +12,7 @@ from services.delivery.destinations import operations
 from services.delivery.destinations.deliveries import Deliveries
 from services.delivery.destinations.owned import Destinations
 from services.delivery.destinations.store import DestinationStore
-from services.delivery.destinations.trying import Tests
+from services.delivery.destinations.trying import Probes
 from shared import cursors
 from shared.clock import utc_now
 from shared.http import Authenticator, Principal, id_of, limit_of, read_json, read_nothing, refuse_unknown_parameters
@@ -22,7 +22,9 @@ PATH, DELIVERIES_PATH = "/v1/destinations", "/v1/deliveries"
 SHOWN_ONCE = {"Cache-Control": "no-store"}
 
 
-def destinations_router(destinations: Destinations, tests: Tests, store: DestinationStore, auth: Authenticator, secret: bytes) -> APIRouter:
+def destinations_router(
+    destinations: Destinations, tests: Probes, store: DestinationStore, auth: Authenticator, secret: bytes
+) -> APIRouter:
     routes = APIRouter()
     allowed = Depends(auth.requires("destinations:write"))
 

@@ -24,7 +24,7 @@ from services.delivery.destinations.owned import Destinations
 from services.delivery.destinations.queue import Limits, Queue
 from services.delivery.destinations.store import DestinationStore
 from services.delivery.destinations.telling import NobodyTold, Told
-from services.delivery.destinations.trying import Tests
+from services.delivery.destinations.trying import Probes
 from services.delivery.destinations.upkeep import Upkeep
 from services.delivery.settings import Settings
 from services.delivery.threads import Threads
@@ -80,7 +80,7 @@ def assemble(
     mail = settings.mail_server is not None
     rules = partial(Rules, allow_http=settings.destination_allow_http, addresses=settings.destination_addresses, mail=mail)
     destinations = Destinations(store, seal, rules, told, outbox, leftovers, dispatcher.wake, clock)
-    tests = Tests(store, seal, carriers, settings.destination_test_seconds, told, outbox, dispatcher.wake, clock)
+    tests = Probes(store, seal, carriers, settings.destination_test_seconds, told, outbox, dispatcher.wake, clock)
     deliveries, secret = Deliveries(store, outbox, dispatcher.wake, clock), settings.secret_key.encode()
     bounces = Bounces(pool, store, told, outbox, settings.secret_keys, clock)
     routers = (

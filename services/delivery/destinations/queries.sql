@@ -48,9 +48,10 @@ SELECT id, name FROM exports.schedules WHERE org_id = :org_id AND destinations::
 SELECT d.id AS delivery_id, f.name, f.note FROM delivery.deliveries d JOIN delivery.delivery_files f ON f.delivery_id = d.id
 WHERE d.destination_id = :destination_id AND f.sent_at IS NULL AND f.note IS NOT NULL;
 
--- name: hold(destination_id)!
+-- name: hold(destination_id, now)!
 -- Its destination is paused. What is under way goes on to its end.
-UPDATE delivery.deliveries SET status = 'held', due_at = NULL WHERE destination_id = :destination_id AND status = 'pending' AND claimed_by IS NULL;
+UPDATE delivery.deliveries SET status = 'held', due_at = NULL, claimed_by = NULL
+WHERE destination_id = :destination_id AND status = 'pending' AND (claimed_by IS NULL OR due_at <= :now);
 
 -- name: release(destination_id, now)$
 WITH released AS (
@@ -148,7 +149,7 @@ WITH RECURSIVE waiting AS (
     SELECT key, org_id FROM delivery.deliveries WHERE claimed_by IS NOT NULL AND due_at > :now
 ), due AS (
     SELECT q.id, q.org_id, q.due_at, q.small, row_number() OVER (PARTITION BY w.key ORDER BY q.due_at, q.id) AS turn
-    FROM (SELECT w.key FROM waiting w LEFT JOIN delivery.destinations p ON p.id = w.key WHERE p.held_until IS NULL OR p.held_until <= :now) w
+    FROM (SELECT w.key FROM waiting w LEFT JOIN delivery.destinations p ON p.id = w.key WHERE p.paused_reason IS NULL AND (p.held_until IS NULL OR p.held_until <= :now)) w
     CROSS JOIN LATERAL (
         SELECT d.id, d.org_id, d.due_at, d.small FROM delivery.deliveries d WHERE d.key = w.key AND d.due_at <= :now ORDER BY d.due_at, d.id
         LIMIT greatest(0, :destination_places::integer - (SELECT count(*) FROM busy b WHERE b.key = w.key))) q
@@ -179,7 +180,11 @@ FROM renewed r LEFT JOIN exports.exports e ON e.id = r.export_id LEFT JOIN deliv
 
 -- name: hand_back(ids, claims, now)!
 -- Across tenants. What a process has claimed and not ended, on its way out.
-UPDATE delivery.deliveries d SET due_at = :now, claimed_by = NULL FROM unnest(:ids::text[], :claims::text[]) AS mine (id, claim)
+UPDATE delivery.deliveries d SET claimed_by = NULL, status = CASE WHEN p.paused_reason IS NULL THEN 'pending' ELSE 'held' END,
+    due_at = CASE WHEN p.paused_reason IS NULL THEN :now::timestamptz END
+FROM unnest(:ids::text[], :claims::text[]) AS mine (id, claim)
+JOIN delivery.deliveries m ON m.id = mine.id
+LEFT JOIN delivery.destinations p ON p.id = m.destination_id
 WHERE d.id = mine.id AND d.claimed_by = mine.claim;
 
 -- name: freight(export_id)^
@@ -235,11 +240,11 @@ FROM delivery.deliveries WHERE due_at IS NOT NULL OR status = 'held';
 -- Deliveries that wait for an export whose files are gone.
 WITH gone AS (
     SELECT d.id FROM delivery.deliveries d LEFT JOIN exports.exports e ON e.id = d.export_id
-    WHERE (d.due_at IS NOT NULL OR d.status = 'held') AND d.claimed_by IS NULL
+    WHERE (d.due_at IS NOT NULL OR d.status = 'held') AND (d.claimed_by IS NULL OR d.due_at <= :now)
       AND (e.id IS NULL OR e.deleted_at IS NOT NULL OR e.status <> 'completed' OR (e.expires_at <= :now AND e.hold_at IS NULL))
     ORDER BY d.id LIMIT 2000 FOR NO KEY UPDATE OF d SKIP LOCKED
 ), cancelled AS (
-    UPDATE delivery.deliveries d SET status = 'cancelled', due_at = NULL, error_code = :code, error_message = :message, ended_at = :now
+    UPDATE delivery.deliveries d SET status = 'cancelled', due_at = NULL, claimed_by = NULL, error_code = :code, error_message = :message, ended_at = :now
     FROM gone WHERE d.id = gone.id RETURNING d.id
 )
 SELECT count(*) FROM cancelled;

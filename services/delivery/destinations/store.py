@@ -110,7 +110,7 @@ class DestinationStore:
             paused_reason=str(health.paused) if health.paused else None, now=now,
         )  # fmt: skip
         if health.paused and row["paused_reason"] is None:
-            await self._queries.hold(connection, destination_id=row["id"])
+            await self._queries.hold(connection, destination_id=row["id"], now=now)
         if row["paused_reason"] and not health.paused:
             await self._queries.release(connection, destination_id=row["id"], now=now)
         return saved

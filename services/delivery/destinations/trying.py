@@ -50,7 +50,7 @@ class Tested:
         }
 
 
-class Tests:
+class Probes:
     """`seconds`: what one may take."""
 
     def __init__(

@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 
 from services.delivery.core.destinations.problems import Code
+from services.delivery.core.destinations.registry import all_kinds
 from services.delivery.destinations.carriers import all_carriers
 from services.delivery.settings import Settings
 from shared.codec import decode
@@ -225,10 +226,8 @@ async def test_secrets_are_sealed_again_with_a_new_key(desk: Desk) -> None:
     assert await desk.process.parts.queue.seal_again(newer) == 0
 
 
-def test_every_type_has_its_carrier() -> None:
-    from services.delivery.core.destinations.registry import all_kinds
-
-    assert (
-        all_kinds().keys()
-        == all_carriers(Settings(delivery_database_url="postgresql://-", secret_key=SECRET_KEY, store="file:///nowhere")).keys()
-    )
+async def test_every_type_has_its_carrier() -> None:
+    carriers = all_carriers(Settings(delivery_database_url="postgresql://-", secret_key=SECRET_KEY, store="file:///nowhere"))
+    for carrier in carriers.values():
+        await carrier.close()
+    assert all_kinds().keys() == carriers.keys() == {"s3", "sftp", "email", "webhook"}

@@ -120,14 +120,17 @@ class Room:
             await made.stop()
             await parts.close()
 
-    async def destination(self, org_id: str, path: str = "", secrets_of: dict[str, str] | None = None) -> str:
-        destination_id, config = new_id("dst"), {"folder": str(self.folder / org_id), "path": path}
+    async def destination(self, org_id: str, path: str = "", secrets_of: dict[str, str] | None = None, kind: str = TYPE) -> str:
+        destination_id, config = (
+            new_id("dst"),
+            {"folder": str(self.folder / org_id), "path": path, "host": "-", "port": 22, "directory": ""},
+        )
         sealed = Seal([SECRET_KEY], DESTINATION_SECRETS).seal(json.dumps(secrets_of).encode(), destination_id) if secrets_of else None
         async with across_tenants(self.pool) as connection:
             await connection.execute(
                 """INSERT INTO delivery.destinations (id, org_id, name, type, config, sealed, secrets, created_by, created_at, updated_at)
                    VALUES ($1, $2, 'Warehouse', $3, $4, $5, $6, 'key:test', $7, $7)""",
-                destination_id, org_id, TYPE, json.dumps(config), sealed, sorted(secrets_of or {}), self.clock(),
+                destination_id, org_id, kind, json.dumps(config), sealed, sorted(secrets_of or {}), self.clock(),
             )  # fmt: skip
         return destination_id
 
