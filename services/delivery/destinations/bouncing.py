@@ -52,7 +52,7 @@ class Bounces:
             await load().came_back(connection, delivery_id=delivery_id, name=address, place=f"came back: {bounce.why}")
             after = step(delivery_of(row), CameBack(), now)
             if after.status is Status.failed and row["status"] != Status.failed:
-                problem = Problem(Code.bounced, f"The mail to {masked(address)} came back: {bounce.why}")
+                problem = Problem(Code.bounced, f'The mail to {masked(address)} came back: "{bounce.why}".')
                 await self._store.save_delivery(connection, row, after, problem, now)
                 await self._told.failed(connection, Failed(
                     now, org_id, delivery_id, row["export_id"], row["schedule_id"], row["type"], row["destination_id"], seen["destination_name"],

@@ -166,5 +166,5 @@ async def test_a_mail_that_comes_back_is_a_failure_told_once(room: Room) -> None
         assert (await run.bounce(back)) == (200, {"delivery_id": delivered["id"]})
         failed = await room.delivery(export_id, status="failed")
     assert (failed["error_code"], [each.code for each in run.told.failed_of]) == ("bounced", ["bounced"])
-    assert failed["error_message"] == "The mail to a…@b.example came back: 5.1.1 550 5.1.1 <a…@b.example>: unknown"
+    assert failed["error_message"] == 'The mail to a…@b.example came back: "5.1.1 550 5.1.1 <a…@b.example>: unknown".'
     assert len(run.post.mails) == 2
