@@ -12,12 +12,17 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
+from hypothesis import settings as hypothesis_settings
 from psycopg import sql
 from xdist.scheduler import LoadScopeScheduling
 
 ROOT = Path(__file__).resolve().parent.parent
 MIGRATIONS = ROOT / "deploy" / "migrations" / "sql"
 
+
+# How long an example takes says how busy the machine is, and nothing of the code.
+hypothesis_settings.register_profile("waybill", deadline=None)
+hypothesis_settings.load_profile("waybill")
 
 # What runs on one stack runs on one worker; the longest begin first, so that no worker ends long after the other.
 LONG = ("e2e", "operate", "secured", "faults")
