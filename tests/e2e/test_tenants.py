@@ -16,7 +16,12 @@ from tools.openapi import Route, routes
 
 CANARY = "canary-7f3a"
 # Operations with ids in the path that are no organisation's: the token is the credential, the keys that sign are the operator's.
-NOBODYS = {"/v1/downloads/{token}", "/v1/signing-keys/{key_id}/revoke", "/v1/organisations/{org_id}"}
+NOBODYS = {
+    "/v1/operator/reconciliations/{reconciliation_id}",
+    "/v1/downloads/{token}",
+    "/v1/signing-keys/{key_id}/revoke",
+    "/v1/organisations/{org_id}",
+}
 BODIES: dict[str, Any] = {
     "PATCH /v1/webhook-endpoints/{endpoint_id}": {"enabled": False}, "POST /v1/webhook-endpoints/{endpoint_id}/recover": {"since": "2026-01-01"},
     "PATCH /v1/leads/{lead_id}": {"name": "stolen"}, "PUT /v1/exports/{export_id}/hold": {"reason": "stolen"}, "PATCH /v1/schedules/{schedule_id}": {"name": "stolen"},

@@ -8,6 +8,7 @@ from pathlib import Path
 from deploy.local.errors import StackError
 from deploy.local.state import ROOT
 from tests.faults import report
+from tests.faults.bringing import houses, round_of
 from tests.faults.runner import Result, rounds, session
 from tests.faults.stack import FaultStack, end_on_sigterm, revision
 
@@ -35,15 +36,22 @@ def main() -> int:
 
     seeds = [int(seed) for seed in options.seeds.split(",") if seed] or range(options.seed, options.seed + options.rounds)
     print(f"commit {commit}, seeds from {seeds[0]}", flush=True)
+    brought = []
     try:
         with session(FaultStack(options.state)) as opened:
             results = rounds(opened, seeds, options.seconds, tell, options.first_failure)
+            with houses(opened.stack) as destinations:
+                for result in results:
+                    brought.append(round_of(opened.stack, destinations, result.seed))
+                    print("\n".join(brought[-1].lines), flush=True)
     except StackError as error:
         print(f"{error.log}\nerror: {error}".lstrip(), file=sys.stderr)
         return 2
     failed = [result.seed for result in results if result.violations]
     print(f"{len(results)} rounds, {len(failed)} failed" + (f": seeds {', '.join(map(str, failed))}" if failed else ""))
-    return 1 if failed else 0
+    unwell = [made.seed for made in brought if made.wrong]
+    print(f"{len(brought)} rounds of deliveries, {len(unwell)} failed" + (f": seeds {', '.join(map(str, unwell))}" if unwell else ""))
+    return 1 if failed or unwell else 0
 
 
 if __name__ == "__main__":

@@ -8,12 +8,16 @@ import pytest
 from deploy.local.ports import free_base
 from deploy.local.state import ROOT
 from tests.faults import report
+from tests.faults.bringing import houses, round_of
 from tests.faults.runner import Session, rounds, session
 from tests.faults.stack import FaultStack
 
 SECONDS = 100  # as many of the rounds as fit
 # Between them: every service killed or stopped, two frozen, every dependency crashed, ways cut and hung, messages of five topics again.
 SEEDS = (1143, 2607, 1130, 1046, 1367, 1668, 1472, 1548, 1059, 1378, 1218)
+
+
+BRINGING_SEED = 3  # a full store, delivery killed, a way cut and one hung, in the middle of what is brought
 
 
 @pytest.fixture(scope="module")
@@ -33,3 +37,10 @@ def test_nothing_is_lost_and_nothing_is_there_twice_whatever_goes_wrong(opened: 
     assert len(results) >= 3
     broken = {result.seed: result.violations for result in results if result.violations}
     assert not broken, f"make faults SEED={min(broken)} ROUNDS=1 plays it again"
+
+
+def test_every_file_is_at_its_destination_once_whatever_goes_wrong(opened: Session) -> None:
+    with houses(opened.stack) as destinations:
+        made = round_of(opened.stack, destinations, BRINGING_SEED)
+    print("\n".join(made.lines))
+    assert not made.wrong and len(made.told) == 4
