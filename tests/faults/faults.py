@@ -13,9 +13,11 @@ from deploy.local import lifecycle
 from deploy.local.s3 import BUCKET
 from tests.faults.kafka import Kafka, Places
 from tests.faults.plan import Fault
+from tests.faults.scheduled import pass_hours
 from tests.faults.stack import SESSION_SECONDS, FaultStack
 from tests.store_door import StoreDoor
 
+JUMP_HOURS = 2
 EXIT_SECONDS_MAX = 10.0
 REPEATED_MAX = 12
 FROZEN_SECONDS = SESSION_SECONDS + 1.5
@@ -41,7 +43,7 @@ class Faults:
         self._stack, self._kafka, self._since, self._seed = stack, kafka, since, seed
         self._ways: dict[str, Callable[[Befallen], None]] = {
             "kill": self._kill, "crash": self._kill, "freeze": self._freeze, "stop": self._stop, "restart": self._restart,
-            "cut": self._cut, "hang": self._hang, "slow": self._slow, "repeat": self._repeat,
+            "cut": self._cut, "hang": self._hang, "slow": self._slow, "repeat": self._repeat, "jump": self._jump,
             "refuse": self._say_no, "full": self._say_no,
         }  # fmt: skip
 
@@ -118,6 +120,10 @@ class Faults:
         chosen = draw.sample(found, min(len(found), REPEATED_MAX))
         self._kafka.publish_again(chosen)
         befallen.note = f"{len(chosen)} messages"
+
+    def _jump(self, befallen: Befallen) -> None:
+        """Hours pass at once: all that the round's schedule has comes to lie so much earlier."""
+        pass_hours(self._stack.env["WAYBILL_DATABASE_URL"], self._seed, JUMP_HOURS)
 
     # ---- processes
 

@@ -23,6 +23,8 @@ FIRST_TOPICS = (
 SCORE_TOPICS = ("lead-changes", "lead-scores")
 STORE_SAYS_NO = {"refuse": "store_refused", "full": "store_full"}  # kind of fault → the reason that an export may then fail with
 LATER_FROM = 2500  # what the suite learned later is in the rounds of seeds from here on, beside what they had: the scripts of those before are as they were
+SCHEDULES_FROM = 3000  # from here on a schedule has missed windows when the round begins, and its scheduler is disturbed
+SCHEDULE_STAGES = ("decided", "started")  # of a run of the schedule
 # The states of an export as a moment can name them, in order; `released` and `part` are of its first chunk.
 STAGES = ("accepted", "planned", "released", "part", "assembling", "published", "ended")
 SENDS_SHOWN = 12  # moments of the way in are counted in twelfths of what is sent
@@ -31,7 +33,7 @@ SENDS_SHOWN = 12  # moments of the way in are counted in twelfths of what is sen
 @dataclass(frozen=True)
 class Moment:
     """When: so many twelfths of the records are sent (`export` null), or the export of this number has reached `stage`, or, `during`, the
-    round's first fault has begun and another export was accepted since."""
+    round's first fault has begun and another export was accepted since. A stage without an export is that of a run of the schedule."""
 
     export: int | None
     stage: str = ""
@@ -41,11 +43,13 @@ class Moment:
     @property
     def is_certain(self) -> bool:
         """Whether it comes in every round: all records are sent in the end."""
-        return self.export is None and not self.during
+        return self.export is None and not self.during and not self.stage
 
     def __str__(self) -> str:
         if self.during:
             return "during the first"
+        if self.export is None and self.stage:
+            return f"run {self.stage}"
         return f"records {self.twelfths}/12" if self.export is None else f"export {self.export} {self.stage}"
 
 
@@ -53,7 +57,7 @@ class Moment:
 class Fault:
     """One thing that goes wrong. `kind`: kill, freeze, stop (a service); crash, restart (a dependency); cut, hang, slow (a link, or all links of
     a dependency: `target` is "service>dependency" or "*>dependency"); refuse, full (what is written over a link to the store is answered so);
-    repeat (messages of a topic, in another order). `seconds`: how long a link is in trouble."""
+    repeat (messages of a topic, in another order); jump (the clock, as the schedule sees it: hours pass at once). `seconds`: how long a link is in trouble."""
 
     kind: str
     target: str
@@ -118,6 +122,11 @@ class Script:
     bad: int
 
     @property
+    def windows_missed(self) -> int:
+        """Hourly windows of a schedule that nobody has run when the round begins; 0: there is no schedule."""
+        return 2 + self.seed % 3 if self.seed >= SCHEDULES_FROM else 0
+
+    @property
     def refusal(self) -> str | None:
         """The reason that the store gives exports of this round to fail, where it is made to say no."""
         return next((STORE_SAYS_NO[fault.kind] for fault in self.faults if fault.kind in STORE_SAYS_NO), None)
@@ -155,7 +164,8 @@ def plan(seed: int) -> Script:
     base = tuple(_base(draw, size, heavy and place == 1) for place, size in enumerate(sizes))
     sends = _sends(draw, base)
     asks = _asks(draw, len(base), heavy)
-    faults = _faults(draw, seed, asks) + (_later(seed, asks) if seed >= LATER_FROM else ())
+    more = _scheduled if seed >= SCHEDULES_FROM else _later if seed >= LATER_FROM else _nothing
+    faults = _faults(draw, seed, asks) + more(seed, asks)
     return Script(seed, base, sends, asks, faults, draw.randint(0, 2))
 
 
@@ -266,6 +276,27 @@ def _later(seed: int, asks: tuple[Ask, ...]) -> tuple[Fault, ...]:
     draw, known = random.Random(f"later {seed}"), faults_known_later()
     kind, target = known[seed % len(known)]
     return (Fault(kind, target, _moment(draw, kind, target, asks), _seconds(draw, kind)),)
+
+
+def faults_known_of_schedules() -> tuple[tuple[str, str], ...]:
+    return (
+        ("kill", "export_request"),
+        ("jump", "schedule"),
+        ("freeze", "export_request"),
+        ("stop", "export_request"),
+        ("crash", "postgres"),
+    )
+
+
+def _scheduled(seed: int, asks: tuple[Ask, ...]) -> tuple[Fault, ...]:
+    """One more fault, between a window's decision and its export, or behind it."""
+    known = faults_known_of_schedules()
+    kind, target = known[seed % len(known)]
+    return (Fault(kind, target, Moment(None, SCHEDULE_STAGES[seed // len(known) % len(SCHEDULE_STAGES)])),)
+
+
+def _nothing(seed: int, asks: tuple[Ask, ...]) -> tuple[Fault, ...]:
+    return ()
 
 
 def _moment(draw: random.Random, kind: str, target: str, asks: tuple[Ask, ...]) -> Moment:

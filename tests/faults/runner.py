@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from shared.topics import all_topics
 from tests.faults.collect import Collector, new_organisation
@@ -15,6 +16,7 @@ from tests.faults.load import Load
 from tests.faults.oracle import Facts, judge
 from tests.faults.plan import DEPENDENCIES, SERVICES, Script, plan
 from tests.faults.reference import Reference
+from tests.faults.scheduled import EXPORTS, RUNS, STATE, ScheduleFacts, begin, judge_schedule
 from tests.faults.stack import FaultStack
 from tests.faults.watch import RUNNING, Watch
 from tests.faults.webhooks import Receiver
@@ -22,6 +24,8 @@ from tests.faults.webhooks import Receiver
 MOMENT_SECONDS = 8.0  # a moment that hasn't come by then is taken as come
 SENT_SECONDS = 120.0  # one of the records' way in comes for certain, on a busy machine later
 QUIET_SECONDS = 60.0
+RECONCILED_SECONDS = 40.0  # an upload that nobody ended is removed once it is old, as are parts on the second round
+RECONCILIATIONS = "/v1/operator/reconciliations"
 RERUN_EVERY = 4  # one export in so many is asked for again once all is quiet
 
 
@@ -68,6 +72,9 @@ class Session:
         wrong += [b.wrong for b in befallen if b.wrong]
         try:
             violations = judge(self._facts(load, since, wrong))
+            if load.watch.schedule_id:
+                violations += [f"schedule: {what}" for what in judge_schedule(self._schedule(load))]
+            violations += self._reconciled() if not violations else []
         except Exception as error:  # what the product does then must not hide what was seen before
             violations = [*wrong, f"the facts can't be had: {type(error).__name__}: {error}"]
         for organisation in load.organisations:
@@ -89,6 +96,8 @@ class Session:
         watch = Watch(self.stack.env["WAYBILL_DATABASE_URL"], keys, len(script.sends), due)
         load = Load(script, organisations, self._kafka, watch)
         load.base()
+        if script.windows_missed:
+            watch.schedule_id = begin(organisations[0].http, self.stack.env["WAYBILL_DATABASE_URL"], script.seed, script.windows_missed)
         return load
 
     # ---- the disturbed part
@@ -138,6 +147,9 @@ class Session:
         missing = keys.keys() - {row["request_id"] for row in rows}
         busy = [f"export {keys[key].number} is not accepted" for key in missing]
         busy += [f"export {keys[r['request_id']].number} ({r['id']}) is {r['status']}" for r in rows if r["status"] in RUNNING]
+        if load.watch.schedule_id:
+            (schedule,) = self._collector.query(STATE, load.watch.schedule_id)
+            busy += ["the schedule has windows to run"] if schedule["due"] or schedule["open_run"] else []
         # In the order of the roads, so that what goes on its way between two looks is met by the second.
         if unpublished := self._collector.unpublished():
             busy.append(f"{unpublished} notes of leads to be scored are left")
@@ -174,6 +186,25 @@ class Session:
         due = tuple(f"{load.organisations[0].org_id}/lead/bad_{n}" for n in range(load.script.bad))
         letters = tuple(self._collector.letters(since))
         return Facts(organisations, exports, letters, due, tuple(left), tuple(wrong), load.script.refusal)
+
+    def _reconciled(self) -> list[str]:
+        """Store and tables agree once what crashed has been tidied up; else how they differ."""
+        deadline, report = time.monotonic() + RECONCILED_SECONDS, dict[str, Any]()
+        with self.stack.operator as operator:
+            while time.monotonic() < deadline:
+                asked = operator.post(RECONCILIATIONS, json={"repair": False}).raise_for_status().json()
+                while asked["ended_at"] is None and time.monotonic() < deadline + RECONCILED_SECONDS:
+                    time.sleep(0.2)
+                    asked = operator.get(f"{RECONCILIATIONS}/{asked['id']}").raise_for_status().json()
+                report = asked["report"] or {"error": asked["error"]}
+                if report.get("agree"):
+                    return []
+        return [f"store and tables do not agree: {report}"]
+
+    def _schedule(self, load: Load) -> ScheduleFacts:
+        id_ = load.watch.schedule_id
+        (state,), (count,) = self._collector.query(STATE, id_), self._collector.query(EXPORTS, id_)
+        return ScheduleFacts(load.script.windows_missed, state["next_from"], self._collector.query(RUNS, id_), count["exports"])
 
     def _ended_by_themselves(self, before: dict[str, int | None], befallen: list[Befallen]) -> list[str]:
         ours = {b.fault.target for b in befallen if b.fault.kind in ("kill", "stop", "crash", "restart")}

@@ -12,12 +12,15 @@ from tests.faults.plan import (
     FIRST_SERVICES,
     FIRST_TOPICS,
     LATER_FROM,
+    SCHEDULE_STAGES,
+    SCHEDULES_FROM,
     SCORE_TOPICS,
     SENDS_SHOWN,
     STAGES,
     STORE_SAYS_NO,
     faults_known,
     faults_known_later,
+    faults_known_of_schedules,
     plan,
 )  # fmt: skip
 from tests.faults.records import MARKED, PULSES, current
@@ -42,9 +45,11 @@ def test_a_script_can_be_played(seed: int) -> None:
         assert 0 <= ask.after < SENDS_SHOWN
         assert not (ask.wrong and ask.cancel)
     for fault in script.faults:
-        assert (fault.kind, fault.target) in (*faults_known(), *faults_known_later())
+        assert (fault.kind, fault.target) in (*faults_known(), *faults_known_later(), *faults_known_of_schedules())
         moment = fault.moment
-        if moment.export is None:
+        if moment.export is None and moment.stage:
+            assert moment.stage in SCHEDULE_STAGES
+        elif moment.export is None:
             assert 0 <= moment.twelfths <= SENDS_SHOWN
         else:
             assert moment.stage in STAGES
@@ -99,6 +104,14 @@ def test_what_was_learned_later_comes_once_a_round_and_changes_no_earlier_script
     assert not [f for seed in range(LATER_FROM) for f in plan(seed).faults if (f.kind, f.target) in later]
     assert {s.refusal for s in map(plan, seeds)} == {None, *STORE_SAYS_NO.values()}
     assert {target for kind, target in later if kind == "repeat"} == set(SCORE_TOPICS)
+
+
+def test_schedules_come_into_rounds_from_their_first_seed_on_and_each_fault_of_theirs_at_both_stages() -> None:
+    known, seeds = faults_known_of_schedules(), range(SCHEDULES_FROM, SCHEDULES_FROM + 2 * len(faults_known_of_schedules()))
+    last = [plan(seed).faults[-1] for seed in seeds]
+    assert {(f.kind, f.target, f.moment.stage) for f in last} == {(*f, stage) for f in known for stage in SCHEDULE_STAGES}
+    assert all(plan(seed).windows_missed >= 2 and plan(seed).refusal is None for seed in seeds)
+    assert not any(plan(seed).windows_missed for seed in (1000, LATER_FROM, SCHEDULES_FROM - 1))
 
 
 def test_a_seed_means_for_good_what_it_meant() -> None:

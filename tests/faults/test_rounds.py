@@ -13,8 +13,8 @@ from tests.faults.runner import Session, rounds, session
 from tests.faults.stack import FaultStack
 
 SECONDS = 100  # as many of the rounds as fit
-# Between them: every service killed or stopped, two frozen, every dependency crashed, ways cut and hung, messages of five topics again.
-SEEDS = (1143, 2607, 1130, 1046, 1367, 1668, 1472, 1548, 1059, 1378, 1218)
+# Between them: every service killed or stopped, two frozen, every dependency crashed, ways cut and hung, messages of five topics again, a schedule whose scheduler dies.
+SEEDS = (1143, 3000, 2607, 1130, 1046, 1367, 1668, 1472, 1548, 1059, 1378, 1218)
 
 
 BRINGING_SEED = 3  # a full store, delivery killed, a way cut and one hung, in the middle of what is brought

@@ -19,6 +19,9 @@ SELECT e.request_id, e.id, e.status, e.planned, e.chunks_planned, e.chunks_done,
 FROM exports.exports e LEFT JOIN delivery.publications p ON p.export_id = e.id WHERE e.request_id = ANY(%s)"""
 
 
+_LOOK_AT_RUNS = "SELECT DISTINCT status FROM exports.schedule_runs WHERE schedule_id = %s"
+
+
 def stages_of(row: Mapping[str, Any]) -> set[str]:
     """The stages that an export has reached; one that has ended has reached all."""
     if row["status"] not in RUNNING:
@@ -43,6 +46,8 @@ class Watch:
     loading: bool = True
     ids: dict[int, str] = field(default_factory=dict)
     reached: dict[int, set[str]] = field(default_factory=dict)
+    schedule_id: str = ""
+    runs_reached: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self._change = threading.Condition()
@@ -84,6 +89,8 @@ class Watch:
         if moment.during:
             before = self.accepted_before
             return before is not None and (len(self.ids) > before or len(self.ids) >= self.exports)
+        if moment.export is None and moment.stage:
+            return moment.stage in self.runs_reached
         if moment.export is None:
             return self.past(moment.twelfths)
         return moment.stage in self.reached.get(moment.export, ())
@@ -94,6 +101,8 @@ class Watch:
                 with psycopg.connect(self.database_url, autocommit=True, connect_timeout=2, row_factory=dict_row) as connection:
                     while not self._ending.wait(POLL_SECONDS):
                         self._look(connection.execute(_LOOK, [list(self.keys.values())]).fetchall())
+                        if self.schedule_id:
+                            self._look_at_runs(connection.execute(_LOOK_AT_RUNS, [self.schedule_id]).fetchall())
             except psycopg.OperationalError:
                 time.sleep(POLL_SECONDS)
 
@@ -104,4 +113,12 @@ class Watch:
                 number = numbers[row["request_id"]]
                 self.ids[number] = row["id"]
                 self.reached.setdefault(number, set()).update(stages_of(row))
+            self._change.notify_all()
+
+    def _look_at_runs(self, rows: list[dict[str, Any]]) -> None:
+        with self._change:
+            if rows:
+                self.runs_reached.add("decided")
+            if {row["status"] for row in rows} - {"waiting"}:
+                self.runs_reached.add("started")
             self._change.notify_all()
