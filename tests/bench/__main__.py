@@ -6,7 +6,24 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-from tests.bench import audit, binary, datasets, deltas, exports, ingest, memory, report, scale, scores, search, sftp, small, walk, webhooks
+from tests.bench import (
+    audit,
+    binary,
+    datasets,
+    deltas,
+    destinations,
+    exports,
+    ingest,
+    memory,
+    report,
+    scale,
+    scores,
+    search,
+    sftp,
+    small,
+    walk,
+    webhooks,
+)
 from tests.bench.context import Context
 from tests.bench.paths import HOME, OUT, PEERS_PYTHON, ROOT
 from tests.bench.stack import BenchError, Stack
@@ -30,6 +47,7 @@ MEASUREMENTS: dict[str, Callable[[Context], report.Section]] = {
     "search": search.search,
     "webhooks": webhooks.webhooks,
     "sftp": sftp.sftp,
+    "destinations": destinations.destinations,
     "audit": audit.append,
     "scores": scores.scores,
     "ingest": ingest.ingest,
@@ -51,6 +69,7 @@ WITHOUT_PEERS = {
     "webhooks",
     "audit",
     "sftp",
+    "destinations",
 }
 FULL_ROWS, FULL_RECORDS = 3_000_000, 1_000_000
 
