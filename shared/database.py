@@ -43,14 +43,15 @@ def sorted_errors() -> Any:
 
 
 def create_pool(
-    dsn: str, service: str, size: int = 8, prepare: Callable[[Connection], Awaitable[None]] | None = None, **settings: str
-) -> asyncpg.Pool:
+    dsn: str, service: str, size: int = 8, prepare: Callable[[Connection], Awaitable[None]] | None = None, statement_seconds: float = 60,
+    **settings: str,
+) -> asyncpg.Pool:  # fmt: skip
     """A pool that connects on first use (so a service starts while PostgreSQL is down); `await pool` opens it. No connection is kept idle at start.
 
-    `dsn` is a URL that shared/settings.py has checked. `prepare` is run on each new connection; `settings` are server settings of all connections.
+    `dsn` is a URL that shared/settings.py has checked. `statement_seconds`: how long an answer is waited for. `prepare` is run on each new connection; `settings` are server settings of all connections.
     """
     return asyncpg.create_pool(
-        dsn, min_size=0, max_size=size, timeout=2, command_timeout=60, max_inactive_connection_lifetime=300, init=prepare,
+        dsn, min_size=0, max_size=size, timeout=2, command_timeout=statement_seconds, max_inactive_connection_lifetime=300, init=prepare,
         server_settings={"application_name": f"waybill-{service}", "timezone": "UTC", **settings},
     )  # fmt: skip
 

@@ -43,6 +43,7 @@ from shared.topics import EXPORT_ASSEMBLIES, EXPORT_EVENTS, group_of
 POOL_SIZE = 20
 KEYS_POOL_SIZE = 4
 SFTP_POOL_SIZE = 6
+COMPARING_SECONDS = 3 * 3600.0  # for a statement of a reconciliation
 
 
 def create_http(
@@ -65,7 +66,8 @@ async def build() -> Service:
     pool = create_pool(settings.delivery_database_url, "delivery", POOL_SIZE)
     keys = create_pool(settings.delivery_database_url, "delivery-keys", KEYS_POOL_SIZE)
     sftp_pool = create_pool(settings.delivery_database_url, "delivery-sftp", SFTP_POOL_SIZE)
-    for each in (pool, keys, sftp_pool):
+    comparing_pool = create_pool(settings.delivery_database_url, "delivery-reconcile", 1, statement_seconds=COMPARING_SECONDS)
+    for each in (pool, keys, sftp_pool, comparing_pool):
         await each
     objects = open_store(settings)
     brokers = settings.brokers
@@ -94,7 +96,7 @@ async def build() -> Service:
     checkpoints = Checkpoints(pool, keyring, utc_now)
     reconciliations, walking = Reconciliations(pool, outbox, utc_now), Threads(1, "reconcile", bulk=True)
     reconciler = Reconciler(
-        pool, reconciliations, objects, notifications.feed, walking, timedelta(hours=settings.reconcile_grace_hours),
+        comparing_pool, reconciliations, objects, notifications.feed, walking, timedelta(hours=settings.reconcile_grace_hours),
         timedelta(seconds=settings.reconcile_seconds), timedelta(hours=settings.delivery_upload_hours_max), utc_now,
     )  # fmt: skip
     routers = [
@@ -141,7 +143,7 @@ async def build() -> Service:
         sftp.reads.close,
         sftp.hashes.close,
     ]
-    service.on_stop += [sftp_pool.close, pool.close, keys.close]
+    service.on_stop += [sftp_pool.close, comparing_pool.close, pool.close, keys.close]
     if sftp.server is not None:
         service.loops.append(sftp.server.run)
         service.checks["sftp"] = sftp.server.check

@@ -81,7 +81,7 @@ def assemble(
     intake = Intake(pool, inbox, outbox, effects, planner, limits, clock, settings.secret_key, upgrading=bool(settings.messages_of))
     tracker = Tracker(pool, inbox, outbox, effects, assembly, releaser, clock)
     exports, tenancy, auth = (
-        Exports(pool, outbox, effects, assembly, planner, releaser, clock),
+        Exports(pool, outbox, effects, assembly, planner, releaser, clock, upgrading=bool(settings.messages_of)),
         Tenancy(pool, outbox, limits, upgrading=bool(settings.messages_of)),
         Authenticator(keys or pool, settings.organisation_requests_per_second),
     )
@@ -96,7 +96,7 @@ def assemble(
     previews = Previews(pool, intake, outbox, settings, limits, clock)
     http.include_router(exports_router(previews, intake, exports, Live(exports), auth, secret, clock))
     http.include_router(diffs_router(diffs, auth))
-    http.include_router(schedules_router(Schedules(pool, outbox, scheduler, clock), auth, secret))
+    http.include_router(schedules_router(Schedules(pool, outbox, scheduler, clock, upgrading=bool(settings.messages_of)), auth, secret))
     http.include_router(walks_router(WalksApi(Walks(pool, outbox), secret, settings.cursor_requests_per_second, clock), auth))
     http.include_router(settings_router(tenancy, auth))
     http.include_router(usage_router(tenancy, auth, clock))

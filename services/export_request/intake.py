@@ -10,7 +10,7 @@ from typing import Any
 
 import asyncpg
 
-from services.export_request.core import destinations, naming, rerun
+from services.export_request.core import destinations, naming, rerun, upgrades
 from services.export_request.core.delta import Base, base_of
 from services.export_request.core.destinations import Named
 from services.export_request.core.events import refused_event
@@ -204,8 +204,7 @@ class Intake:
             spec = spec.model_copy(update={"scheduled": True})
         if not preview:
             await self._check_search(connection, request.org_id, spec, settings["snapshot"])
-        if resolved.password is not None and self._upgrading:
-            raise unprocessable(Detail("password", "is not taken while processes of an older release run: ask again after the upgrade"))
+        upgrades.refuse(self._upgrading, [("password", resolved.password is not None), ("destinations", bool(resolved.destinations))])
         return New(
             json.dumps(shown, ensure_ascii=False), spec.dataset, spec.formats, json.dumps(resolved.labels), settings["snapshot"],
             spec.model_dump_json(exclude_defaults=True), resolved.expires_in, self._planner.limits, resolved.purpose,

@@ -9,6 +9,7 @@ from typing import Any
 import asyncpg
 
 from services.export_request.assembly import Assembly
+from services.export_request.core import upgrades
 from services.export_request.core.approving import check
 from services.export_request.core.holding import check_delete, check_hold
 from services.export_request.core.life import RUNNING, Approved, Cancelled, Rejected, Status
@@ -47,10 +48,11 @@ class Exports:
 
     def __init__(
         self, pool: asyncpg.Pool, outbox: Outbox, effects: Effects, assembly: Assembly, planner: Planner, releaser: Releaser, clock: Callable[[], datetime],
+        upgrading: bool = False,
     ) -> None:  # fmt: skip
         self._pool, self._outbox, self._effects, self._releaser = pool, outbox, effects, releaser
         self._assembly, self._planner = assembly, planner
-        self._clock, self._queries = clock, load()
+        self._clock, self._queries, self._upgrading = clock, load(), upgrading
 
     async def get(self, org_id: str, export_id: str) -> Row:
         async with tenant(self._pool, org_id, readonly=True) as connection:
@@ -126,6 +128,7 @@ class Exports:
             if reason == row["hold_reason"]:
                 return row
             if reason is not None:
+                upgrades.refuse(self._upgrading, [("reason", True)])  # an older sweeper would take the files away all the same
                 check_hold(row)
             who, at = (f"key:{by.key_id}", self._clock()) if reason is not None else (None, None)
             row = await self._queries.hold_export(connection, id=export_id, reason=reason, by=who, at=at)

@@ -7,13 +7,13 @@ from typing import Any
 
 import asyncpg
 
-from services.export_request.core import settings
+from services.export_request.core import settings, upgrades
 from services.export_request.core.limits import CHECKS, Limits, limits_of, usage_view
 from services.export_request.queries import load, rows
 from shared import audit
 from shared.clock import instant
 from shared.database import across_tenants, tenant
-from shared.errors import Detail, conflict, not_found, unprocessable
+from shared.errors import conflict, not_found
 from shared.etags import etag_of, require_match
 from shared.http import Principal, new_key
 from shared.outbox import Outbox, Outgoing
@@ -92,9 +92,7 @@ class Tenancy:
         """The settings as they are then. Raises ApiError 412 where `if_match` names another version of them."""
         async with tenant(self._pool, by.org_id) as connection:
             row = await self._queries.lock_organisation(connection, org_id=by.org_id)
-            if self._upgrading and changes.get("approval_rows_threshold") is not None:
-                message = "is not taken while processes of an older release run, which know no approvals: set it after the upgrade"
-                raise unprocessable(Detail("approval_rows_threshold", message))
+            upgrades.refuse(self._upgrading, [("approval_rows_threshold", changes.get("approval_rows_threshold") is not None)])
             before = settings.view(row)
             require_match(if_match, settings_etag(before))
             values = {name: row[name] for name in settings.SETTINGS} | settings.stored(changes)

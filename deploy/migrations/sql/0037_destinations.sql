@@ -15,7 +15,7 @@ CREATE INDEX destinations_by_org ON delivery.destinations (org_id, created_at, i
 -- last asked for again; `attempts` counts all. A claim moves `due_at` to the end of its lease: who dies with it leaves it due again. `due_at` null: it has ended, or is held.
 CREATE TABLE delivery.deliveries (
     id text COLLATE "C" PRIMARY KEY, org_id text COLLATE "C" NOT NULL, export_id text COLLATE "C" NOT NULL, schedule_id text COLLATE "C",
-    destination_id text COLLATE "C", key text COLLATE "C" NOT NULL, type text NOT NULL, recipients text[], event text NOT NULL, small boolean NOT NULL,
+    destination_id text COLLATE "C", key text COLLATE "C" NOT NULL, type text NOT NULL, recipients text[], event text NOT NULL, small boolean NOT NULL, in_order boolean NOT NULL DEFAULT false,
     status text NOT NULL CHECK (status IN ('pending', 'held', 'delivered', 'failed', 'cancelled')), tries integer NOT NULL DEFAULT 0, attempts integer NOT NULL DEFAULT 0,
     error_code text, error_message text, traceparent text NOT NULL DEFAULT '', due_at timestamptz, claimed_by text,
     created_at timestamptz NOT NULL, ended_at timestamptz, UNIQUE (export_id, key),
@@ -37,7 +37,7 @@ CREATE INDEX delivery_files_half ON delivery.delivery_files (delivery_id) WHERE 
 
 CREATE TABLE delivery.delivery_attempts (
     delivery_id text COLLATE "C" NOT NULL REFERENCES delivery.deliveries ON DELETE CASCADE, number integer NOT NULL, org_id text COLLATE "C" NOT NULL,
-    at timestamptz NOT NULL, milliseconds integer NOT NULL, error_code text, error_message text, PRIMARY KEY (delivery_id, number));
+    at timestamptz NOT NULL, milliseconds bigint NOT NULL, error_code text, error_message text, PRIMARY KEY (delivery_id, number));
 
 -- The console's feed. `subject` (JSON) holds ids; `key`: what happened is told once.
 CREATE TABLE delivery.notifications (
@@ -65,6 +65,6 @@ GRANT SELECT (id, org_id, export_id, destination_id, type, status, attempts, err
 ALTER TABLE exports.exports ADD COLUMN destinations text NOT NULL DEFAULT '[]';
 ALTER TABLE exports.schedules ADD COLUMN destinations text NOT NULL DEFAULT '[]';
 -- (`spec`: the window and the time zone; delivery signs the request in the manifest anyway.) A destination that a schedule names isn't deleted under it.
-GRANT SELECT (dataset, formats, schedule_id, destinations, spec, created_at) ON exports.exports TO waybill_delivery, waybill_dispatcher;
+GRANT SELECT (dataset, formats, schedule_id, destinations, since, spec, created_at) ON exports.exports TO waybill_delivery, waybill_dispatcher;
 GRANT SELECT (id, org_id, name, destinations) ON exports.schedules TO waybill_delivery;
 RESET ROLE;

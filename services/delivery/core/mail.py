@@ -78,7 +78,7 @@ def masked(address: str) -> str:
 
 def quoted(answer: str) -> str:
     """What a server said, on one line, cut, and without anybody's whole address."""
-    line = "".join(c if is_seen(c) else " " for c in answer)
+    line = "".join(c if c.isprintable() else " " for c in answer)  # a byte that isn't UTF-8 is half a character here
     hidden = _ADDRESS.sub(lambda found: masked(found[0]), " ".join(line.split()))
     return hidden[:ANSWER_CHARACTERS_MAX]
 

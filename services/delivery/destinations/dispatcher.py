@@ -189,6 +189,9 @@ class Dispatcher:
             await persist(record)
         except Stopping:  # PostgreSQL is away: the lease runs out by itself
             return
+        except Exception:  # one delivery's trouble, not everybody's: it is due again when its lease runs out
+            log.exception("delivery_defect", type=result.claim.type)
+            return
         _count(result, recorded)
         self._outbox.wake()
         if recorded is not None and recorded.status in (Status.failed, Status.cancelled):

@@ -64,7 +64,7 @@ class DestinationIntake:
         now = self._clock()
         new = NewDelivery(
             export["org_id"], event.export_id, export["schedule_id"], wanted.destination_id, wanted.key, wanted.type, event.payload,
-            export["bytes"] <= SMALL_BYTES_MAX, current_traceparent(), wanted.recipients,
+            export["bytes"] <= SMALL_BYTES_MAX, export["in_order"], current_traceparent(), wanted.recipients,
         )  # fmt: skip
         missing = wanted.destination_id is not None and destination is None
         paused = destination is not None and destination["paused_reason"] is not None

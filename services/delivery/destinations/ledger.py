@@ -1,5 +1,6 @@
 """What is known to be at a destination, in PostgreSQL: whoever goes on after a crash begins from here."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
@@ -62,8 +63,11 @@ class PostgresLedger:
                     )
                 )
 
+        # Of its own: an attempt that is called off, because PostgreSQL is away for longer than its lease, doesn't take this with it. Who has the claim by then decides.
+        writing = asyncio.ensure_future(persist(write, delivery_id=self._delivery_id))
+        writing.add_done_callback(lambda done: done.cancelled() or done.exception())  # looked at, so that nobody complains of it
         try:
-            await persist(write, delivery_id=self._delivery_id)
+            await asyncio.shield(writing)
         except Stopping:
             raise TransientError("The process ends", "PostgreSQL") from None
         if not ours:

@@ -71,7 +71,7 @@ SELECT org_id FROM exports.exports WHERE id = :export_id;
 
 -- name: export(id)^
 -- What an export is to be brought as, and where to.
-SELECT e.org_id, e.dataset, e.schedule_id, e.destinations,
+SELECT e.org_id, e.dataset, e.schedule_id, e.destinations, e.since IS NOT NULL AND e.schedule_id IS NOT NULL AS in_order,
     coalesce((SELECT sum(a.bytes) FROM delivery.assemblies a WHERE a.export_id = e.id), 0)::bigint AS bytes
 FROM exports.exports e WHERE e.id = :id;
 
@@ -79,11 +79,11 @@ FROM exports.exports e WHERE e.id = :id;
 -- Held against being paused or deleted until their deliveries are written.
 SELECT id, name, type, paused_reason FROM delivery.destinations WHERE id = ANY(:ids::text[]) ORDER BY id FOR SHARE;
 
--- name: add_delivery(id, org_id, export_id, schedule_id, destination_id, key, type, recipients, event, small, status, due_at, error_code, error_message, traceparent, now, ended_at)$
+-- name: add_delivery(id, org_id, export_id, schedule_id, destination_id, key, type, recipients, event, small, in_order, status, due_at, error_code, error_message, traceparent, now, ended_at)$
 -- Null where there is one already.
-INSERT INTO delivery.deliveries (id, org_id, export_id, schedule_id, destination_id, key, type, recipients, event, small, status, due_at, error_code, error_message,
+INSERT INTO delivery.deliveries (id, org_id, export_id, schedule_id, destination_id, key, type, recipients, event, small, in_order, status, due_at, error_code, error_message,
     traceparent, created_at, ended_at)
-VALUES (:id, :org_id, :export_id, :schedule_id, :destination_id, :key, :type, :recipients, :event, :small, :status, :due_at, :error_code, :error_message,
+VALUES (:id, :org_id, :export_id, :schedule_id, :destination_id, :key, :type, :recipients, :event, :small, :in_order, :status, :due_at, :error_code, :error_message,
     :traceparent, :now, :ended_at)
 ON CONFLICT (export_id, key) DO NOTHING RETURNING id;
 
@@ -124,8 +124,8 @@ UPDATE delivery.deliveries SET status = :status, tries = :tries, attempts = :att
 WHERE id = :id;
 
 -- name: forget_sent(delivery_id)!
--- All files are brought again.
-DELETE FROM delivery.delivery_files WHERE delivery_id = :delivery_id;
+-- All files are brought again. What is half there keeps its note, by which it is gone on with or taken away; of one that was about to get its name nobody knows.
+DELETE FROM delivery.delivery_files WHERE delivery_id = :delivery_id AND (sent_at IS NOT NULL OR note LIKE '%"placing": true%');
 
 -- name: add_attempt(delivery_id, number, org_id, at, milliseconds, error_code, error_message)!
 INSERT INTO delivery.delivery_attempts (delivery_id, number, org_id, at, milliseconds, error_code, error_message)
@@ -137,27 +137,32 @@ VALUES (:delivery_id, :number, :org_id, :at, :milliseconds, :error_code, :error_
 -- Across tenants. One process claims at a time, so that no two give one destination too much; who finds it taken looks again in a moment.
 SELECT pg_try_advisory_xact_lock(hashtext('waybill deliveries'));
 
--- name: claim(now, lease_until, claim, total, large, organisation_places, destination_places)
+-- name: claim(now, lease_until, claim, total, large, organisation_places, organisation_large, destination_places)
 -- Across tenants. What is due, for as many as there are places: destinations take turns within their organisation, organisations among each other. Goes from queue to
--- queue by the index, so a long queue of one destination costs the others nothing. Of large ones at most `large`: a small one finds a place.
+-- queue by the index, so a long queue of one destination costs the others nothing. Of large ones at most `large`: a small one finds a place; and of one organisation at most
+-- `organisation_large`, so that a few slow servers are nobody else's trouble. What is to come in order (a schedule's deltas) waits for what is older and still open.
 WITH RECURSIVE waiting AS (
     (SELECT key FROM delivery.deliveries WHERE due_at IS NOT NULL ORDER BY key LIMIT 1)
     UNION ALL
     SELECT (SELECT d.key FROM delivery.deliveries d WHERE d.due_at IS NOT NULL AND d.key > w.key ORDER BY d.key LIMIT 1)
     FROM waiting w WHERE w.key IS NOT NULL
 ), busy AS (
-    SELECT key, org_id FROM delivery.deliveries WHERE claimed_by IS NOT NULL AND due_at > :now
+    SELECT key, org_id, small FROM delivery.deliveries WHERE claimed_by IS NOT NULL AND due_at > :now
 ), due AS (
     SELECT q.id, q.org_id, q.due_at, q.small, row_number() OVER (PARTITION BY w.key ORDER BY q.due_at, q.id) AS turn
     FROM (SELECT w.key FROM waiting w LEFT JOIN delivery.destinations p ON p.id = w.key WHERE p.paused_reason IS NULL AND (p.held_until IS NULL OR p.held_until <= :now)) w
     CROSS JOIN LATERAL (
-        SELECT d.id, d.org_id, d.due_at, d.small FROM delivery.deliveries d WHERE d.key = w.key AND d.due_at <= :now ORDER BY d.due_at, d.id
+        SELECT d.id, d.org_id, d.due_at, d.small FROM delivery.deliveries d WHERE d.key = w.key AND d.due_at <= :now AND NOT (d.in_order AND EXISTS (
+            SELECT FROM delivery.deliveries o WHERE o.key = d.key AND o.due_at IS NOT NULL AND o.schedule_id = d.schedule_id AND o.created_at < d.created_at))
+        ORDER BY d.due_at, d.id
         LIMIT greatest(0, :destination_places::integer - (SELECT count(*) FROM busy b WHERE b.key = w.key))) q
 ), ranked AS (
-    SELECT due.*, row_number() OVER (PARTITION BY org_id ORDER BY turn, due_at, id) AS org_turn FROM due
+    SELECT due.*, row_number() OVER (PARTITION BY org_id ORDER BY turn, due_at, id) AS org_turn,
+        row_number() OVER (PARTITION BY org_id, small ORDER BY turn, due_at, id) AS org_size_turn FROM due
 ), fair AS (
     SELECT r.*, row_number() OVER (PARTITION BY r.small ORDER BY r.org_turn, r.due_at, r.id) AS size_turn FROM ranked r
     WHERE r.org_turn <= :organisation_places::integer - (SELECT count(*) FROM busy b WHERE b.org_id = r.org_id)
+      AND (r.small OR r.org_size_turn <= :organisation_large::integer - (SELECT count(*) FROM busy b WHERE b.org_id = r.org_id AND NOT b.small))
 ), chosen AS (
     SELECT d.id FROM fair f JOIN delivery.deliveries d ON d.id = f.id
     WHERE (f.small OR f.size_turn <= :large::integer) AND d.due_at <= :now
@@ -251,7 +256,7 @@ SELECT count(*) FROM cancelled;
 
 -- name: prune(before, count)$
 WITH old AS (
-    SELECT d.id FROM delivery.deliveries d WHERE d.created_at < :before AND d.status NOT IN ('pending', 'held') ORDER BY d.created_at LIMIT :count
+    SELECT d.id FROM delivery.deliveries d WHERE d.created_at < :before AND d.ended_at < :before AND d.status NOT IN ('pending', 'held') ORDER BY d.created_at LIMIT :count
 ), gone AS (DELETE FROM delivery.deliveries d USING old WHERE d.id = old.id AND d.status NOT IN ('pending', 'held') RETURNING d.id)
 SELECT count(*) FROM gone;
 
@@ -270,4 +275,8 @@ SELECT org_id FROM delivery.deliveries WHERE id = :id;
 
 -- name: came_back(delivery_id, name, place)!
 -- It stays sent: it would only come back again.
-UPDATE delivery.delivery_files SET place = :place WHERE delivery_id = :delivery_id AND name = :name;
+UPDATE delivery.delivery_files SET place = :place, note = 'came back' WHERE delivery_id = :delivery_id AND name = :name;
+
+-- name: came_back_of(delivery_id)$
+-- Why one of its mails came back while others were still to be sent; null where none did.
+SELECT place FROM delivery.delivery_files WHERE delivery_id = :delivery_id AND note = 'came back' AND sent_at IS NOT NULL LIMIT 1;

@@ -2,13 +2,13 @@
 
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import asyncpg
 
 from services.delivery.core.access import Standing
-from services.delivery.core.destinations.life import Happening, Reason, Status, health_after, held_until, step
+from services.delivery.core.destinations.life import Arrived, Happening, Reason, Refused, Status, health_after, held_until, step
 from services.delivery.core.destinations.problems import Code
 from services.delivery.destinations.store import DestinationStore, Problem, Row, delivery_of, health_of, load, rows, standing_of
 from services.delivery.destinations.telling import Failed, Paused, Told
@@ -25,6 +25,11 @@ class Limits:
     total: int = 16
     organisation: int = 8
     destination: int = 1
+
+    @property
+    def organisation_large(self) -> int:
+        """Large ones of an organisation: half of those that there is room for."""
+        return max(1, min(self.organisation, self.total // 4))
 
 
 @dataclass(frozen=True)
@@ -91,7 +96,8 @@ class Queue:
                 return []
             found = await rows(self._queries.claim(
                 connection, now=now, lease_until=now + timedelta(seconds=lease_seconds), claim=secrets.token_hex(8), total=total, large=large,
-                organisation_places=self._limits.organisation, destination_places=self._limits.destination,
+                organisation_places=self._limits.organisation, organisation_large=self._limits.organisation_large,
+                destination_places=self._limits.destination,
             ))  # fmt: skip
         return [Claim(**row) for row in found]
 
@@ -115,6 +121,8 @@ class Queue:
             row = await self._queries.lock_claimed(connection, id=claim.id, claim=claim.claimed_by)
             if row is None:
                 return None
+            if isinstance(result.happening, Arrived) and (why := await self._queries.came_back_of(connection, delivery_id=claim.id)):
+                result = replace(result, happening=Refused(again=False), problem=Problem(Code.bounced, f"A mail {why}"))
             paused = destination is not None and destination["paused_reason"] is not None
             after = step(delivery_of(row), result.happening, now, self._chance(), self._scale, paused)
             await self._store.save_delivery(connection, row, after, result.problem or _kept(row, after.status), now)

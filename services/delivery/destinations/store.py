@@ -44,6 +44,7 @@ class NewDelivery:
     type: str
     event: str
     small: bool
+    in_order: bool
     traceparent: str
     recipients: Sequence[str] | None = None
 
@@ -155,7 +156,7 @@ class DestinationStore:
         """Its id; None where there is one already."""
         made: str | None = await self._queries.add_delivery(
             connection, id=new_id("dlv"), org_id=new.org_id, export_id=new.export_id, schedule_id=new.schedule_id, destination_id=new.destination_id,
-            key=new.key, type=new.type, recipients=list(new.recipients) if new.recipients is not None else None, event=new.event, small=new.small,
+            key=new.key, type=new.type, recipients=list(new.recipients) if new.recipients is not None else None, event=new.event, small=new.small, in_order=new.in_order,
             status=str(status), due_at=now if status is Status.pending else None, error_code=problem.code if problem else None,
             error_message=problem.message if problem else None, traceparent=new.traceparent, now=now, ended_at=now if problem else None,
         )  # fmt: skip

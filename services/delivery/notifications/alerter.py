@@ -27,7 +27,8 @@ log = structlog.get_logger()
 POLL_SECONDS = 1.0
 QUEUED_MAX = 200  # notifications of a round
 SENT_MAX = 16  # alerts of a round, side by side
-LEASE_SECONDS = 300.0  # longer than a channel may take
+TELL_SECONDS = 240.0  # what a channel may take
+LEASE_SECONDS = 300.0  # longer than that
 LOOK_SECONDS = 10.0
 TIDY_SECONDS = 3_600.0
 PRUNED_AT_ONCE = 2_000
@@ -97,18 +98,27 @@ class Alerter:
             claims = await rows(
                 self._queries.claim(connection, now=now, lease_until=now + timedelta(seconds=LEASE_SECONDS), count=SENT_MAX)
             )
-        outcomes = await asyncio.gather(*(self._tell(claim) for claim in claims))
-        if claims:
-            async with across_tenants(self._pool) as connection:
-                for claim, outcome in zip(claims, outcomes, strict=True):
-                    await self._record(connection, claim, outcome)
+        await asyncio.gather(*(self._send(claim) for claim in claims))
         return len(claims)
+
+    async def _send(self, claim: Any) -> None:
+        """One alert, recorded by itself as soon as it is known what came of it."""
+        outcome = await self._tell(claim)
+        async with across_tenants(self._pool) as connection:
+            await self._record(connection, claim, outcome)
 
     async def _tell(self, claim: Any) -> Outcome:
         channel = next((c for c in channels_of(claim["alert_channels"]) if c.key == claim["channel"]), None)
         if channel is None:
             return Outcome("channel_removed", "The channel is not in the settings any more.", again=False)
-        return await self._channels.tell(channel, alert_of(claim))
+        try:
+            async with asyncio.timeout(TELL_SECONDS):
+                return await self._channels.tell(channel, alert_of(claim))
+        except TimeoutError:
+            return Outcome("timeout", f"The channel did not take it within {TELL_SECONDS:.0f} seconds.")
+        except Exception:  # one organisation's trouble, not everybody's
+            log.exception("alert_defect", alert_id=claim["id"], type=channel.type)
+            return Outcome("unexpected", "Something unexpected happened on Waybill's side; its operator finds it in the log.")
 
     async def _record(self, connection: Connection, claim: Any, outcome: Outcome) -> None:
         now = self._clock()

@@ -7,7 +7,7 @@ lists is of no matter. Several processes may run; one at a time has a reconcilia
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -35,7 +35,7 @@ DOUBTFUL = 1_000  # orphans from which on it is looked whether they are most of 
 
 
 class Reconciler:
-    """`grace`: what is younger may still become somebody's. `every`: how long after the last one the next is begun by itself. `uploads`: an upload that is older was abandoned."""
+    """`pool`: connections whose statements may be long. `grace`: what is younger may still become somebody's. `every`: how long after the last one the next is begun by itself. `uploads`: an upload that is older was abandoned."""
 
     def __init__(
         self, pool: asyncpg.Pool, found: Reconciliations, objects: ObjectStore, feed: Feed, threads: Threads, grace: timedelta, every: timedelta, uploads: timedelta,
@@ -60,7 +60,8 @@ class Reconciler:
         if asked is None:
             return False
         try:
-            report = await self.reconcile(asked["id"], asked["repair"])
+            async with self._leased(asked["id"]):
+                report = await self.reconcile(asked["repair"])
             await self._found.ended(asked["id"], json.dumps(report.view()), None)
             log.info(
                 "reconciled",
@@ -74,19 +75,35 @@ class Reconciler:
             log.error("reconciliation_failed", code=error.code, reason=error.message)
         return True
 
-    async def reconcile(self, id_: str, repair: bool) -> Report:
+    @contextlib.asynccontextmanager
+    async def _leased(self, id_: str) -> AsyncIterator[None]:
+        """It stays this process's for as long as it takes: comparing millions of files is one long statement."""
+
+        async def renew() -> None:
+            while True:
+                await asyncio.sleep(LEASE_SECONDS / 3)
+                with contextlib.suppress(TransientError):
+                    await self._found.renew(id_, LEASE_SECONDS)
+
+        renewing = asyncio.create_task(renew())
+        try:
+            yield
+        finally:
+            renewing.cancel()
+
+    async def reconcile(self, repair: bool) -> Report:
         """Raises TransientError; PermanentError where the store refuses, or where what a repair would remove is doubtful."""
         with sorted_errors():
             async with self._pool.acquire(timeout=5) as connection:
                 try:
-                    return await self._reconcile(connection, id_, repair)
+                    return await self._reconcile(connection, repair)
                 finally:
                     with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
                         await self._as_dispatcher(connection, self._queries.drop_seen)
 
-    async def _reconcile(self, connection: Connection, id_: str, repair: bool) -> Report:
+    async def _reconcile(self, connection: Connection, repair: bool) -> Report:
         began = await connection.fetchval("SELECT clock_timestamp()")
-        await self._list(connection, id_)
+        await self._list(connection)
         stale = self._clock() - self._uploads
         uploads = await self._threads.run(self._objects.count_stale, stale)
         async with connection.transaction(isolation="repeatable_read"):
@@ -99,11 +116,11 @@ class Reconciler:
         if not repair:
             return report
         _check_repair(report, self._doubtful)
-        removed = await self._remove(connection, id_)
+        removed = await self._remove(connection)
         await self._threads.run(self._objects.abort_stale, stale)
         return Report(report.store, report.tables, report.kinds, 0, removed, report.examples)
 
-    async def _list(self, connection: Connection, id_: str) -> None:
+    async def _list(self, connection: Connection) -> None:
         await self._as_dispatcher(connection, self._queries.drop_seen)
         await self._as_dispatcher(connection, self._queries.create_seen)
         listed = iter(self._objects.list(""))
@@ -111,7 +128,6 @@ class Reconciler:
             async with connection.transaction():
                 await connection.execute(f"SET LOCAL ROLE {DISPATCHER}")
                 await connection.copy_records_to_table("seen", records=batch, columns=("key", "bytes", "at"))
-            await self._found.renew(id_, LEASE_SECONDS)
         await self._as_dispatcher(connection, self._queries.create_index)
         await self._as_dispatcher(connection, self._queries.create_unclaimed)
 
@@ -123,7 +139,7 @@ class Reconciler:
         examples = {row["kind"]: row["examples"] for row in found if row["kind"] not in (MATCHED, UNDER_WAY)}
         return Report(Count(store["objects"], store["bytes"]), tables, kinds, uploads, Count(), examples)
 
-    async def _remove(self, connection: Connection, id_: str) -> Count:
+    async def _remove(self, connection: Connection) -> Count:
         """In batches, each of what is nobody's still when it goes."""
         removed, after = Count(), ""
         while True:
@@ -133,7 +149,6 @@ class Reconciler:
             if not found:
                 return removed
             await self._threads.run(self._objects.delete, [row["key"] for row in found])
-            await self._found.renew(id_, LEASE_SECONDS)
             removed, after = removed + Count(len(found), sum(row["bytes"] for row in found)), found[-1]["key"]
             metrics.REMOVED.inc(len(found))
 

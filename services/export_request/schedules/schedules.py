@@ -7,7 +7,7 @@ from typing import Any
 
 import asyncpg
 
-from services.export_request.core import destinations
+from services.export_request.core import destinations, upgrades
 from services.export_request.core.destinations import Named
 from services.export_request.core.events import windows_skipped_event
 from services.export_request.core.schedules import (
@@ -46,8 +46,10 @@ BACKFILLS_SHOWN = 10
 class Schedules:
     """Every call is one transaction; a run that is asked for now is started in a second one."""
 
-    def __init__(self, pool: asyncpg.Pool, outbox: Outbox, scheduler: Scheduler, clock: Callable[[], datetime]) -> None:
-        self._pool, self._outbox, self._scheduler, self._clock = pool, outbox, scheduler, clock
+    def __init__(
+        self, pool: asyncpg.Pool, outbox: Outbox, scheduler: Scheduler, clock: Callable[[], datetime], upgrading: bool = False
+    ) -> None:
+        self._pool, self._outbox, self._scheduler, self._clock, self._upgrading = pool, outbox, scheduler, clock, upgrading
         self._queries, self._exports = load(), load_exports()
 
     # ---- schedules
@@ -58,6 +60,7 @@ class Schedules:
         async with tenant(self._pool, by.org_id) as connection:
             asked = wanted(body, organisation_of(await self._exports.organisation(connection)), now)
             _check_rights(by, asked)
+            self._refuse_while_upgrading(asked)
             await self._require_there(connection, asked.destinations)
             if await self._queries.count_schedules(connection, org_id=by.org_id) >= SCHEDULES_MAX:
                 raise conflict(f"An organisation has at most {SCHEDULES_MAX} schedules: delete one that is not needed.")
@@ -94,6 +97,7 @@ class Schedules:
             known = None if _names_password(body) else await self._scheduler.password(connection, row)
             asked = wanted(body, organisation, now, _before(row), known)
             _check_rights(by, asked)
+            self._refuse_while_upgrading(asked)
             if "destinations" in body:
                 await self._require_there(connection, asked.destinations)
             window = Window(row["next_from"], row["next_to"])
@@ -236,6 +240,9 @@ class Schedules:
         return backfill_view(found[0]) | {"already_run": len(asked.windows) - len(todo)}
 
     # ---- pieces
+
+    def _refuse_while_upgrading(self, asked: Wanted) -> None:
+        upgrades.refuse(self._upgrading, [("destinations", bool(asked.destinations)), ("export.since", "since" in asked.export)])
 
     async def _require_there(self, connection: Connection, named: Sequence[Named]) -> None:
         """Raises ApiError that names the fields."""

@@ -190,3 +190,19 @@ async def test_an_older_release_beside_it_takes_no_threshold(database: Database)
         assert answer.status_code == 422
         assert answer.json()["error"]["details"][0]["field"] == "approval_rows_threshold"
         assert (await caller.call("PATCH", "/v1/settings", json={"approval_rows_threshold": None})).status_code == 200
+
+
+async def test_an_older_release_beside_it_takes_nothing_that_it_would_pass_over(database: Database) -> None:
+    async with world_of(database, messages_of="0.1.0-rc.2") as world:
+        caller = await world.organisation()
+        named = [{"type": "email", "to": ["ada@b.example"]}]
+        schedule = {"name": "Leads", "frequency": "daily"}
+        asked = [
+            ("/v1/exports", {"dataset": "leads", "destinations": named}, "destinations"),
+            ("/v1/schedules", {**schedule, "export": {"dataset": "leads"}, "destinations": named}, "destinations"),
+            ("/v1/schedules", {**schedule, "export": {"dataset": "leads", "since": "previous"}}, "export.since"),
+        ]
+        for path, body, field in asked:
+            answer = await caller.call("POST", path, json=body)
+            assert (answer.status_code, answer.json()["error"]["details"][0]["field"]) == (422, field), answer.text
+        assert (await caller.call("POST", "/v1/schedules", json={**schedule, "export": {"dataset": "leads"}})).status_code == 201

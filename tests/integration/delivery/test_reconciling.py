@@ -92,7 +92,7 @@ def only(report: Report, **kinds: int) -> None:
 async def test_what_was_published_is_there_and_both_sides_say_the_same(house: Room) -> None:
     await forget(house)
     exports = [await published(house) for _ in range(2)]
-    report = await reconciler_of(house).reconcile("rec_1", repair=False)
+    report = await reconciler_of(house).reconcile(repair=False)
     only(report, matched=4)  # a file and a manifest each
     assert report.agree and report.store == report.tables == report.kind("matched")
     assert report.store.bytes == sum(len(house.content(key)) for e in exports for key in (e.key(), e.manifest_key))
@@ -111,7 +111,7 @@ async def test_each_thing_that_is_wrong_is_called_by_its_name_and_its_owner_is_t
     house.objects.put("somebody/else.txt", b"not ours")
     reconciler = reconciler_of(house)
     for _ in range(2):
-        report = await reconciler.reconcile("rec_1", repair=False)
+        report = await reconciler.reconcile(repair=False)
     only(report, missing=1, wrong_size=1, matched=2, under_way=1, orphan_parts=1, orphan_files=1, foreign=1)
     assert not report.agree
     assert report.examples["missing"] == [lost.key()]
@@ -135,18 +135,18 @@ async def test_a_repair_removes_what_is_nobodys_and_not_young_and_then_they_agre
     house.objects.put(gone.key(), b"an old file")
     async with house.store.transaction(held_up.org_id) as connection:  # asked for, not done yet
         await house.store.ask_discard(connection, held_up.id, held_up.org_id, files=True)
-    young = await reconciler_of(house, grace=timedelta(hours=1)).reconcile("rec_1", repair=True)
+    young = await reconciler_of(house, grace=timedelta(hours=1)).reconcile(repair=True)
     only(young, matched=2, under_way=9)
     assert young.removed == Count()
     upload = house.objects.create("parts/exp_x/00000001.csv")
     upload.write(b"x" * (17 << 20))  # an upload that nobody ends
     await asyncio.sleep(0)
-    report = await reconciler_of(house, uploads=timedelta(0)).reconcile("rec_1", repair=False)
+    report = await reconciler_of(house, uploads=timedelta(0)).reconcile(repair=False)
     only(report, matched=2, under_way=4, orphan_parts=4, orphan_files=1)
     assert report.uploads == 1
-    repaired = await reconciler_of(house, uploads=timedelta(0)).reconcile("rec_1", repair=True)
+    repaired = await reconciler_of(house, uploads=timedelta(0)).reconcile(repair=True)
     assert (repaired.agree, repaired.removed.objects, repaired.removed.bytes) == (True, 5, 4 * 4 + 11)
-    after = await reconciler_of(house, uploads=timedelta(0)).reconcile("rec_1", repair=False)
+    after = await reconciler_of(house, uploads=timedelta(0)).reconcile(repair=False)
     only(after, matched=2, under_way=4)
     assert after.agree and house.there(kept.key())
 
@@ -155,7 +155,7 @@ async def test_a_repair_of_a_store_that_is_mostly_unknown_is_refused(house: Room
     await forget(house)
     Export(house).put_parts([b"part"] * 4)
     with pytest.raises(PermanentError, match="Nothing was removed"):
-        await reconciler_of(house, doubtful=3).reconcile("rec_1", repair=True)
+        await reconciler_of(house, doubtful=3).reconcile(repair=True)
     assert len(list(house.objects.list("parts/"))) == 4
 
 

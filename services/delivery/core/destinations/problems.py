@@ -36,5 +36,14 @@ class Undelivered(Exception):
     """
 
     def __init__(self, code: Code, message: str, again: bool = True, retry_after: float | None = None) -> None:
+        message = storable(message)
         super().__init__(message)
         self.code, self.message, self.again, self.retry_after = code, message, again, retry_after
+
+
+MESSAGE_CHARACTERS_MAX = 1_000
+
+
+def storable(message: str) -> str:
+    """A message as PostgreSQL and JSON can hold it, whatever the other side put into it: no half characters, nothing unseen, no end of it."""
+    return "".join(c if c.isprintable() else "?" for c in message[:MESSAGE_CHARACTERS_MAX])

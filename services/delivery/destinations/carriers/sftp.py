@@ -102,6 +102,8 @@ class SftpCarrier:
                 raise Undelivered(
                     Code.rejected, f"There is another file called {_shown(place, errand.path)}, and it is not replaced: move it away, or set overwrite.", again=False
                 )  # fmt: skip
+        elif note is not None and note.placing and note.part == errand.part and part_size is None:
+            return  # it had got its name before we could say so, and whom it was for has taken it away
         await self._write(remote, place, errand, note, part_size, ledger)
         await ledger.keep(parcel.name, Note(errand.part, placing=True).text)
         await remote.rename(errand.part, errand.path, replacing=size_there is not None)

@@ -135,8 +135,9 @@ class Room:
         return destination_id
 
     async def export(
-        self, org_id: str, destinations: list[dict[str, Any]], files: dict[str, bytes] | None = None, schedule_id: str | None = None
-    ) -> str:
+        self, org_id: str, destinations: list[dict[str, Any]], files: dict[str, bytes] | None = None, schedule_id: str | None = None,
+        since: str | None = None,
+    ) -> str:  # fmt: skip
         """A completed export as export_request and delivery have it, written as superuser; its files are in the store."""
         export_id = new_id("exp")
         files = {"leads.csv": b"id\r\n1\r\n"} if files is None else files
@@ -145,9 +146,9 @@ class Room:
             await connection.execute("SET ROLE none")
             await connection.execute(
                 """INSERT INTO exports.exports (id, org_id, request, dataset, formats, status, snapshot, spec, created_at, progressed_at, expires_at, destinations,
-                       schedule_id)
-                   VALUES ($1, $2, '{}', 'leads', '{csv}', 'completed', '1:1:', $3, $4, $4, $4::timestamptz + interval '30 days', $5, $6)""",
-                export_id, org_id, json.dumps(spec), self.clock(), json.dumps(destinations), schedule_id,
+                       schedule_id, since)
+                   VALUES ($1, $2, '{}', 'leads', '{csv}', 'completed', '1:1:', $3, $4, $4, $4::timestamptz + interval '30 days', $5, $6, $7)""",
+                export_id, org_id, json.dumps(spec), self.clock(), json.dumps(destinations), schedule_id, since,
             )  # fmt: skip
             await connection.execute(
                 "INSERT INTO delivery.publications (export_id, org_id, manifest, published_at) VALUES ($1, $2, '{}', $3)", export_id, org_id, self.clock()

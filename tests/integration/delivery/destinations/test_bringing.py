@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 from pathlib import Path
 
-from services.delivery.core.destinations.problems import Code
+from services.delivery.core.destinations.problems import Code, Undelivered
 from shared.errors import TransientError
 from tests.integration.delivery.destinations.folder import FolderCarrier, refused
 from tests.integration.delivery.destinations.room import Room, new_org, to
@@ -210,3 +210,32 @@ async def test_our_own_store_being_away_is_no_attempt(room: Room) -> None:
         process.wake()
         delivered = await room.delivery(export_id, status="delivered")
     assert (waiting["attempts"], waiting["error_code"], delivered["attempts"]) == (0, None, 1)
+
+
+async def test_whatever_a_server_says_ends_nobody_else_s_deliveries(room: Room) -> None:
+    org = new_org()
+    strange, other = await room.destination(org), await room.destination(new_org())
+    async with room.process() as process:
+        process.carrier.refusals = [Undelivered(Code.rejected, "550 Empf\udce4nger\x00 " + "unbekannt " * 1_000, again=False)]
+        export_id = await room.completed(process, org, to(strange))
+        failed = await room.delivery(export_id, status="failed")
+        await room.delivery(await room.completed(process, new_org(), to(other)))
+    assert failed["error_message"].startswith("550 Empf?nger? unbekannt") and len(failed["error_message"]) == 1_000
+
+
+async def test_a_schedule_s_deltas_come_in_order(room: Room) -> None:
+    org = new_org()
+    destination = await room.destination(org)
+    async with room.process() as process:
+        process.carrier.refusals = [refused()]
+        first = await room.completed(process, org, to(destination), files={"1.csv": b"1"}, schedule_id="sch_d", since="exp_0")
+        waiting = await room.rests(process, first, 1)
+        room.clock.advance(seconds=1)
+        second = await room.completed(process, org, to(destination), files={"2.csv": b"2"}, schedule_id="sch_d", since=first)
+        whole = await room.completed(process, org, to(destination), files={"3.csv": b"3"}, schedule_id="sch_w")
+        await room.delivery(whole, status="delivered")  # of another schedule: it waits for nobody
+        assert (await room.delivery(second))["attempts"] == 0
+        room.clock.at = waiting["due_at"]
+        process.wake()
+        await room.delivery(second, status="delivered")
+        assert (await room.delivery(first))["status"] == "delivered"

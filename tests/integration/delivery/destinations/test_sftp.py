@@ -134,6 +134,20 @@ async def test_a_file_that_got_its_name_before_we_could_note_it_is_not_sent_agai
     assert set(ledger.places) == {"messages.csv"}
 
 
+async def test_a_file_that_was_taken_away_before_we_could_note_it_is_not_sent_again(server: Sshd, carrier: SftpCarrier) -> None:
+    def picked_up() -> None:
+        (server.home / "picked/messages.csv").rename(server.home / "picked up")
+        raise KeyError("killed")
+
+    ledger, where = Kept(before_sent=picked_up), at(server, directory="picked")
+    with pytest.raises(KeyError):
+        await carrier.carry(where, shipment([Source(BIG).parcel()]), ledger)
+    again, ledger.before_sent = Source(BIG), lambda: None
+    await carrier.carry(where, shipment([again.parcel()]), ledger)
+    assert again.reads == [] and list((server.home / "picked").iterdir()) == []
+    assert set(ledger.places) == {"messages.csv"}
+
+
 @pytest.mark.parametrize("content", [b"other", BIG[:-1] + b"!"], ids=["length", "bytes"])
 async def test_another_file_is_never_replaced_unasked(content: bytes, server: Sshd, carrier: SftpCarrier) -> None:
     folder = server.home / "taken"

@@ -1,5 +1,6 @@
 """Failures reach the alert channels: once, in order, tried again, few in a flood, and never by an address that is inside."""
 
+import asyncio
 import json
 from datetime import timedelta
 from typing import Any
@@ -135,10 +136,10 @@ async def test_who_dies_while_telling_leaves_it_due(feeding: Feeding, receiver: 
     await process.alerter.queue()
 
     async def dies(channel: Any, alert: Any) -> Any:
-        raise RuntimeError
+        raise asyncio.CancelledError
 
     process.alerter._channels.tell = dies  # type: ignore[method-assign]
-    with pytest.raises(RuntimeError):
+    with pytest.raises(asyncio.CancelledError):
         await process.alerter.send()
     other = feeding.process()
     await feeding.settled(other)
@@ -164,6 +165,20 @@ async def test_an_address_inside_is_refused_and_channels_that_can_not_be_told_sa
         ("slack", False, "bad_url"),
         ("email", False, "no_mail_server"),
     ]
+
+
+async def test_a_defect_of_ours_is_one_channel_s_trouble(feeding: Feeding, receiver: Receiver) -> None:
+    process = feeding.process()
+    org_id = await feeding.organisation({"type": "webhook", "url": receiver.url("/hook")}, {"type": "email", "to": [OPS]})
+
+    async def broken(*_: object) -> None:
+        raise ValueError("not foreseen")
+
+    process.alerter._channels._mail = broken
+    await feeding.tell(process, org_id, failed(feeding))
+    await process.alerter.step()
+    told = {a["type"]: (a["status"], a["error_code"]) for a in await feeding.alerts(org_id)}
+    assert told == {"webhook": ("sent", None), "email": ("pending", "unexpected")}
 
 
 async def test_a_channel_taken_out_of_the_settings_hears_nothing_more(feeding: Feeding, receiver: Receiver) -> None:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from services.delivery.core.destinations.problems import Code, Undelivered
 from services.delivery.core.mail import Attachment, Letter, compose, masked, parted, quoted
 from services.delivery.mail_settings import MailSettings
 from shared.checks import is_seen
@@ -120,3 +121,11 @@ def test_a_mail_server(security: str, port: int, monkeypatch: pytest.MonkeyPatch
 
 def test_without_a_host_there_is_none(tmp_path: Path) -> None:
     assert MailSettings().mail_server is None
+
+
+@given(st.binary(max_size=400))
+def test_what_a_server_answers_can_be_kept_and_shown(answer: bytes) -> None:
+    shown = quoted(answer.decode("utf-8", "surrogateescape"))
+    assert shown.isprintable() and shown.encode().decode() == shown
+    kept = Undelivered(Code.rejected, answer.decode("utf-8", "surrogateescape")).message
+    assert kept.isprintable() and kept.encode().decode() == kept
