@@ -15,7 +15,7 @@ from services.delivery.destinations.store import DestinationStore
 from services.delivery.destinations.trying import Probes
 from shared import cursors
 from shared.clock import utc_now
-from shared.http import Authenticator, Principal, id_of, limit_of, read_json, read_nothing, refuse_unknown_parameters
+from shared.http import Authenticator, Principal, id_of, limit_of, read_json, read_nothing, read_object, refuse_unknown_parameters
 
 PATH, DELIVERIES_PATH = "/v1/destinations", "/v1/deliveries"
 
@@ -49,7 +49,7 @@ def destinations_router(
     @routes.patch(PATH + "/{destination_id}", **operations.PATCH_DESTINATION)
     async def patch_destination(request: Request, destination_id: str, principal: Principal = allowed) -> Response:
         refuse_unknown_parameters(request, set())
-        changed = await destinations.change(principal, id_of(destination_id), await read_json(request))
+        changed = await destinations.change(principal, id_of(destination_id), await read_object(request))
         return JSONResponse(changed, headers=SHOWN_ONCE if "made" in changed else None)
 
     @routes.delete(PATH + "/{destination_id}", **operations.DELETE_DESTINATION)
