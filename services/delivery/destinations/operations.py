@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from services.delivery.core.destinations.bodies import ID_MAX, NAME_MAX
+from services.delivery.core.destinations.bodies import ID, NAME_MAX
 from services.delivery.core.destinations.kinds import Field, Kind
 from services.delivery.core.destinations.life import Reason, Status
 from services.delivery.core.destinations.problems import Code
@@ -174,7 +174,7 @@ PAUSE_DESTINATION = operation(
 RESUME_DESTINATION = operation(
     "Resume a destination", _TAG, {200: answer("The destination: what was held is brought now.", DESTINATION)}, parameters=[_DESTINATION_ID], body=NOTHING,
 )  # fmt: skip
-_ID = text(minLength=1, maxLength=ID_MAX)
+_ID = text(pattern=ID)
 LIST_DELIVERIES = operation(
     "List deliveries of exports to destinations", _TAG, {200: answer("A page of deliveries, newest first.", page(DELIVERY), links=following("list_export_deliveries"))},
     parameters=[

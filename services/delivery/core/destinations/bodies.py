@@ -1,5 +1,6 @@
 """The bodies of the HTTP API of destinations, field by field, by what their type says."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +12,8 @@ from shared.checks import Check, checked, line
 from shared.errors import Detail, invalid_request, unprocessable
 
 NAME_MAX = 100
-ID_MAX = 100
+ID = "^[!-~]{1,100}$"
+_id = re.compile(ID)
 FILTERED_BY = ("export_id", "destination_id", "schedule_id")
 
 
@@ -120,11 +122,7 @@ def filters_of(given: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     if set(statuses) - {str(each) for each in Status}:
         wrong.append(Detail("status", f"must be one of: {', '.join(Status)}"))
     ids = {name: given[name][0] if name in given else None for name in FILTERED_BY}
-    wrong += [
-        Detail(name, "must be an id")
-        for name, value in ids.items()
-        if value is not None and not (value.isprintable() and 0 < len(value) <= ID_MAX)
-    ]
+    wrong += [Detail(name, "must be an id") for name, value in ids.items() if value is not None and not _id.fullmatch(value)]
     if wrong:
         raise invalid_request(*wrong)
     return {**ids, "statuses": statuses or None}
