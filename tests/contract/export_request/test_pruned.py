@@ -13,6 +13,7 @@ from services.ingest.store import prepare
 from shared.database import create_pool
 from tests.conftest import Database
 from tests.contract.export_request.conftest import LEADS, Caller, World
+from tests.integration.ingest.room import settled
 
 AGED = "INSERT INTO ingest.horizons (at, ended_before) SELECT now() - interval '30 days', pg_snapshot_xmin(pg_current_snapshot()) ON CONFLICT DO NOTHING"
 END = """WITH gone AS (DELETE FROM ingest.leads_current WHERE org_id = $1 RETURNING *)
@@ -54,6 +55,7 @@ async def test_an_export_that_is_being_accepted_loses_nothing(world: World, prun
         await until(world.admin, WAITS)
         for org_id in (caller.org_id, other.org_id):
             await world.admin.execute(END, org_id)
+        await settled(world.admin)
         await world.admin.execute(AGED)
         assert await pruner.round() == 2, "the other organisation's go"
         assert await world.admin.fetchval("SELECT count(*) FROM ingest.prunings WHERE org_id = $1", caller.org_id) == 0
@@ -71,6 +73,7 @@ async def test_between_the_mark_and_the_end_nothing_old_is_accepted_and_nothing_
     kept, expired = await caller.completed(), await caller.completed()
     await world.admin.execute("UPDATE exports.exports SET status = 'expired' WHERE id = $1", expired["id"])
     await world.admin.execute(END, caller.org_id)
+    await settled(world.admin)
     horizon = await world.admin.fetchval("SELECT pg_snapshot_xmin(pg_current_snapshot())::text")
     todo = await pruner.mark(caller.org_id, int(horizon))
     assert todo is not None
@@ -97,6 +100,7 @@ async def test_a_cursor_whose_instant_was_pruned_says_so(world: World, pruner: P
     page = (await caller.call("GET", "/v1/export/messages?limit=2")).json()
     assert (await caller.call("GET", f"/v1/export/messages?limit=2&cursor={page['next_cursor']}")).status_code == 200
     await world.admin.execute("UPDATE ingest.messages SET content = 'y' WHERE org_id = $1", caller.org_id)
+    await settled(world.admin)
     await world.admin.execute(AGED)
     await pruner.round()
     answer = await caller.call("GET", f"/v1/export/messages?limit=2&cursor={page['next_cursor']}")

@@ -1,5 +1,6 @@
 """A database with organisations and keys, and ingest's store and HTTP on it, in the test's own process."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -59,6 +60,14 @@ def read(record: dict[str, Any], org_id: str) -> Record:
 def team(id_: str, name: str | None = None, **envelope: Any) -> dict[str, Any]:
     data = {"data": {"name": name}} if name is not None else {}
     return {"type": "team", "id": id_, **envelope, **data}
+
+
+async def settled(connection: asyncpg.Connection) -> None:
+    """Once all transactions have ended that run now, those of other tests too: what ends behind one of them isn't old before it ends."""
+    async with asyncio.timeout(60):
+        newest = await connection.fetchval("SELECT pg_snapshot_xmax(pg_current_snapshot())::text")
+        while not await connection.fetchval("SELECT pg_snapshot_xmin(pg_current_snapshot()) >= $1::text::xid8", newest):
+            await asyncio.sleep(0.01)
 
 
 @asynccontextmanager

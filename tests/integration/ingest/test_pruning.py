@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.ingest.pruning.pruner import TABLES, Pruner
-from tests.integration.ingest.room import ORGS, Room, team
+from tests.integration.ingest.room import ORGS, Room, settled, team
 
 SEEN = """SELECT id, version, name FROM ingest.teams WHERE org_id = $2 AND pg_visible_in_snapshot(added, $1::text::pg_snapshot)
           AND (ended IS NULL OR NOT pg_visible_in_snapshot(ended, $1::text::pg_snapshot)) ORDER BY id, version"""
@@ -46,6 +46,7 @@ class House:
         await self.room.admin.execute(f"UPDATE exports.exports SET {change} WHERE id = $1", export_id)
 
     async def prune(self) -> None:
+        await settled(self.room.admin)
         await self.room.admin.execute(AGED)
         await self.pruner.round()
         for table in TABLES:
@@ -87,6 +88,7 @@ async def test_what_ended_a_while_ago_stays_until_a_recorded_hour_is_old_enough(
     pruner = Pruner(room.pool, days=7, seconds=3600)
     await room.write(team("a", "one"))
     await room.write(team("a", "two"))
+    await settled(room.admin)
     assert await pruner.round() == 0
     await room.admin.execute("UPDATE ingest.horizons SET at = at - interval '6 days'")
     assert await pruner.round() == 0
@@ -98,6 +100,7 @@ async def test_what_ended_a_while_ago_stays_until_a_recorded_hour_is_old_enough(
 
 
 async def test_scores_contacts_and_arrivals_go_too_and_of_a_large_batch_all(room: Room) -> None:
+    await settled(room.admin)
     await room.admin.execute(AGED)
     await Pruner(room.pool, days=7, seconds=3600).round()
     added = {"type": "contact", "id": "c", "data": {"created_at": "2026-01-01T00:00:00Z"}}
@@ -105,6 +108,7 @@ async def test_scores_contacts_and_arrivals_go_too_and_of_a_large_batch_all(room
     await room.write({**added, "data": {**added["data"], "name": "Ada"}}, *(team(f"t{n}", "two") for n in range(50)))
     await room.admin.execute("""INSERT INTO ingest.lead_scores_ended (org_id, id, ended, score, reasons, model_version, version)
                                 VALUES ('org_a', 'l', pg_current_xact_id(), 1, '[]', 0, 1)""")
+    await settled(room.admin)
     await room.admin.execute(AGED)
     assert await Pruner(room.pool, days=7, seconds=3600, versions_at_once=7).round() == 52
     assert await room.admin.fetchval("SELECT count(*) FROM ingest.arrivals") == 0
