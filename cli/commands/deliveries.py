@@ -65,7 +65,7 @@ def show(run: Run, delivery_id: DeliveryId) -> None:
 
 @command(app, "redeliver", "waybill deliveries redeliver dlv_01JQ…")
 def redeliver(run: Run, delivery_id: DeliveryId) -> None:
-    """Brings an export again, all of its files; one that waits for its next attempt is tried now."""
+    """Brings a delivered export again, all of its files; of one that was given up, what isn't there. One that waits for its next attempt is tried now."""
     from cli.api import api as connect
 
     with connect(run) as api:

@@ -15,8 +15,10 @@ CONFIG = Path(__file__).with_name("schemathesis.toml")
 PROGRAM = Path(sys.executable).with_name("schemathesis")
 
 
-def run(stack: Stack, arguments: Sequence[str], *, capture: bool = False, calls: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """`arguments` of `schemathesis run`; `calls`: a file that will say how often each operation was called."""
+def run(
+    stack: Stack, arguments: Sequence[str], *, capture: bool = False, calls: Path | None = None, short: bool = False
+) -> subprocess.CompletedProcess[str]:
+    """`arguments` of `schemathesis run`; `calls`: a file that will say how often each operation was called; `short`: what all datasets have in common is tried with one."""
     organisation = new_organisation(stack, "Fuzz")
     unlimited = {"exports_at_once": 0, "rows_a_day": 0, "requests_per_second": 0}
     httpx.patch(
@@ -26,6 +28,8 @@ def run(stack: Stack, arguments: Sequence[str], *, capture: bool = False, calls:
     environment = {
         **os.environ, "PYTHONPATH": str(ROOT), "WAYBILL_FUZZ_KEY": organisation.api_key, "WAYBILL_FUZZ_ORGANISATION": organisation.org_id, "WAYBILL_FUZZ_OPERATOR": stack.env["WAYBILL_OPERATOR_TOKEN"],
     }  # fmt: skip
+    if short:
+        environment["WAYBILL_FUZZ_SHORT"] = "1"
     if calls is not None:
         environment["WAYBILL_FUZZ_CALLS"] = str(calls)
     command = [str(PROGRAM), "--config-file", str(CONFIG), "run", f"{stack.url}/openapi.json", "--no-color", *arguments]

@@ -33,7 +33,7 @@ def test_a_formatter_hands_back_a_chunk_that_it_cannot_finish(own: Own, large: O
 
         def waits() -> bool:
             # Not pg_stat_activity: a transaction sees that as it was when it first looked.
-            query = "SELECT count(*) FROM pg_locks WHERE relation = 'ingest.messages'::regclass AND NOT granted"
+            query = "SELECT count(*) FROM pg_locks WHERE relation::regclass::text LIKE 'ingest.messages%%' AND NOT granted"
             row = database.execute(query).fetchone()
             return bool(row and row[0])
 

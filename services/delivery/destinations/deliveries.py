@@ -28,7 +28,8 @@ class Deliveries:
         return whole_delivery_view(*found, self._clock())
 
     async def redeliver(self, by: Principal, delivery_id: str) -> dict[str, Any]:
-        """One that has ended begins anew: all of its files are brought again. One that waits for its next attempt is tried now, and goes on where it was.
+        """One that was delivered begins anew: all of its files are brought again. One that was given up goes on where it was, and so does one that waits for its next
+        attempt: it is tried now.
         Raises ApiError 409 where it can't be."""
         now = self._clock()
         async with self._store.transaction(by.org_id) as connection:
@@ -50,7 +51,7 @@ class Deliveries:
             except Undelivered as gone:
                 raise conflict(gone.message) from None
             if not is_open(Status(row["status"])):
-                await self._store.begin_anew(connection, delivery_id)
+                await self._store.begin_anew(connection, delivery_id, everything=row["status"] == Status.delivered)
             await self._store.save_delivery(connection, row, step(delivery_of(row), AskedAgain(), now), None, now)
             await self._outbox.add(connection, [audit.entry(by, "delivery.redelivered", delivery_id, {"export_id": row["export_id"]})])
         self._outbox.wake()

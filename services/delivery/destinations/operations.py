@@ -187,5 +187,5 @@ GET_DELIVERY = operation(
 )
 REDELIVER = operation(
     "Deliver an export again", _TAG, {202: answer("The delivery as it is now.", WHOLE_DELIVERY)}, parameters=[_DELIVERY_ID], body=NOTHING, errors=[409],
-    description="One that has ended begins anew: all of its files are brought again. One that waits for its next attempt is tried now.",
+    description="One that was delivered begins anew: all of its files are brought again. One that was given up goes on where it was, and so does one that waits: it is tried now.",
 )  # fmt: skip

@@ -123,9 +123,11 @@ UPDATE delivery.deliveries SET status = :status, tries = :tries, attempts = :att
     ended_at = :ended_at, claimed_by = NULL
 WHERE id = :id;
 
--- name: forget_sent(delivery_id)!
--- All files are brought again. What is half there keeps its note, by which it is gone on with or taken away; of one that was about to get its name nobody knows.
-DELETE FROM delivery.delivery_files WHERE delivery_id = :delivery_id AND (sent_at IS NOT NULL OR note LIKE '%"placing": true%');
+-- name: forget_sent(delivery_id, everything)!
+-- What is brought again: everything, or only what came back. What is half there keeps its note, by which it is gone on with or taken away; of what was about to get
+-- its name nobody knows where it is.
+DELETE FROM delivery.delivery_files
+WHERE delivery_id = :delivery_id AND ((sent_at IS NOT NULL AND (:everything OR note = 'came back')) OR (sent_at IS NULL AND note LIKE '%"placing": true%'));
 
 -- name: add_attempt(delivery_id, number, org_id, at, milliseconds, error_code, error_message)!
 INSERT INTO delivery.delivery_attempts (delivery_id, number, org_id, at, milliseconds, error_code, error_message)

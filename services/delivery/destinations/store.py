@@ -202,9 +202,9 @@ class DestinationStore:
             error_code=problem.code if problem else None, error_message=problem.message if problem else None, ended_at=None if open_ else now,
         )  # fmt: skip
 
-    async def begin_anew(self, connection: Connection, delivery_id: str) -> None:
-        """What is known to be there is forgotten: every file is brought again."""
-        await self._queries.forget_sent(connection, delivery_id=delivery_id)
+    async def begin_anew(self, connection: Connection, delivery_id: str, everything: bool) -> None:
+        """What is known to be there is forgotten, so that every file is brought again; or only what came back."""
+        await self._queries.forget_sent(connection, delivery_id=delivery_id, everything=everything)
 
 
 def delivery_of(row: Row) -> Delivery:

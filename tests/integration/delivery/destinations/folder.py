@@ -19,13 +19,14 @@ class FolderCarrier:
     """Goes on behind what is there under a temporary name, then renames. `brought` counts how often each place was made whole.
 
     `gates`: name → an event that the carrier waits for before each piece of that file; `at_gate` is set as soon as it does. `refusals`: what to answer next,
-    one for each call.
+    one for each call; `refuses`: what to answer for a file, once.
     """
 
     def __init__(self) -> None:
         self.gates: dict[str, asyncio.Event] = {}
         self.at_gate = asyncio.Event()
         self.refusals: list[Exception] = []
+        self.refuses: dict[str, Exception] = {}
         self.brought: Counter[str] = Counter()
         self.bytes_written = 0
         self.abandoned: list[dict[str, str]] = []
@@ -54,6 +55,8 @@ class FolderCarrier:
             self.at_once -= 1
 
     async def _bring(self, folder: Path, template: str, shipment: Shipment, parcel: Parcel, ledger: Ledger) -> None:
+        if parcel.name in self.refuses:
+            raise self.refuses.pop(parcel.name)
         path = folder / fill(template, shipment.names, parcel.name)
         half = path.with_name(f".{shipment.delivery_id}.{parcel.name}")
         if path.exists() and hashlib.sha256(path.read_bytes()).hexdigest() == parcel.sha256 and ledger.note(parcel.name):

@@ -105,7 +105,7 @@ class Room:
     async def process(
         self, started: bool = True, carrier: FolderCarrier | None = None, types: Sequence[str] = (TYPE,), **settings: Any
     ) -> AsyncIterator[Process]:
-        given: dict[str, Any] = {"destination_lease_seconds": 60, "store": "file:///nowhere"} | settings
+        given: dict[str, Any] = {"destination_lease_seconds": 60, "destination_time_scale": 1.0, "store": "file:///nowhere"} | settings
         carrier, told = carrier or FolderCarrier(), Telling()
         parts = assemble(
             Settings(delivery_database_url=self.url, secret_key=SECRET_KEY, **given), self.pool, self.objects, Outbox(self.pool, None, "delivery"),

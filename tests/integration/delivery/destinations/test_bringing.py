@@ -5,11 +5,13 @@ import hashlib
 from pathlib import Path
 
 from services.delivery.core.destinations.problems import Code, Undelivered
+from services.delivery.destinations.deliveries import Deliveries
 from shared.errors import TransientError
+from shared.outbox import Outbox
 from tests.integration.delivery.destinations.folder import FolderCarrier, refused
 from tests.integration.delivery.destinations.room import Room, new_org, to
 from tests.integration.delivery.room import until
-from tests.integration.delivery.webhooks.room import event_message
+from tests.integration.delivery.webhooks.room import by, event_message
 
 BIG = bytes(range(256)) * 4096  # 1 MiB, read in sixteen pieces
 
@@ -239,3 +241,20 @@ async def test_a_schedule_s_deltas_come_in_order(room: Room) -> None:
         process.wake()
         await room.delivery(second, status="delivered")
         assert (await room.delivery(first))["status"] == "delivered"
+
+
+async def test_what_was_given_up_half_way_goes_on_when_it_is_asked_for_again(room: Room) -> None:
+    org = new_org()
+    destination = await room.destination(org)
+    async with room.process() as process:
+        deliveries = Deliveries(process.parts.store, Outbox(room.pool, None, "delivery"), process.wake, room.clock)
+        process.carrier.refuses["b.csv"] = refused(again=False)
+        export_id = await room.completed(process, org, to(destination), files={"a.csv": b"a", "b.csv": b"b"})
+        failed = await room.delivery(export_id, status="failed")
+        await deliveries.redeliver(by(org), failed["id"])
+        await room.delivery(export_id, status="delivered")
+        assert found_in(room.folder / org) == {"a.csv": b"a", "b.csv": b"b"}
+        assert set(process.carrier.brought.values()) == {1}
+        await deliveries.redeliver(by(org), failed["id"])
+        await room.delivery(export_id, status="delivered", attempts=3)
+    assert set(process.carrier.brought.values()) == {2}

@@ -41,7 +41,12 @@ class Feeding:
     made: list[Notifications] = field(default_factory=list)
 
     def process(self, server: MailServer | None = None, **settings: Any) -> Notifications:
-        given = {"webhook_allow_http": True, "webhook_allow_loopback": True, "webhook_timeout_seconds": 10} | settings
+        given = {
+            "webhook_allow_http": True,
+            "webhook_allow_loopback": True,
+            "webhook_timeout_seconds": 10,
+            "webhook_lease_seconds": 60,
+        } | settings
         outbox = Outbox(self.pool, None, "delivery")
         made = assemble(
             Settings(delivery_database_url=self.url, secret_key=SECRET_KEY, **given), self.pool, outbox, Anybody(self.pool), Mailer(server), self.clock

@@ -67,7 +67,6 @@ def test_the_example_will_do_and_a_secret_is_made() -> None:
     assert KIND.where({"url": "https://hooks.example:8443/path?token=secret"}) == "https://hooks.example:8443"
 
 
-NOW = datetime.now(UTC)
 SECRET = b"s" * 32
 TEXT = "whsec_" + base64.b64encode(SECRET).decode()
 
@@ -75,7 +74,7 @@ TEXT = "whsec_" + base64.b64encode(SECRET).decode()
 @given(st.text(st.characters(codec="utf-8"), min_size=1, max_size=60), st.integers(1, 99), st.integers(0, 2**50))
 def test_a_library_verifies_what_a_file_is_told_of_by(name: str, number: int, size: int) -> None:
     told = file_payload("exp_1", name, number, 99, size, "ab" * 32, "text/csv")
-    headers = file_headers(SECRET, "dlv_1_1", NOW, told, "text/csv", "ab" * 32, content_disposition(name))
+    headers = file_headers(SECRET, "dlv_1_1", datetime.now(UTC), told, "text/csv", "ab" * 32, content_disposition(name))
     assert all(value.isascii() and value.isprintable() for value in headers.values())
     verified = Webhook(TEXT).verify(headers["waybill-file"], headers)
     assert verified == {
@@ -95,7 +94,7 @@ def test_a_library_verifies_what_a_file_is_told_of_by(name: str, number: int, si
 
 def test_a_library_verifies_an_event() -> None:
     body = b'{"type":"export.completed","data":{}}'
-    assert Webhook(TEXT).verify(body, event_headers(SECRET, "dlv_1", NOW, body)) == json.loads(body)
+    assert Webhook(TEXT).verify(body, event_headers(SECRET, "dlv_1", datetime.now(UTC), body)) == json.loads(body)
 
 
 @pytest.mark.parametrize(
