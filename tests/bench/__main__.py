@@ -17,6 +17,7 @@ from tests.bench import (
     memory,
     report,
     scale,
+    schedules,
     scores,
     search,
     sftp,
@@ -48,6 +49,7 @@ MEASUREMENTS: dict[str, Callable[[Context], report.Section]] = {
     "webhooks": webhooks.webhooks,
     "sftp": sftp.sftp,
     "destinations": destinations.destinations,
+    "schedules": schedules.schedules,
     "audit": audit.append,
     "scores": scores.scores,
     "ingest": ingest.ingest,
@@ -68,6 +70,7 @@ WITHOUT_PEERS = {
     "search",
     "webhooks",
     "audit",
+    "schedules",
     "sftp",
     "destinations",
 }
