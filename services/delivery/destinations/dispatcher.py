@@ -12,7 +12,7 @@ import structlog
 
 from services.delivery.core.access import Standing
 from services.delivery.core.destinations.life import Arrived, Happening, Pointless, Refused, Status, Waited
-from services.delivery.core.destinations.problems import Code, Undelivered
+from services.delivery.core.destinations.problems import UNEXPECTED, Code, Undelivered
 from services.delivery.destinations.carrier import Carrier, Place
 from services.delivery.destinations.freight import Freight, refuse_gone
 from services.delivery.destinations.ledger import PostgresLedger
@@ -166,10 +166,7 @@ class Dispatcher:
             log.warning("delivery_waits", dependency=error.dependency, reason=str(error))
             return Waited(), None
         except Exception:
-            log.exception("delivery_defect", type=claim.type)
-            return Refused(again=True), Problem(
-                Code.unexpected, "Something unexpected happened on Waybill's side; its operator finds it in the log."
-            )
+            return _defect(claim)
 
     def _place(self, claim: Claim) -> Place:
         if claim.destination_id is None:
@@ -245,10 +242,9 @@ class Dispatcher:
 
 
 def _defect(claim: Claim) -> Outcome:
+    """What nobody foresaw, in the log with its trace: to be called where it is caught."""
     log.exception("delivery_defect", type=claim.type)
-    return Refused(again=True), Problem(
-        Code.unexpected, "Something unexpected happened on Waybill's side; its operator finds it in the log."
-    )
+    return Refused(again=True), Problem(Code.unexpected, UNEXPECTED)
 
 
 def _is_cancelled() -> bool:

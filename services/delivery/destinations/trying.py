@@ -12,7 +12,7 @@ import structlog
 
 from services.delivery.core.destinations.kinds import Kind
 from services.delivery.core.destinations.life import Reason
-from services.delivery.core.destinations.problems import Code, Undelivered
+from services.delivery.core.destinations.problems import UNEXPECTED, Code, Undelivered
 from services.delivery.core.destinations.registry import all_kinds
 from services.delivery.destinations.carrier import Carrier
 from services.delivery.destinations.freight import open_place
@@ -89,7 +89,7 @@ class Probes:
             code, message = Code.timeout, f"The test did not end within {self._seconds:g} seconds."
         except Exception:
             log.exception("probe_defect", type=row["type"], destination_id=row["id"])
-            code, message = Code.unexpected, "Something unexpected happened on Waybill's side; its operator finds it in the log."
+            code, message = Code.unexpected, UNEXPECTED
         return Tested(code, message, place, time.monotonic() - started)
 
     async def _record(self, by: Principal, tried: Row, tested: Tested) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import asyncpg
 import structlog
 
+from services.delivery.core.destinations.problems import UNEXPECTED, Code
 from services.delivery.core.notifications.alerts import Alert, Channel, channels_of, due_at, retry_seconds
 from services.delivery.notifications.channels import Channels, Outcome
 from services.delivery.notifications.metrics import AGE, ALERTS, WAITING
@@ -118,7 +119,7 @@ class Alerter:
             return Outcome("timeout", f"The channel did not take it within {TELL_SECONDS:.0f} seconds.")
         except Exception:  # one organisation's trouble, not everybody's
             log.exception("alert_defect", alert_id=claim["id"], type=channel.type)
-            return Outcome("unexpected", "Something unexpected happened on Waybill's side; its operator finds it in the log.")
+            return Outcome(Code.unexpected, UNEXPECTED)
 
     async def _record(self, connection: Connection, claim: Any, outcome: Outcome) -> None:
         now = self._clock()

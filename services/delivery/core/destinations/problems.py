@@ -28,6 +28,9 @@ class Code(StrEnum):
     unexpected = "unexpected"  # a defect of ours: the log says which
 
 
+UNEXPECTED = "Something unexpected happened on Waybill's side; its operator finds it in the log."  # of Code.unexpected
+
+
 class Undelivered(Exception):
     """A probe or a delivery failed. `message` is for the destination's owner: a whole sentence, no secret in it, what the other side said in quotes at most.
 

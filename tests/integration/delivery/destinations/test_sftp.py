@@ -70,7 +70,9 @@ async def test_files_lie_where_the_template_says_whole_and_alone(server: Sshd, c
 
 async def test_what_is_known_to_be_there_opens_no_connection(carrier: SftpCarrier, tmp_path: Path) -> None:
     nowhere = place(free_port(), key_pair(tmp_path / "key"), {})
-    await carrier.carry(nowhere, shipment([Source(BIG).parcel()]), Kept(places={"messages.csv": "there"}))
+    file = Source(BIG)
+    await carrier.carry(nowhere, shipment([file.parcel()]), Kept(places={"messages.csv": "there"}))
+    assert file.reads == []
 
 
 @pytest.mark.parametrize("dies", ["server", "client"])
