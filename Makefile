@@ -61,6 +61,6 @@ check: ## formatting, lint, types, import rules, Dockerfiles, schemas, generated
 	$(VENV) -m tools.secret_scan
 	$(VENV) -m tools.dependency_audit
 
-bench: ## speed side by side with peers; writes the table of docs/benchmarks.md
+bench: ## speed side by side with peers; writes the table of docs/benchmarks.md; ARGS="--only csv --quick" measures a part
 	@$(PYTHON) -m deploy.local.bootstrap --all
-	@$(VENV) -m tests.bench
+	@$(VENV) -m tests.bench $(ARGS)

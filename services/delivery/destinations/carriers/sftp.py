@@ -23,10 +23,8 @@ from services.delivery.guard import Guard
 from services.delivery.settings import Settings
 
 SILENCE_SECONDS = 60.0  # so long a server may say nothing to a request
-FILE_SECONDS, BYTES_A_SECOND_MIN = (
-    300.0,
-    16 << 10,
-)  # what one file may take: so long, and longer by its size. Slower servers would keep others waiting
+# What one file may take: so long, and longer by its size. Slower servers would keep others waiting.
+FILE_SECONDS, BYTES_A_SECOND_MIN = 300.0, 16 << 10
 
 
 def make(settings: Settings) -> Carrier:
