@@ -38,12 +38,13 @@ class Taken:
 
 @dataclass
 class Post:
-    """`refuse`: recipient → the answer to RCPT. `answer`: what it says to a message in place of yes. `drop`: it takes the next messages, and ends the
+    """`refuse`: recipient → the answer to RCPT; `refuse_once`: the next one. `answer`: what it says to a message in place of yes. `drop`: it takes the next messages, and ends the
     connection before it says so. `hang`: it doesn't answer to messages until this is set."""
 
     port: int = 0
     mails: list[Taken] = field(default_factory=list)
     refuse: dict[str, str] = field(default_factory=dict)
+    refuse_once: dict[str, str] = field(default_factory=dict)
     answer: str = ""
     drop: int = 0
     hang: asyncio.Event | None = None
@@ -59,6 +60,8 @@ class Post:
     async def handle_RCPT(self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]) -> str:
         if address in self.refuse:
             return self.refuse[address]
+        if address in self.refuse_once:
+            return self.refuse_once.pop(address)
         envelope.rcpt_tos.append(address)
         return "250 OK"
 

@@ -33,12 +33,13 @@ class Received:
 
 @dataclass(frozen=True)
 class Answer:
-    """What the receiver says; `wait` holds it back until it is set."""
+    """What the receiver says; `wait` holds it back until it is set, `lost` ends the connection in its place."""
 
     status: int = 204
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     wait: threading.Event | None = None
+    lost: bool = False
 
 
 Decide = Callable[[str, int], Answer]  # by path, and by how many requests came to it before
@@ -56,8 +57,12 @@ class Receiver:
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         self._thread.start()
 
+    @property
+    def port(self) -> int:
+        return int(self._server.server_address[1])
+
     def url(self, path: str = "/") -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}{path}"
+        return f"http://127.0.0.1:{self.port}{path}"
 
     def take(self, request: Received) -> Answer:
         with self._changed:
@@ -100,11 +105,20 @@ def _handler(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers.get("content-length", 0)))
+            try:
+                body = self.rfile.read(size := int(self.headers.get("content-length", 0)))
+            except ConnectionError:
+                body, size = b"", -1
+            if len(body) != size:  # it ended early: discarded, as receivers are told to
+                self.close_connection = True
+                return
             headers = {name.lower(): value for name, value in self.headers.items()}
             answer = receiver.take(Received(self.path, headers, body, time.time()))
             if answer.wait is not None:
                 answer.wait.wait(WAIT_SECONDS)
+            if answer.lost:
+                self.close_connection = True
+                return
             try:
                 self.send_response(answer.status)
                 for name, value in {"Content-Length": str(len(answer.body)), **answer.headers}.items():

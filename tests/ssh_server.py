@@ -72,7 +72,8 @@ class Sshd:
         )
         if os.geteuid() == 0:
             Path("/run/sshd").mkdir(exist_ok=True)
-        self.process = _run([SSHD, "-D", "-e", "-f", str(config)])
+        # Signals as they are here, where SIGXFSZ is ignored: a session that may write no more (RLIMIT_FSIZE) says so, and isn't killed by it.
+        self.process = _run([SSHD, "-D", "-e", "-f", str(config)], restore_signals=False)
 
     def kill(self) -> None:
         """With all of its sessions, at once."""
@@ -170,8 +171,8 @@ async def faulty(folder: Path, host_key: Path, make: Callable[[Any], asyncssh.SF
         await acceptor.wait_closed()
 
 
-def _run(command: list[str]) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+def _run(command: list[str], restore_signals: bool = True) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, restore_signals=restore_signals)
 
 
 def free_port() -> int:

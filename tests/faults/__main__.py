@@ -44,6 +44,8 @@ def main() -> int:
                 for result in results:
                     brought.append(round_of(opened.stack, destinations, result.seed))
                     print("\n".join(brought[-1].lines), flush=True)
+                    if options.log:
+                        report.keep_deliveries(brought[-1], commit)
     except StackError as error:
         print(f"{error.log}\nerror: {error}".lstrip(), file=sys.stderr)
         return 2

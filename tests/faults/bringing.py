@@ -1,206 +1,92 @@
-"""Rounds of deliveries to destinations: real servers (OpenSSH's SFTP, the store's S3) behind a way on which anything can happen at any byte, and delivery
-killed in the middle. `python -m tests.faults.bringing --help`; `make faults` plays one after each of its rounds.
+"""Rounds of deliveries to destinations: real servers (OpenSSH's SFTP, an S3 store, an HTTP receiver, a mail server) behind a way on which anything can happen
+at any byte, and delivery killed in the middle. `python -m tests.faults.bringing --help`; `make faults` plays one after each of its rounds.
 
 What holds in the end: every file is there once, whole, with nothing half beside it; or the delivery has failed with the right word, and people were told.
+And once what was wrong is over, a test passes, and what is asked for again arrives.
 """
 
 import argparse
-import asyncio
-import hashlib
 import json
 import os
-import random
 import secrets
 import signal
-import socket
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import boto3
 import httpx
-from botocore.config import Config
 
-from deploy.local.ports import HOST
-from deploy.local.s3 import REGION
 from deploy.local.state import ROOT
+from tests.faults import report
+from tests.faults.arrived import GivenUp, Piece, There, judge_failed, judge_there
 from tests.faults.collect import new_organisation
+from tests.faults.houses import SLOW_BYTES_A_SECOND, House, S3House, SftpHouse
 from tests.faults.load import Organisation
-from tests.faults.stack import FaultStack, end_on_sigterm
-from tests.ssh_server import Sshd, fingerprint_of, free_port
-from tests.store_door import StoreDoor
+from tests.faults.receivers import HANG_SECONDS, MailHouse, WebhookHouse
+from tests.faults.stack import FaultStack, end_on_sigterm, revision
+from tests.faults.troubles import INSIDE, MAILED, MESSAGE_BYTES, MESSAGES, Trouble, plan
 
-PIECE = 16 << 10
-MESSAGES, MESSAGE_BYTES = 40, 200_000  # about 8 MB a file: brought in several pieces, and in several parts
 END_SECONDS = 100.0  # longer than the silence that carriers bear
-HANG_SECONDS = 2.0
-TROUBLES = 4  # of a round
-# What happens on the way, and what may come of it; a trouble that stays ends in a failure with this code.
-WAYS = {"sftp": ("cut", "kill", "stop", "hang", "die"), "s3": ("cut", "kill", "stop", "hang", "500", "full", "refuse")}
-STAYS = {"refuse": "permission_denied"}
-ANSWERS = {"500": (500, "InternalError"), "full": (507, "InsufficientStorage"), "refuse": (403, "AccessDenied")}
-
-
-@dataclass(frozen=True)
-class Trouble:
-    """`after`: so many bytes on the way there; what is answered by a door comes with the first write."""
-
-    type: str
-    kind: str
-    after: int
-
-    def __str__(self) -> str:
-        return f"{self.kind} {self.type} after {self.after} bytes"
-
-
-def plan(seed: int) -> list[Trouble]:
-    """Half of them in the first bytes, where connections, logins and beginnings are."""
-    dice, found = random.Random(f"bringing {seed}"), []
-    for _ in range(TROUBLES):
-        kind = dice.choice(sorted(WAYS))
-        found.append(Trouble(kind, dice.choice(WAYS[kind]), dice.randrange(30_000 if dice.random() < 0.5 else MESSAGES * MESSAGE_BYTES)))
-    return found
-
-
-class Way:
-    """TCP from delivery to a destination's server, in this process. `arm`: what happens once so many bytes have gone there."""
-
-    def __init__(self, upstream: int) -> None:
-        self.upstream, self._left, self._act = upstream, -1, None
-        self._listener = socket.create_server((HOST, 0))
-        self._lock = threading.Lock()
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    _act: Callable[[], None] | None
-    came = False  # what was armed has happened
-
-    @property
-    def port(self) -> int:
-        return int(self._listener.getsockname()[1])
-
-    def arm(self, after: int, act: Callable[[], None]) -> None:
-        """`act` is called in the middle of the way; the connection it happened on is gone behind it."""
-        with self._lock:
-            self._left, self._act, self.came = after, act, False
-
-    def close(self) -> None:
-        self._listener.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                near, _ = self._listener.accept()
-            except OSError:
-                return
-            try:
-                far = socket.create_connection((HOST, self.upstream), timeout=10)
-                far.settimeout(None)
-            except OSError:
-                near.close()
-                continue
-            for source, sink, there in ((near, far, True), (far, near, False)):
-                threading.Thread(target=self._pump, args=[source, sink, there], daemon=True).start()
-
-    def _pump(self, source: socket.socket, sink: socket.socket, there: bool) -> None:
-        try:
-            while piece := source.recv(PIECE):
-                if there and (act := self._due(len(piece))):
-                    sink.sendall(piece[: len(piece) // 2])
-                    act()
-                    break
-                sink.sendall(piece)
-        except OSError:
-            pass
-        for each in (source, sink):
-            with suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)  # wakes who reads from it
-            each.close()  # what wasn't read is refused, as where a machine is gone
-
-    def _due(self, size: int) -> Callable[[], None] | None:
-        with self._lock:
-            if self._act is None:
-                return None
-            self._left -= size
-            if self._left > 0:
-                return None
-            act, self._act, self.came = self._act, None, True
-            return act
-
-
-@dataclass
-class Houses:
-    """Both servers, and the ways to them."""
-
-    sshd: Sshd
-    door: StoreDoor
-    sftp_way: Way
-    s3_way: Way
-    s3: Any
-    bucket: str
-
-    def way(self, kind: str) -> Way:
-        return self.sftp_way if kind == "sftp" else self.s3_way
-
-    def whole(self, kind: str, org_id: str) -> list[tuple[str, str]]:
-        """(name, sha256) of what somebody there would take for a file."""
-        if kind == "sftp":
-            files = [path for path in (self.sshd.home / org_id).rglob("*") if path.is_file() and not path.name.startswith(".")]
-            return sorted((path.name, hashlib.sha256(path.read_bytes()).hexdigest()) for path in files)
-        keys = [each["Key"] for each in self.s3.list_objects_v2(Bucket=self.bucket, Prefix=f"there/{org_id}/").get("Contents", [])]
-        bodies = {key: self.s3.get_object(Bucket=self.bucket, Key=key)["Body"].read() for key in keys}
-        return sorted((key.rpartition("/")[2], hashlib.sha256(body).hexdigest()) for key, body in bodies.items())
-
-    def half(self, kind: str, org_id: str) -> list[str]:
-        if kind == "sftp":
-            return [path.name for path in (self.sshd.home / org_id).rglob(".*") if path.is_file()]
-        uploads = self.s3.list_multipart_uploads(Bucket=self.bucket, Prefix=f"there/{org_id}/").get("Uploads", [])
-        return [each["Key"] for each in uploads]
+PAUSES_AFTER = 3  # deliveries given up in a row
 
 
 @contextmanager
-def houses(stack: FaultStack) -> Iterator[Houses]:
-    env = stack.env
-    s3 = boto3.client(
-        "s3", endpoint_url=env["WAYBILL_S3_ENDPOINT"], region_name=REGION, aws_access_key_id=env["WAYBILL_S3_ACCESS_KEY"],
-        aws_secret_access_key=env["WAYBILL_S3_SECRET_KEY"], config=Config(s3={"addressing_style": "path"}),
-    )  # fmt: skip
-    with tempfile.TemporaryDirectory() as folder:
-        server = Sshd(Path(folder), free_port())
-        asyncio.run(server.start())
-        door = StoreDoor(stack.ports["s3"])
-        opened = Houses(server, door, Way(server.port), Way(door.port), s3, env["WAYBILL_S3_BUCKET"])
-        try:
-            yield opened
-        finally:
-            for way in (opened.sftp_way, opened.s3_way):
-                way.close()
-            door.close()
-            server.kill()
+def houses(stack: FaultStack) -> Iterator[dict[str, House]]:
+    """One of each type."""
+    opened: dict[str, House] = {}
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as closing:
+        makers = (
+            lambda: SftpHouse(_made(Path(folder) / "sftp")), lambda: S3House(Path(folder) / "s3"), WebhookHouse, lambda: MailHouse(stack.mail_port),
+        )  # fmt: skip
+        for make in makers:
+            house = make()
+            closing.callback(house.close)
+            opened[house.type] = house
+        yield opened
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
+@dataclass
+class Befell:
+    """What became of one trouble, for the log."""
+
+    trouble: Trouble
+    status: str
+    seconds: float
+    note: str = ""
 
 
 @dataclass
 class Round:
-    """One organisation, its two destinations, and one trouble after the other. `wrong`: what must not be."""
+    """One organisation, its destinations, and one trouble after the other. `wrong`: what must not be."""
 
     stack: FaultStack
-    houses: Houses
+    houses: dict[str, House]
     organisation: Organisation
     seed: int
     destinations: dict[str, str] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)
-    told: list[str] = field(default_factory=list)
+    befell: list[Befell] = field(default_factory=list)
 
     @property
     def lines(self) -> list[str]:
         """For a person."""
+        told = [f"{each.trouble}: {each.status} after {each.seconds:.1f} s{each.note}" for each in self.befell]
         verdict = f"deliveries of seed {self.seed}: {'FAILED' if self.wrong else 'ok'}"
-        return [verdict, *(f"    {line}" for line in self.told), *(f"    ✗ {line}" for line in self.wrong)]
+        return [verdict, *(f"    {line}" for line in told), *(f"    ✗ {line}" for line in self.wrong)]
+
+    @property
+    def org_id(self) -> str:
+        return self.organisation.org_id
 
     def set_up(self) -> None:
         channel = {"type": "channel", "id": "ch", "data": {"medium": "Web chat", "name": "W"}}
@@ -212,125 +98,175 @@ class Round:
             for n in range(MESSAGES)
         ]  # fmt: skip
         self._ask("POST", "/v1/records", content="\n".join(map(json.dumps, [channel, conversation, *messages])).encode())
-        org_id, env, sshd = self.organisation.org_id, self.stack.env, self.houses.sshd
-        configs = {
-            "sftp": {
-                "host": HOST, "port": self.houses.sftp_way.port, "username": sshd.user, "private_key": sshd.key.read_text("utf-8"),
-                "host_keys": [fingerprint_of(sshd.host_key("ed25519"))], "path": "{org_id}/{export_id}",
-            },
-            "s3": {
-                "bucket": self.houses.bucket, "endpoint": f"http://{HOST}:{self.houses.s3_way.port}", "addressing": "path", "prefix": "there/{org_id}/{export_id}",
-                "access_key_id": env["WAYBILL_S3_ACCESS_KEY"], "secret_access_key": env["WAYBILL_S3_SECRET_KEY"],
-            },
-        }  # fmt: skip
-        for kind, config in configs.items():
-            made = self._ask("POST", "/v1/destinations", json={"name": f"{kind} {org_id}", "type": kind, "config": config})
-            self.destinations[kind] = made["id"]
+        for kind in sorted({trouble.type for trouble in plan(self.seed)}):
+            self.destinations[kind] = self._destination(kind, self.stack.names.new())
 
     def befall(self, trouble: Trouble) -> None:
-        """An export is brought while it happens; what is there then is judged."""
-        started, way = time.monotonic(), self.houses.way(trouble.type)
-        before = self.houses.whole(trouble.type, self.organisation.org_id)
-        with self._answering(trouble):
-            if trouble.kind not in ANSWERS:
-                way.arm(trouble.after, self._act(trouble))
-            export = self._exported(trouble)
+        """An export is brought while it happens; what is there then is judged, and again once it is over."""
+        if trouble.kind == "pause":
+            return self._pause(trouble)
+        started, house = time.monotonic(), self.houses[trouble.type]
+        before, twice_before, name = house.whole(self.org_id), house.twice(self.org_id), self.stack.names.new()
+        destination = self._destination(trouble.type, name) if trouble.kind == "moves" else self.destinations[trouble.type]
+        with self._happening(trouble, name) as came, house.refusing(trouble, self.org_id) as answered:
+            export = self._exported(trouble, destination)
             delivery = self._ended(export["id"])
-        came = trouble.kind in ANSWERS or way.came
-        self.told.append(
-            f"{trouble}: {delivery['status']} after {time.monotonic() - started:.1f} s{'' if came else ', which did not come to it'}"
-        )
-        self._judge(trouble, export, delivery, before)
-
-    def _judge(self, trouble: Trouble, export: dict[str, Any], delivery: dict[str, Any], before: list[tuple[str, str]]) -> None:
-        kind, org_id = trouble.type, self.organisation.org_id
-        there, due = self.houses.whole(kind, org_id), [(each["name"], each["sha256"]) for each in export["files"]]
-        code = (delivery["error"] or {}).get("code")
-        if trouble.kind in STAYS:
-            if (delivery["status"], code) != ("failed", STAYS[trouble.kind]):
-                self.wrong.append(f"{trouble}: {delivery['status']} with {code}, and not failed with {STAYS[trouble.kind]}")
-            if there != before:
-                self.wrong.append(f"{trouble}: files are there of a delivery that failed")
-            told = self._ask("GET", "/v1/notifications")["data"]
-            if not any(delivery["id"] in json.dumps(each) for each in told):
-                self.wrong.append(f"{trouble}: nobody was told")
-        else:
+            has_come = came() and answered()
             if delivery["status"] != "delivered":
-                self.wrong.append(f"{trouble}: {delivery['status']} with {delivery['error']}")
-            if there != sorted([*before, *due]):
-                self.wrong.append(f"{trouble}: there is {there}, and not {sorted([*before, *due])}")
+                self._judge_failed(trouble, delivery, before, self._due(house, export))
+        if trouble.kind == "key":  # its administrator says which one it has
+            self._ask(
+                "PATCH", f"/v1/destinations/{destination}", json={"config": {"host_keys": house.config(self.org_id, name)["host_keys"]}}
+            )
+        status, code = delivery["status"], (delivery["error"] or {}).get("code")
+        if status != "delivered":
+            self._bring_the_rest(trouble, destination, delivery)
+        note = f" ({code}), brought when it was over" if status != "delivered" else "" if has_come else ", which did not come to it"
+        self._judge_there(trouble, [*before, *self._due(house, export)], twice_before)
+        if again := house.twice(self.org_id).keys() - twice_before.keys():
+            note += f"; came twice under one id: {len(again)}"
+        self.befell.append(Befell(trouble, status, time.monotonic() - started, note))
+        return None
+
+    def _pause(self, trouble: Trouble) -> None:
+        """Three are given up in a row: the destination is paused, people are told, and the next one is held. A test that passes sends it on."""
+        started, house, destination = time.monotonic(), self.houses[trouble.type], self.destinations[trouble.type]
+        before, twice_before = house.whole(self.org_id), house.twice(self.org_id)
+        with house.refusing(trouble, self.org_id):
+            exports = [self._exported(trouble, destination) for _ in range(PAUSES_AFTER)]
+            given_up = [self._ended(each["id"]) for each in exports]
+            for delivery in given_up:
+                self._judge_failed(trouble, delivery, before, [])
+            self._until(
+                lambda: self._ask("GET", f"/v1/destinations/{destination}"), lambda found: found["paused"] is not None, "the destination"
+            )
+            self._say_unless(self._is_told(destination), f"{trouble}: nobody was told that it is paused")
+            exports.append(self._exported(trouble, destination))
+            held = self._until(lambda: self._delivery(exports[-1]["id"]), lambda found: found["status"] == "held", "the delivery")
+        self._bring_the_rest(trouble, destination, *given_up)
+        self._until(lambda: self._ask("GET", f"/v1/deliveries/{held['id']}"), _has_ended, "what was held")
+        due = [piece for export in exports for piece in self._due(house, export)]
+        self._judge_there(trouble, [*before, *due], twice_before)
+        self.befell.append(Befell(trouble, "failed", time.monotonic() - started, ", paused, and brought when it was over"))
+
+    # ---- the judge
+
+    def _due(self, house: House, export: dict[str, Any]) -> list[Piece]:
+        return house.due(self.org_id, [(each["name"], each["sha256"]) for each in export["files"]])
+
+    def _judge_failed(self, trouble: Trouble, delivery: dict[str, Any], before: list[Piece], due: list[Piece]) -> None:
+        code, told = (delivery["error"] or {}).get("code"), self._is_told(delivery["id"])
+        house = self.houses[trouble.type]
+        whole = house.whole(self.org_id) if trouble.kind != "away" else []
+        half = self._half(house) if trouble.kind not in ("away", "moves") else []  # nobody gets there to take it away
+        given_up = GivenUp(delivery["status"], code, told, whole, half)
+        self.wrong += judge_failed(trouble, given_up, before, due)
+
+    def _judge_there(self, trouble: Trouble, wanted: list[Piece], twice_before: dict[str, int]) -> None:
+        house = self.houses[trouble.type]
+        there = There(house.whole(self.org_id), house.twice(self.org_id), self._half(house), house.wrong(), self.stack.names.gone_inside())
+        self.wrong += judge_there(trouble, there, wanted, twice_before)
+
+    def _half(self, house: House) -> list[str]:
+        """What is left half there, once there has been time to take it away."""
         deadline = time.monotonic() + 10
-        while (left := self.houses.half(kind, org_id)) and time.monotonic() < deadline:
+        while (left := house.half(self.org_id)) and time.monotonic() < deadline:
             time.sleep(0.1)
-        if left:
-            self.wrong.append(f"{trouble}: {left} is left half there")
+        return left
+
+    def _say_unless(self, holds: bool, what: str) -> None:
+        if not holds:
+            self.wrong.append(what)
+
+    def _is_told(self, id_: str) -> bool:
+        """Whether a notification names it, soon."""
+        deadline = time.monotonic() + 10
+        while not any(id_ in json.dumps(each) for each in self._ask("GET", "/v1/notifications")["data"]):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.1)
+        return True
+
+    def _bring_the_rest(self, trouble: Trouble, destination: str, *deliveries: dict[str, Any]) -> None:
+        """It is over: a test passes, and what was given up is asked for again."""
+        tested = self._ask("POST", f"/v1/destinations/{destination}/test")
+        self._say_unless(tested["ok"], f"{trouble}: it is over, and a test says {tested}")
+        for delivery in deliveries:
+            self._ask("POST", f"/v1/deliveries/{delivery['id']}/redeliver")
+            again = self._until(lambda d=delivery: self._ask("GET", f"/v1/deliveries/{d['id']}"), _has_ended, "the delivery")
+            self._say_unless(
+                again["status"] == "delivered", f"{trouble}: it is over, and asked for again it is {again['status']} with {again['error']}"
+            )
 
     # ---- what happens
 
     @contextmanager
-    def _answering(self, trouble: Trouble) -> Iterator[None]:
-        if trouble.kind not in ANSWERS:
-            yield
-            return
-        status, code = ANSWERS[trouble.kind]
-        with self.houses.door.refusing("there/", status, code) as refused:
-            if trouble.kind not in STAYS:  # until it has been heard of once
-                threading.Thread(target=self._relent, args=[refused], daemon=True).start()
-            yield
-
-    def _relent(self, refused: list[str]) -> None:
-        deadline = time.monotonic() + END_SECONDS
-        while not refused and time.monotonic() < deadline:
-            time.sleep(0.02)
-        self.houses.door.refusal = None
-
-    def _act(self, trouble: Trouble) -> Callable[[], None]:
+    def _happening(self, trouble: Trouble, name: str) -> Iterator[Callable[[], bool]]:
+        """What happens on the way, to names or to delivery. Yields whether it has."""
+        house = self.houses[trouble.type]
+        way = house.way
+        acts: dict[str, Callable[[], None]] = {
+            "cut": lambda: None, "kill": lambda: self._signal(signal.SIGKILL), "stop": lambda: self._signal(signal.SIGTERM), "die": house.die_for_a_while,
+        }  # fmt: skip
+        if trouble.type in ("sftp", "s3"):
+            acts["hang"] = lambda: time.sleep(HANG_SECONDS)
         match trouble.kind:
-            case "kill":
-                return lambda: self._signal(signal.SIGKILL)
-            case "stop":
-                return lambda: self._signal(signal.SIGTERM)
-            case "hang":
-                return lambda: time.sleep(HANG_SECONDS)
-            case "die":
-                return self._die
+            case kind if kind in acts:
+                way.arm(trouble.after, acts[kind])
+                yield lambda: way.came
+            case "slow":
+                way.arm(trouble.after, lambda: setattr(way, "bytes_per_second", SLOW_BYTES_A_SECOND), breaks=False)
+                yield lambda: way.came
+            case "away":
+                way.arm(trouble.after, house.go_away)
+                yield lambda: way.came
+                if way.came:
+                    house.come_back()
+            case "key":
+                yield lambda: True
+            case "moves":
+                good, inside = ["127.0.0.1"] * trouble.pick(2), INSIDE[trouble.pick(len(INSIDE))]
+                self.stack.names.lead(name, [*good, inside if trouble.pick(3) else f"127.0.0.1 {inside}"])
+                if good:  # the second connection is made by the second lookup, mostly
+                    way.arm(trouble.after, lambda: None)
+                yield lambda: any(inside in each.split() for each in self.stack.names.looked_up(name))
+                self.stack.names.lead(name, ["127.0.0.1"])
             case _:
-                return lambda: None  # cut: the connection is gone behind it
+                yield lambda: True
+        way.disarm()
 
     def _signal(self, number: int) -> None:
         if pid := self.stack.pid("delivery"):
             os.kill(pid, number)
 
-    def _die(self) -> None:
-        """The server with all of its sessions, for a while."""
-        self.houses.sshd.kill()
-
-        def again() -> None:
-            time.sleep(0.5)
-            self.houses.sshd._launch()
-
-        threading.Thread(target=again, daemon=True).start()
-
     # ---- asking
 
-    def _exported(self, trouble: Trouble) -> dict[str, Any]:
-        wanted = [{"type": trouble.type, "id": self.destinations[trouble.type]}]
-        body = {"dataset": "messages", "format": "csv", "from": "2026-03-01", "to": "2026-04-01", "timezone": "UTC", "destinations": wanted}
+    def _destination(self, kind: str, host: str) -> str:
+        made = self._ask(
+            "POST", "/v1/destinations", json={"name": f"{kind} {host}", "type": kind, "config": self.houses[kind].config(self.org_id, host)}
+        )
+        self.houses[kind].made(made)
+        return str(made["id"])
+
+    def _exported(self, trouble: Trouble, destination: str) -> dict[str, Any]:
+        wanted = [{"type": trouble.type, "id": destination}]
+        last = f"2026-03-15T09:{MAILED:02}:00" if trouble.type == "email" else "2026-04-01"
+        body = {"dataset": "messages", "format": "csv", "from": "2026-03-01", "to": last, "timezone": "UTC", "destinations": wanted}
         export_id = self._ask("POST", "/v1/exports", json=body)["id"]
         return self._until(lambda: self._ask("GET", f"/v1/exports/{export_id}"), lambda found: found["status"] == "completed", "the export")
 
-    def _ended(self, export_id: str) -> dict[str, Any]:
-        def look() -> dict[str, Any]:
-            found = self._ask("GET", f"/v1/deliveries?export_id={export_id}")["data"]
-            return found[0] if found else {"status": "not made"}
+    def _delivery(self, export_id: str) -> dict[str, Any]:
+        found = self._ask("GET", f"/v1/deliveries?export_id={export_id}")["data"]
+        return found[0] if found else {"status": "not made"}
 
-        return self._until(look, lambda found: found["status"] in ("delivered", "failed", "cancelled"), "the delivery")
+    def _ended(self, export_id: str) -> dict[str, Any]:
+        return self._until(lambda: self._delivery(export_id), _has_ended, "the delivery")
 
     def _until(self, look: Callable[[], dict[str, Any]], done: Callable[[dict[str, Any]], bool], what: str) -> dict[str, Any]:
         deadline = time.monotonic() + END_SECONDS
         while not done(found := look()):
             if time.monotonic() > deadline:
-                raise TimeoutError(f"{what} is {found['status']} after {END_SECONDS:g} s: {json.dumps(found)[:500]}")
+                raise TimeoutError(f"{what} is {found.get('status')} after {END_SECONDS:g} s: {json.dumps(found)[:500]}")
             time.sleep(0.1)
         return found
 
@@ -351,7 +287,11 @@ class Round:
             time.sleep(0.1)
 
 
-def round_of(stack: FaultStack, opened: Houses, seed: int) -> Round:
+def _has_ended(delivery: dict[str, Any]) -> bool:
+    return delivery["status"] in ("delivered", "failed", "cancelled")
+
+
+def round_of(stack: FaultStack, opened: dict[str, House], seed: int) -> Round:
     """One round: what was wrong, and what happened."""
     with stack.operator as operator:
         organisation = new_organisation(operator, stack.env["WAYBILL_URL"], f"br{secrets.token_hex(4)}")
@@ -373,7 +313,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--state", type=Path, default=ROOT / ".local-faults")
-    options, failed = parser.parse_args(), []
+    parser.add_argument("--log", action="store_true", help="add each round to the log")
+    options, failed, commit = parser.parse_args(), [], revision()
     end_on_sigterm()
     stack = FaultStack(options.state)
     try:
@@ -383,6 +324,8 @@ def main() -> int:
                 made = round_of(stack, opened, seed)
                 failed += [seed] if made.wrong else []
                 print("\n".join(made.lines), flush=True)
+                if options.log:
+                    report.keep_deliveries(made, commit)
     finally:
         stack.down()
     print(f"{options.rounds} rounds of deliveries, {len(failed)} failed" + (f": seeds {', '.join(map(str, failed))}" if failed else ""))

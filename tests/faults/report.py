@@ -3,16 +3,19 @@
 import json
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deploy.local.state import ROOT
 from tests.faults.runner import Result
 
-LOG = Path(__file__).with_name("log.jsonl")
+if TYPE_CHECKING:
+    from tests.faults.bringing import Round
+
+LOG, DELIVERIES = Path(__file__).with_name("log.jsonl"), Path(__file__).with_name("deliveries.jsonl")
 PAGE = ROOT / "docs" / "reliability.md"
-BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
+MARKS = "<!-- {}: begin -->", "<!-- {}: end -->"
 
 
 def lines(result: Result) -> list[str]:
@@ -42,11 +45,47 @@ def entry(result: Result, commit: str) -> str:
 
 def keep(result: Result, commit: str) -> None:
     """Add a round to the log, and bring the page's figures up to date."""
-    with LOG.open("a", encoding="utf-8") as file:
-        file.write(entry(result, commit) + "\n")
-    rounds = [json.loads(line) for line in LOG.read_text("utf-8").splitlines()]
-    before, _, rest = PAGE.read_text("utf-8").partition(BEGIN)
-    PAGE.write_text(f"{before}{BEGIN}\n{figures(rounds)}\n{END}{rest.partition(END)[2]}", "utf-8")
+    _keep(LOG, entry(result, commit), "figures", figures)
+
+
+def keep_deliveries(made: "Round", commit: str) -> None:
+    """The same of a round of deliveries."""
+    troubles = [
+        {"what": f"{b.trouble.kind} {b.trouble.type}", "after": b.trouble.after, "status": b.status, "seconds": round(b.seconds, 1)}
+        for b in made.befell
+    ]
+    kept: dict[str, Any] = {"seed": made.seed, "commit": commit, "ok": not made.wrong, "troubles": troubles}
+    kept |= {"wrong": made.wrong[:10]} if made.wrong else {}
+    _keep(DELIVERIES, json.dumps(kept, ensure_ascii=False), "deliveries", deliveries)
+
+
+def _keep(log: Path, line: str, mark: str, told: Callable[[Sequence[Mapping[str, Any]]], str]) -> None:
+    with log.open("a", encoding="utf-8") as file:
+        file.write(line + "\n")
+    rounds = [json.loads(line) for line in log.read_text("utf-8").splitlines()]
+    begin, end = (each.format(mark) for each in MARKS)
+    before, _, rest = PAGE.read_text("utf-8").partition(begin)
+    PAGE.write_text(f"{before}{begin}\n{told(rounds)}\n{end}{rest.partition(end)[2]}", "utf-8")
+
+
+def deliveries(rounds: Sequence[Mapping[str, Any]]) -> str:
+    """The log of deliveries as a table: what befell them, how often, and what came of it."""
+    by_kind: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for each in rounds:
+        for trouble in each["troubles"]:
+            by_kind[trouble["what"]].append(trouble)
+    failed = [str(each["seed"]) for each in rounds if not each["ok"]]
+    wrong = f"{len(failed)} of them failed (seeds {', '.join(failed)})" if failed else "none of them failed"
+    told = [
+        f"{len(rounds)} rounds of deliveries, {wrong}.",
+        "",
+        "| what befell it | times | delivered | given up at first | seconds to the end: median | longest |",
+    ]
+    told.append("|---|---|---|---|---|---|")
+    for name, of in sorted(by_kind.items()):
+        seconds, delivered = sorted(e["seconds"] for e in of), sum(e["status"] == "delivered" for e in of)
+        told.append(f"| {name} | {len(of)} | {delivered} | {len(of) - delivered} | {statistics.median(seconds):.1f} | {seconds[-1]:.1f} |")
+    return "\n".join(told)
 
 
 def figures(rounds: Sequence[Mapping[str, Any]]) -> str:

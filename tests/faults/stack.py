@@ -18,6 +18,7 @@ from deploy.local.ports import BLOCK, HOST, Door, Ports, free_base, resolve
 from deploy.local.processes import pid_of
 from deploy.local.program import answers
 from deploy.local.state import ROOT, State
+from tests.faults.names import Names
 from tests.faults.network import Network, Proxy
 from tests.faults.plan import LINKS, SERVICES
 
@@ -41,6 +42,10 @@ SETTINGS = {
     "WAYBILL_EXPRESS_BYTES_MAX": str(1 << 20),
     "WAYBILL_INGEST_RECORDS_MAX": "200",
     "WAYBILL_RECONCILE_GRACE_HOURS": "0",
+    "WAYBILL_SMTP_HOST": HOST,
+    "WAYBILL_SMTP_SECURITY": "none",
+    "WAYBILL_SMTP_FROM": "Waybill <exports@waybill.example>",
+    "WAYBILL_SMTP_TIMEOUT_SECONDS": "2",
 }
 
 
@@ -55,6 +60,8 @@ class FaultStack:
     def __post_init__(self) -> None:
         self.state = State(self.directory.resolve())
         self.ports = Ports({})
+        self.names = Names(self.state.directory / "names")
+        self.mail_port = 0  # where the stack's mail server is, as soon as somebody is one
 
     def up(self) -> None:
         """A fresh stack. Raises StackError where it can't be."""
@@ -63,14 +70,16 @@ class FaultStack:
         stack.clean(self.state)
         base = int(os.environ.get("WAYBILL_PORT_BASE") or free_base())
         kept = {name: value for name, value in os.environ.items() if not name.startswith("WAYBILL_")}
-        os.environ.clear()
-        os.environ.update(kept | {"WAYBILL_PORT_BASE": str(base)} | SETTINGS)
         doors = doors_from(base)
+        self.mail_port = 1 + max(each for seen in doors.values() for door in seen.values() for each in (door.port, door.behind))
+        os.environ.clear()
+        os.environ.update(kept | {"WAYBILL_PORT_BASE": str(base), "WAYBILL_SMTP_PORT": str(self.mail_port)} | SETTINGS)
         self.ports = Ports(resolve(os.environ).by_name, doors)
         proxies = [Proxy(f"{service}>{name}", door.port, door.behind) for service, seen in doors.items() for name, door in seen.items()]
         self.network = Network(base + PROXIES_FROM, proxies)
         self.network.start()
-        lifecycle.up(self.state, [], doors)
+        with self.names.told_to("delivery"):
+            lifecycle.up(self.state, [], doors)
         self.env = read_environment(self.state.env_file.read_text("utf-8"))
 
     def down(self) -> None:

@@ -4,7 +4,7 @@ import json
 
 from tests.faults.faults import Befallen
 from tests.faults.plan import Fault, Moment
-from tests.faults.report import entry, figures, lines
+from tests.faults.report import deliveries, entry, figures, lines
 from tests.faults.runner import Result
 
 KILL = Befallen(Fault("kill", "delivery", Moment(2, "part")), 1.0, 2.5)
@@ -36,3 +36,16 @@ def test_the_log_becomes_figures() -> None:
     assert "| `def` | 4 | none |" in page
     assert "| kill delivery | 8 | 1 |" in page
     assert "| hang the way to kafka | 8 | 1 |" in page
+
+
+def test_the_log_of_deliveries_becomes_a_table() -> None:
+    def trouble(what: str, status: str, seconds: float) -> dict[str, object]:
+        return {"what": what, "after": 1, "status": status, "seconds": seconds}
+
+    page = deliveries([
+        {"seed": 4000, "ok": True, "troubles": [trouble("cut sftp", "delivered", 2.0), trouble("away s3", "failed", 12.0)]},
+        {"seed": 4001, "ok": False, "troubles": [trouble("cut sftp", "delivered", 4.0)], "wrong": ["lost"]},
+    ])  # fmt: skip
+    assert "2 rounds of deliveries, 1 of them failed (seeds 4001)." in page
+    assert "| cut sftp | 2 | 2 | 0 | 3.0 | 4.0 |" in page
+    assert "| away s3 | 1 | 0 | 1 | 12.0 | 12.0 |" in page
