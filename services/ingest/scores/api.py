@@ -6,13 +6,12 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, Response
 
+from services.ingest.paths import id_in
 from services.ingest.scores import operations
 from services.ingest.scores.keeping import Scores
 from shared.clock import instant
 from shared.errors import not_found
 from shared.http import Authenticator, Principal, refuse_unknown_parameters
-
-ID_MAX = 128  # code points of a record's id
 
 
 def scores_router(scores: Scores, auth: Authenticator) -> APIRouter:
@@ -22,7 +21,7 @@ def scores_router(scores: Scores, auth: Authenticator) -> APIRouter:
     @routes.get("/v1/leads/{lead_id}/score", **operations.GET_SCORE)
     async def get_score(request: Request, lead_id: str, principal: Principal = reads) -> Response:
         refuse_unknown_parameters(request, set())
-        row = await scores.of(principal.org_id, lead_id) if len(lead_id) <= ID_MAX and "\0" not in lead_id else None
+        row = await scores.of(principal.org_id, id_in(lead_id))
         if row is None:
             raise not_found("The lead")
         return JSONResponse(score_view(row))

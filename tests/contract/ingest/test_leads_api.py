@@ -327,8 +327,10 @@ async def test_ids_are_percent_encoded_in_paths(room: Room) -> None:
     path = "/v1/leads/crm%2F7%20%C3%A9%252F%3F"
     assert (await call(room, "GET", path)).json()["id"] == "crm/7 é%2F?"
     assert (await call(room, "PATCH", path, {"name": "N"})).json()["name"] == "N"
+    assert (await call(room, "GET", f"{path}/score")).json()["leadId"] == "crm/7 é%2F?"
     for other in ("/v1/leads/%FF", "/v1/leads/%00", "/v1/leads/" + "x" * 200):
         assert error(await call(room, "GET", other)) == (404, "not_found", [])
+        assert error(await call(room, "GET", f"{other}/score")) == (404, "not_found", [])
 
 
 async def test_every_write_is_in_the_audit_trail_with_the_effect(room: Room) -> None:
