@@ -118,7 +118,7 @@ def _leads(spec: PlanSpec, snapshot: str, starts: str) -> str:
 
 def _conversations(spec: PlanSpec, snapshot: str, starts: str) -> str:
     return f"""
-        select width_bucket(c.created_at, {starts}) as n, count(*) as total, avg(c.engagement_score::numeric) as engagement
+        select width_bucket(c.created_at, {starts}) as n, count(*) as total, avg(c.engagement_score::text::numeric) as engagement
         from ingest.conversations c where {care.during("c", "created_at", spec, snapshot, "conversations")} group by 1"""
 
 

@@ -249,3 +249,17 @@ def test_planning_walks_the_index_in_order_without_a_sort(exporter: Exporter) ->
             assert index in plan
             assert "Merge Append" in plan
             assert "Sort  (" not in plan.split(index)[0]
+
+
+async def test_a_mean_is_of_the_numbers_as_they_were_sent(exporter: Exporter) -> None:
+    """A double has up to 17 digits that count: PostgreSQL's numeric keeps 15 of it."""
+    lines = [
+        {"type": "conversation", "id": f"c{i}", "data": {"created_at": "2026-03-01T10:00:00Z", "engagement_score": score}}
+        for i, score in enumerate([0.24999999999999997, 0.25])
+    ]
+    with psycopg.connect(exporter.database.url, autocommit=True) as connection:
+        load(connection, "org_mean", [json.dumps(line) for line in lines], {})
+    mean = Exporter(exporter.database, exporter.engine, "org_mean")
+    request = {"dataset": "analytics", "format": "csv", "from": "2026-03-01", "to": "2026-03-02"}
+    made = await mean.export(mean.spec(request), mean.snapshot())
+    assert made.files["csv"].decode().split("\r\n")[1] == "2026-03-01,0,0,2,0.00,0,0.2,0.0000"
