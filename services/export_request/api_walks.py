@@ -38,7 +38,7 @@ class WalksApi:
         if walk is None:
             page = await self._walks.first(principal, endpoint, from_, to, limit)
         else:
-            self._check(walk, request)
+            self._check(walk, request, from_, to)
             page = await self._walks.next(principal, endpoint, walk, limit)
         return Response(self._body(page, scope), media_type="application/json", headers={**limits, "Cache-Control": "no-store"})
 
@@ -51,9 +51,11 @@ class WalksApi:
             raise rate_limited(self._policy, taken, f"of '{endpoint.name}' by this API key")
         return headers(self._policy, taken)
 
-    def _check(self, walk: Walk, request: Request) -> None:
-        if held := [Detail(name, "is held by the cursor: leave it out") for name in ("from", "to") if name in request.query_params]:
-            raise unprocessable(*held)
+    def _check(self, walk: Walk, request: Request, from_: datetime | None, to: datetime | None) -> None:
+        """A walk's own range may be said again with each page, as many clients do."""
+        asked = {"from": (from_, walk.from_), "to": (to, walk.to)}
+        if other := [name for name, (given, own) in asked.items() if name in request.query_params and given != own]:
+            raise unprocessable(*[Detail(name, "is another than that of the walk, which the cursor holds: leave it out") for name in other])
         if walk.has_expired(self._clock()):
             raise gone("The cursor is older than a day. Begin a new walk.")
 

@@ -49,7 +49,7 @@ _LIMITS: dict[str, Any] = {
 }
 _PARAMETERS = [
     query("limit", whole(1, LIMIT_MAX, default=LIMIT_MAX), "Rows of a page at most; a page of large ones ends after about 8 MiB."),
-    query("cursor", text(maxLength=CURSOR_MAX, pattern=CURSOR_PATTERN), "`next_cursor` of the page before, in place of `from` and `to`; good for a day from the first page."),
+    query("cursor", text(maxLength=CURSOR_MAX, pattern=CURSOR_PATTERN), "`next_cursor` of the page before; it holds `from` and `to`, which may be left out or said again. Good for a day from the first page."),
     query("from", WHEN, "Rows created from here on."), query("to", WHEN, "Rows created before."),
 ]  # fmt: skip
 

@@ -180,6 +180,18 @@ async def test_a_cursor_is_good_for_its_own_walk_alone(unlimited: World, ingest:
     await refused(caller, "messages", 410, None, cursor=cursor)
 
 
+async def test_a_walk_s_range_may_be_said_again_with_its_cursor_and_no_other(unlimited: World, ingest: Store) -> None:
+    caller = await unlimited.organisation()
+    await put(ingest, caller, *[_message(n) for n in range(3)])
+    asked = {"from": "2026-03-01", "to": "2026-03-02"}
+    cursor = (await page(caller, limit=2, **asked))["next_cursor"]
+    # The same range in other words is the same range.
+    for again in (asked, {"from": "2026-03-01T00:00:00Z"}, {"to": "2026-03-02T01:00:00+01:00"}, {}):
+        assert [m["id"] for m in (await page(caller, cursor=cursor, **again))["data"]] == ["msg_0002"]
+    other = await caller.call("GET", "/v1/export/messages", params={**asked, "cursor": cursor, "to": "2026-03-03"})
+    assert (other.status_code, [d["field"] for d in other.json()["error"]["details"]]) == (422, ["to"])
+
+
 @pytest.mark.parametrize(
     ("parameters", "status", "field"),
     [
