@@ -55,15 +55,15 @@ class Downloads:
             raise not_found(what)
         return found
 
-    async def manifest(self, org_id: str, export_id: str) -> str:
-        """Raises ApiError 404 and 410."""
+    async def manifest(self, org_id: str, export_id: str) -> tuple[str, str]:
+        """Its text and its name. Raises ApiError 404 and 410."""
         if not _plausible(export_id):
             raise not_found("The manifest")
         found = await self._store.find_manifest(org_id, export_id)
         self._admit(found[0] if found else None, "The manifest")
         if found is None or not found[1]:
             raise not_found("The manifest")
-        return found[1]
+        return found[1:]
 
     def _admit(self, standing: Standing | None, what: str) -> None:
         access = decide(standing, self._now())
@@ -217,8 +217,10 @@ def create_router(downloads: Downloads, authenticator: Authenticator) -> APIRout
     @router.api_route("/v1/exports/{export_id}/manifest", methods=["GET", "HEAD"], **operations.GET_MANIFEST)
     async def get_manifest(request: Request, export_id: str, principal: reader) -> Response:
         refuse_unknown_parameters(request, set())
-        text = await downloads.manifest(principal.org_id, export_id)
-        headers = {"X-Content-Type-Options": "nosniff", "Cache-Control": "private, no-cache, no-transform"}
+        text, name = await downloads.manifest(principal.org_id, export_id)
+        headers = {
+            "X-Content-Type-Options": "nosniff", "Cache-Control": "private, no-cache, no-transform", "Content-Disposition": content_disposition(name),
+        }  # fmt: skip
         return Response(text.encode(), 200, headers, "application/json")
 
     return router

@@ -45,9 +45,8 @@ _FILE_HEADERS: dict[str, Any] = {
     **etag("The file's SHA-256, in quotation marks."), "Last-Modified": {"description": "When it was published.", "schema": text()},
     "Accept-Ranges": {"description": "bytes", "schema": text()},
 }  # fmt: skip
-_BODY_HEADERS = _FILE_HEADERS | {
-    "Content-Disposition": {"description": "The file's name.", "schema": text()},
-}  # fmt: skip
+_NAMED: dict[str, Any] = {"Content-Disposition": {"description": "The file's name.", "schema": text()}}
+_BODY_HEADERS = _FILE_HEADERS | _NAMED
 _PART_HEADERS = _BODY_HEADERS | {"Content-Range": {"description": "Which bytes of how many.", "schema": text()}}
 
 
@@ -111,7 +110,7 @@ MANIFEST = Component("Manifest", shown(
     }],
 ))  # fmt: skip
 GET_MANIFEST = operation(
-    "Get the signed manifest", "Exports", {200: answer("In RFC 8785 form, as it was signed.", MANIFEST)}, parameters=[EXPORT_ID], errors=[410],
+    "Get the signed manifest", "Exports", {200: answer("In RFC 8785 form, as it was signed.", MANIFEST, headers=_NAMED)}, parameters=[EXPORT_ID], errors=[410],
     description="`waybill verify` checks files and manifest offline.",
 )  # fmt: skip
 

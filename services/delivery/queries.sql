@@ -164,7 +164,7 @@ LEFT JOIN delivery.assemblies a ON a.export_id = e.id AND a.state = 'assembled' 
 WHERE e.id = :export_id;
 
 -- name: manifest^
-SELECT e.status, e.deleted_at IS NOT NULL AS deleted, e.expires_at, e.hold_at IS NOT NULL AS held, p.published_at, coalesce(p.discard = 'files', false) AS discarded, p.manifest
+SELECT e.status, e.deleted_at IS NOT NULL AS deleted, e.expires_at, e.hold_at IS NOT NULL AS held, p.published_at, coalesce(p.discard = 'files', false) AS discarded, p.manifest, p.manifest_key
 FROM exports.exports e LEFT JOIN delivery.publications p ON p.export_id = e.id
 WHERE e.id = :export_id;
 

@@ -257,10 +257,11 @@ class DeliveryStore:
             return None
         return Found(_standing(r), r["published_at"], r["key"], r["media_type"], r["bytes"] or 0, r["sha256"] or "", r["purpose"] or "")
 
-    async def find_manifest(self, org_id: str, export_id: str) -> tuple[Standing, str] | None:
+    async def find_manifest(self, org_id: str, export_id: str) -> tuple[Standing, str, str] | None:
+        """Where it stands, its text, and the name that the store keeps it under."""
         async with tenant(self._pool, org_id) as connection:
             r = await _queries.manifest(connection, export_id=export_id)
-        return None if r is None else (_standing(r), r["manifest"] or "")
+        return None if r is None else (_standing(r), r["manifest"] or "", (r["manifest_key"] or "").rpartition("/")[2])
 
 
 def _standing(r: Any) -> Standing:

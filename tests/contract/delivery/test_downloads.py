@@ -100,6 +100,7 @@ async def test_the_manifest_is_what_the_store_keeps(site: Site) -> None:
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "application/json"
     assert answer.content == site.room.content(export.manifest_key)
+    assert f'filename="{export.manifest_key.rpartition("/")[2]}"' in answer.headers["content-disposition"]
     assert json.loads(answer.content)["files"][0]["sha256"] == hashlib.sha256(export.expected(BODIES)).hexdigest()
 
 
