@@ -5,6 +5,7 @@ from typing import Any, get_args
 from shared.audit import PURPOSE_MAX
 from shared.datasets.plan import Rule
 from shared.formats import registry as formats
+from shared.formats.compression import MEDIA_TYPES
 from shared.openapi import (
     BOOLEAN,
     COUNT,
@@ -52,7 +53,10 @@ _PART_HEADERS = _BODY_HEADERS | {"Content-Range": {"description": "Which bytes o
 
 def _bytes(description: str, headers: dict[str, Any]) -> dict[str, Any]:
     """A file in any of the formats, as it is stored."""
-    media = {formats.get(name).media_type.partition(";")[0] for name in formats.names()} | {"application/octet-stream"}
+    media = {formats.get(name).media_type.partition(";")[0] for name in formats.names()} | {
+        *MEDIA_TYPES.values(),
+        "application/octet-stream",
+    }
     return {"description": description, "headers": headers, "content": {each: {} for each in sorted(media)}}
 
 

@@ -31,6 +31,7 @@ from shared.datasets.redaction import told
 from shared.formats import protection
 from shared.formats import registry as formats
 from shared.formats.base import Frame
+from shared.formats.compression import MEDIA_TYPES
 from shared.messages import AssembleFile, AssemblyPart
 from shared.outbox import Outgoing, internal
 from shared.topics import EXPORT_ASSEMBLIES
@@ -103,8 +104,9 @@ def published_as(row: Row, spec: PlanSpec, format_name: str, number: int | None 
     """A file's name and media type; `number` where the export is split, `stem` in place of the name that the export's files have."""
     kind = formats.get(format_name)
     stem = stem or row["file_stem"] or f"{spec.dataset}_{row['id']}"
-    name = file_name(stem, kind.extension, kind.compression(spec), number)
-    return protection.published(kind, name) if row["protected"] else (name, kind.media_type)
+    compression = kind.compression(spec)
+    name = file_name(stem, kind.extension, compression, number)
+    return protection.published(kind, name) if row["protected"] else (name, MEDIA_TYPES.get(compression, kind.media_type))
 
 
 @functools.lru_cache(maxsize=256)

@@ -6,6 +6,7 @@ import zstandard
 from isal import isal_zlib
 
 SUFFIXES = {"none": "", "gzip": ".gz", "zstd": ".zst"}
+MEDIA_TYPES = {"gzip": "application/gzip", "zstd": "application/zstd"}  # of a compressed file (RFC 6713, RFC 8878)
 _GZIP = 16 + isal_zlib.MAX_WBITS  # a gzip header, whose mtime is 0
 _GZIP_LEVEL, _ZSTD_LEVEL = 1, 3
 _PIECE_BYTES = 1 << 18

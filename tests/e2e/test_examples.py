@@ -95,6 +95,7 @@ def test_zstd(scored: Organisation) -> None:
     reader = zstandard.ZstdDecompressor().stream_reader(scored.download(export), read_across_frames=True)
     assert reader.read() == (EXAMPLES / "files" / "conversations.txt").read_bytes()
     assert export["files"][0]["name"].endswith(".txt.zst")
+    assert export["files"][0]["media_type"] == "application/zstd"
 
 
 def test_split_files_are_numbered_and_each_has_the_header(scored: Organisation) -> None:

@@ -90,6 +90,7 @@ async def test_an_export_without_rows_is_a_file_without_rows(world: World) -> No
         ("json", [], True, 2),
     ]
     assert [c.name.removeprefix(f"leads_{export['id']}") for c in world.commands(export["id"])] == [".csv.gz", ".json.gz"]
+    assert {c.media_type for c in world.commands(export["id"])} == {"application/gzip"}
     assert all(c.empty[:2] == b"\x1f\x8b" for c in world.commands(export["id"]))
     await world.publish(export["id"])
     done = await caller.get(export["id"])
