@@ -56,7 +56,7 @@ class Principal:
             raise forbidden(scope)
 
 
-_KEY = re.compile(r"Bearer sk_live_([0-9A-Za-z]{4,40})_([0-9A-Za-z_-]{16,100})")
+_KEY = re.compile(r"(?i:Bearer) +sk_live_([0-9A-Za-z]{4,40})_([0-9A-Za-z_-]{16,100})")
 
 
 def new_key() -> tuple[str, str, bytes]:

@@ -41,6 +41,14 @@ async def test_without_a_good_key_nothing_is_told(world: World) -> None:
         assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
 
 
+async def test_the_scheme_s_name_has_no_case(world: World) -> None:
+    """RFC 9110, 11.1."""
+    caller = await world.organisation()
+    for scheme in ("bearer", "BEARER"):
+        answer = await world.http.get("/v1/exports", headers={"Authorization": f"{scheme} {caller.api_key}"})
+        assert answer.status_code == 200
+
+
 async def test_a_key_is_shown_once_listed_revoked(world: World) -> None:
     caller = await world.organisation()
     made = (await caller.call("POST", "/v1/api-keys", json={"name": "loader", "scopes": ["exports:read"]})).json()
