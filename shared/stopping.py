@@ -4,7 +4,6 @@ A context variable and not an argument: tasks inherit it from the service that s
 """
 
 import asyncio
-import contextlib
 from contextvars import ContextVar
 
 _event: ContextVar[asyncio.Event | None] = ContextVar("stopping", default=None)
@@ -24,11 +23,14 @@ def is_stopping() -> bool:
     return event is not None and event.is_set()
 
 
-async def pause(seconds: float | None) -> None:
-    """Wait so long; None: for ever. Raises Stopping as soon as the process is told to end."""
-    event = _event.get() or asyncio.Event()
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    if event.is_set():
+async def pause(seconds: float | None, news: asyncio.Event | None = None) -> None:
+    """Wait so long (None: for ever), or until there is `news`. Raises Stopping as soon as the process is told to end."""
+    stopping = _event.get() or asyncio.Event()
+    waits = [asyncio.ensure_future(event.wait()) for event in (stopping, news) if event is not None]
+    try:
+        await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
+    if stopping.is_set():
         raise Stopping

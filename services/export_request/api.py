@@ -115,7 +115,7 @@ def exports_router(
     async def get_export_events(request: Request, export_id: str, principal: Principal = reads) -> Response:
         refuse_unknown_parameters(request, set())
         row = await exports.get(principal.org_id, id_of(export_id))
-        return live.answer(principal.org_id, row)
+        return live.answer(principal.org_id, row["id"])
 
     @routes.get("/v1/datasets", **operations.LIST_DATASETS)
     async def list_datasets(request: Request, principal: Principal = reads) -> Response:

@@ -19,6 +19,7 @@ from services.export_request.audit.trail import Trail
 from services.export_request.comparing import Diffs
 from services.export_request.core.limits import Limits
 from services.export_request.effects import Effects
+from services.export_request.ends import Ends
 from services.export_request.handlers import Handlers
 from services.export_request.intake import Intake
 from services.export_request.live import Live
@@ -49,7 +50,7 @@ from shared.subscribing import subscribe, subscribe_batches
 from shared.topics import AUDIT_ENTRIES, EXPORT_FILES, EXPORT_PARTS, EXPORT_REQUESTS, group_of
 
 NAME = "export-request"
-POOL_SIZE = 16
+POOL_SIZE = 17  # one of them listens
 KEYS_POOL_SIZE = 4
 
 
@@ -67,6 +68,8 @@ class Parts:
     diffs: Diffs
     scheduler: Scheduler
     previews: Previews
+    ends: Ends
+    live: Live
 
 
 def assemble(
@@ -94,7 +97,9 @@ def assemble(
     )  # fmt: skip
     http = create_api("Waybill")
     previews = Previews(pool, intake, outbox, settings, limits, clock)
-    http.include_router(exports_router(previews, intake, exports, Live(exports), auth, secret, clock))
+    ends = Ends(pool)
+    live = Live(exports, ends)
+    http.include_router(exports_router(previews, intake, exports, live, auth, secret, clock))
     http.include_router(diffs_router(diffs, auth))
     http.include_router(schedules_router(Schedules(pool, outbox, scheduler, clock, upgrading=bool(settings.messages_of)), auth, secret))
     http.include_router(walks_router(WalksApi(Walks(pool, outbox), secret, settings.cursor_requests_per_second, clock), auth))
@@ -105,7 +110,7 @@ def assemble(
     http.include_router(about_router())
     http.include_router(audit_router(trail, outbox, auth, secret, settings.operator_token))
     sweeper = Sweeper(pool, inbox, outbox, effects, settings, clock)
-    return Parts(http, outbox, planner, releaser, sweeper, Handlers(intake, tracker), trail, diffs, scheduler, previews)
+    return Parts(http, outbox, planner, releaser, sweeper, Handlers(intake, tracker), trail, diffs, scheduler, previews, ends, live)
 
 
 async def build() -> Service:
@@ -136,7 +141,7 @@ async def build() -> Service:
     group = group_of(AUDIT_ENTRIES, "export_request")
     subscribe_batches(broker, AUDIT_ENTRIES, group, parts.trail.take, letters, service.fail, session_seconds=session)
     service.loops = [parts.outbox.run, parts.planner.run_first, parts.planner.run_next, parts.releaser.run, parts.sweeper.run]
-    service.loops += [parts.scheduler.run, parts.outbox.watch, watcher.run, watcher.run_on_kafka]
+    service.loops += [parts.scheduler.run, parts.ends.run, parts.outbox.watch, watcher.run, watcher.run_on_kafka]
     service.checks = {"postgresql": lambda: ping(pool), "kafka": kafka_check(producer)}
     service.on_stop = [parts.diffs.close, parts.previews.close, pool.close, keys.close]
     return service

@@ -9,6 +9,7 @@ from typing import Any
 from services.export_request.core.events import export_event, progress_is_due
 from services.export_request.core.life import Discard, Happening, Life, Status, Step, Told, step
 from services.export_request.core.view import export_view
+from services.export_request.ends import CHANNEL
 from services.export_request.metrics import ENDS
 from services.export_request.queries import load
 from services.export_request.schedules.ending import run_of_export_ended
@@ -85,6 +86,7 @@ class Effects:
             if taken.life.status is Status.completed:
                 STAGE_SECONDS.labels("whole").observe(seconds_between(row["created_at"], now))
             await self._queries.drop_chunks(connection, export_id=row["id"])
+            await self._queries.tell_end(connection, channel=CHANNEL, export_id=row["id"])
             if row["protected"]:
                 await self._queries.forget_password(connection, export_id=row["id"])
             if row["schedule_id"] is not None:

@@ -7,47 +7,53 @@ from typing import Any
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from services.export_request.core.life import RUNNING
+from services.export_request.ends import Ends
 from services.export_request.store import Exports
 from shared.errors import ApiError, TransientError
 from shared.stopping import Stopping, pause
 
-LOOK_SECONDS = (0.015, 1.0)  # how often: often for a young export, which may end within 100 ms, once a second for a long one
 HEARTBEAT_SECONDS = 15
-_STEADY = ("status", "progress", "error")
 
 
 class Live:
-    """Looks at the database in growing intervals; holds no connection in between."""
+    """Looks at the database when the export ends, and for its progress in growing intervals; holds no connection in between.
 
-    def __init__(self, exports: Exports) -> None:
-        self._exports = exports
+    `look_seconds`: the first interval and the longest.
+    """
 
-    def answer(self, org_id: str, row: Mapping[str, Any]) -> EventSourceResponse:
+    def __init__(self, exports: Exports, ends: Ends) -> None:
+        self._exports, self._ends = exports, ends
+        self.look_seconds = (0.1, 1.0)
+
+    def answer(self, org_id: str, export_id: str) -> EventSourceResponse:
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        return EventSourceResponse(self._events(org_id, row), ping=HEARTBEAT_SECONDS, headers=headers)
+        return EventSourceResponse(self._events(org_id, export_id), ping=HEARTBEAT_SECONDS, headers=headers)
 
-    async def _events(self, org_id: str, row: Mapping[str, Any]) -> AsyncIterator[ServerSentEvent]:
+    async def _events(self, org_id: str, export_id: str) -> AsyncIterator[ServerSentEvent]:
         last: str = ""
-        wait, longest = LOOK_SECONDS
-        while True:
-            view = await self._exports.view(row)
-            if row["status"] not in RUNNING:
-                yield _event("end", view)
-                return
-            if (seen := json.dumps([view["status"], _counts(view)])) != last:
-                last = seen
-                yield _event("progress", view)
-            try:
-                await pause(wait)
-            except Stopping:
-                return  # the caller asks again, of a process that goes on
-            wait = min(longest, wait * 1.2)
-            try:
-                row = await self._exports.get(org_id, row["id"])
-            except TransientError:
-                continue  # the database is away for a moment; the state is the last one known
-            except ApiError:
-                return  # deleted meanwhile
+        wait, longest = self.look_seconds
+        with self._ends.of(export_id) as ended:
+            while True:
+                ended.clear()
+                try:
+                    if view := await self._view(org_id, export_id):
+                        if view["status"] not in RUNNING:
+                            yield _event("end", view)
+                            return
+                        if (seen := json.dumps([view["status"], _counts(view)])) != last:
+                            last = seen
+                            yield _event("progress", view)
+                    await pause(wait, ended)
+                except (ApiError, Stopping):
+                    return  # deleted meanwhile, or the caller asks again, of a process that goes on
+                wait = min(longest, wait * 1.2)
+
+    async def _view(self, org_id: str, export_id: str) -> dict[str, Any] | None:
+        """None while the database is away."""
+        try:
+            return await self._exports.view(await self._exports.get(org_id, export_id))
+        except TransientError:
+            return None
 
 
 def _counts(view: Mapping[str, Any]) -> dict[str, Any]:

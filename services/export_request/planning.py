@@ -135,6 +135,8 @@ class Planner:
         spec = spec_of(row["spec"])
         chunks: list[Planned] = []
         until = time.monotonic() + STEP_SECONDS_MAX
+        # As many as were planned before, one after the first step: formatters have nothing to do until what a step finds is stored.
+        most = min(STEP_CHUNKS_MAX, row["chunks_planned"] or STEP_CHUNKS_MAX)
         async with tenant(self._pool, row["org_id"], "repeatable_read", readonly=True) as connection:
             cursor = await self._cursor(connection, row, spec.max_rows_per_file)
             await connection.execute(session_sql(row["org_id"]))
@@ -151,7 +153,7 @@ class Planner:
                     chunks.append(chunk)
                 if complete:
                     return Found(chunks, cursor, True)
-                if len(chunks) >= STEP_CHUNKS_MAX or time.monotonic() > until or self._large(row, chunks):
+                if len(chunks) >= most or time.monotonic() > until or self._large(row, chunks):
                     return Found(chunks, cursor, False)
 
     async def _too_long(self, connection: Connection, row: Row, chunks: Sequence[Planned], cursor: Cursor, found: Row) -> Failed | None:

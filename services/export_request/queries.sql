@@ -147,6 +147,10 @@ UPDATE exports.exports SET status = :status, express = :express, planned = :plan
     awaiting_since = :awaiting_since, decided_by = :decided_by, decided_at = :decided_at, expires_at = :expires_at
 WHERE id = :id RETURNING *;
 
+-- name: tell_end(channel, export_id)!
+-- Whoever waits for the export's end, in any process, once this has been committed.
+SELECT pg_notify(:channel, :export_id);
+
 -- name: queue_of(org_id, created_at, id)
 -- Across tenants. How many exports wait for their first chunk to go out: earlier ones of this organisation, all of each other one.
 SELECT org_id = :org_id AS own, count(*) AS waiting FROM exports.exports

@@ -132,6 +132,11 @@ class World:
         assert await self.parts.trail.take(messages) == []
         self.noted = []
 
+    async def watched(self, export_id: str) -> None:
+        """Wait until somebody reads the export's events."""
+        while not self.parts.ends.awaited(export_id):
+            await asyncio.sleep(0.01)
+
     async def planned(self) -> None:
         """Wait until what was accepted has been planned as far as this process goes, and release what may go."""
         while tasks := [t for t in asyncio.all_tasks() if t.get_name().startswith("plan ")]:

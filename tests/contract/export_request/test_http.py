@@ -198,6 +198,21 @@ async def test_events_stream_progress_and_the_end(world: World) -> None:
     assert json.loads(lines[-1].partition(":")[2])["status"] == "completed"
 
 
+async def test_an_end_is_told_at_once_whoever_brought_it(world: World) -> None:
+    """The stream would look for progress in an hour. It is told by PostgreSQL: what ends the export works on a connection of another's."""
+    caller = await world.organisation(leads=12)
+    world.parts.live.look_seconds = (3600.0, 3600.0)
+    listening = asyncio.create_task(world.parts.ends.run())
+    export = await caller.ask()
+    reading = asyncio.create_task(caller.call("GET", f"/v1/exports/{export['id']}/events"))
+    await world.watched(export["id"])
+    await world.drive(export["id"])
+    async with asyncio.timeout(60):
+        answer = await reading
+    listening.cancel()
+    assert [line.split(":")[1].strip() for line in answer.text.splitlines() if line.startswith("event:")][-1] == "end"
+
+
 async def test_datasets_tell_columns_filters_formats_and_limits(world: World) -> None:
     caller = await world.organisation()
     await caller.call("PATCH", "/v1/settings", json={"custom_properties": [{"name": "budget", "type": "number"}]})
