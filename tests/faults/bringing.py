@@ -17,13 +17,11 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import httpx
 
 from deploy.local.state import ROOT
 from tests.faults import report
 from tests.faults.arrived import GivenUp, Piece, There, judge_failed, judge_there
+from tests.faults.asking import Asking, Body
 from tests.faults.collect import new_organisation
 from tests.faults.houses import SLOW_BYTES_A_SECOND, House, S3House, SftpHouse
 from tests.faults.load import Organisation
@@ -31,7 +29,6 @@ from tests.faults.receivers import HANG_SECONDS, MailHouse, WebhookHouse
 from tests.faults.stack import FaultStack, end_on_sigterm, revision
 from tests.faults.troubles import INSIDE, MAILED, MESSAGE_BYTES, MESSAGES, Trouble, plan
 
-END_SECONDS = 100.0  # longer than the silence that carriers bear
 PAUSES_AFTER = 3  # deliveries given up in a row
 
 
@@ -88,6 +85,10 @@ class Round:
     def org_id(self) -> str:
         return self.organisation.org_id
 
+    @property
+    def asking(self) -> Asking:
+        return Asking(self.organisation.http)
+
     def set_up(self) -> None:
         channel = {"type": "channel", "id": "ch", "data": {"medium": "Web chat", "name": "W"}}
         conversation = {"type": "conversation", "id": "c", "data": {"channel_id": "ch", "created_at": "2026-03-15T09:00:00Z"}}
@@ -97,7 +98,7 @@ class Round:
             }}
             for n in range(MESSAGES)
         ]  # fmt: skip
-        self._ask("POST", "/v1/records", content="\n".join(map(json.dumps, [channel, conversation, *messages])).encode())
+        self.asking.ask("POST", "/v1/records", content="\n".join(map(json.dumps, [channel, conversation, *messages])).encode())
         for kind in sorted({trouble.type for trouble in plan(self.seed)}):
             self.destinations[kind] = self._destination(kind, self.stack.names.new())
 
@@ -110,12 +111,12 @@ class Round:
         destination = self._destination(trouble.type, name) if trouble.kind == "moves" else self.destinations[trouble.type]
         with self._happening(trouble, name) as came, house.refusing(trouble, self.org_id) as answered:
             export = self._exported(trouble, destination)
-            delivery = self._ended(export["id"])
+            delivery = self.asking.delivery_of(export["id"])
             has_come = came() and answered()
-            if delivery["status"] != "delivered":
+            if delivery["status"] != "delivered" or (trouble.stays and has_come):
                 self._judge_failed(trouble, delivery, before, self._due(house, export))
         if trouble.kind == "key":  # its administrator says which one it has
-            self._ask(
+            self.asking.ask(
                 "PATCH", f"/v1/destinations/{destination}", json={"config": {"host_keys": house.config(self.org_id, name)["host_keys"]}}
             )
         status, code = delivery["status"], (delivery["error"] or {}).get("code")
@@ -134,28 +135,30 @@ class Round:
         before, twice_before = house.whole(self.org_id), house.twice(self.org_id)
         with house.refusing(trouble, self.org_id):
             exports = [self._exported(trouble, destination) for _ in range(PAUSES_AFTER)]
-            given_up = [self._ended(each["id"]) for each in exports]
+            given_up = [self.asking.delivery_of(each["id"]) for each in exports]
             for delivery in given_up:
                 self._judge_failed(trouble, delivery, before, [])
-            self._until(
-                lambda: self._ask("GET", f"/v1/destinations/{destination}"), lambda found: found["paused"] is not None, "the destination"
+            self.asking.until(
+                lambda: self.asking.ask("GET", f"/v1/destinations/{destination}"),
+                lambda found: found["paused"] is not None,
+                "the destination",
             )
-            self._say_unless(self._is_told(destination), f"{trouble}: nobody was told that it is paused")
+            self._say_unless(self.asking.is_told(destination), f"{trouble}: nobody was told that it is paused")
             exports.append(self._exported(trouble, destination))
-            held = self._until(lambda: self._delivery(exports[-1]["id"]), lambda found: found["status"] == "held", "the delivery")
+            held = self.asking.delivery_of(exports[-1]["id"], "held")
         self._bring_the_rest(trouble, destination, *given_up)
-        self._until(lambda: self._ask("GET", f"/v1/deliveries/{held['id']}"), _has_ended, "what was held")
+        self.asking.delivery_of(held["export_id"])
         due = [piece for export in exports for piece in self._due(house, export)]
         self._judge_there(trouble, [*before, *due], twice_before)
         self.befell.append(Befell(trouble, "failed", time.monotonic() - started, ", paused, and brought when it was over"))
 
     # ---- the judge
 
-    def _due(self, house: House, export: dict[str, Any]) -> list[Piece]:
+    def _due(self, house: House, export: Body) -> list[Piece]:
         return house.due(self.org_id, [(each["name"], each["sha256"]) for each in export["files"]])
 
-    def _judge_failed(self, trouble: Trouble, delivery: dict[str, Any], before: list[Piece], due: list[Piece]) -> None:
-        code, told = (delivery["error"] or {}).get("code"), self._is_told(delivery["id"])
+    def _judge_failed(self, trouble: Trouble, delivery: Body, before: list[Piece], due: list[Piece]) -> None:
+        code, told = (delivery["error"] or {}).get("code"), self.asking.is_told(delivery["id"])
         house = self.houses[trouble.type]
         whole = house.whole(self.org_id) if trouble.kind != "away" else []
         half = self._half(house) if trouble.kind not in ("away", "moves") else []  # nobody gets there to take it away
@@ -178,22 +181,13 @@ class Round:
         if not holds:
             self.wrong.append(what)
 
-    def _is_told(self, id_: str) -> bool:
-        """Whether a notification names it, soon."""
-        deadline = time.monotonic() + 10
-        while not any(id_ in json.dumps(each) for each in self._ask("GET", "/v1/notifications")["data"]):
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(0.1)
-        return True
-
-    def _bring_the_rest(self, trouble: Trouble, destination: str, *deliveries: dict[str, Any]) -> None:
+    def _bring_the_rest(self, trouble: Trouble, destination: str, *deliveries: Body) -> None:
         """It is over: a test passes, and what was given up is asked for again."""
-        tested = self._ask("POST", f"/v1/destinations/{destination}/test")
+        tested = self.asking.ask("POST", f"/v1/destinations/{destination}/test")
         self._say_unless(tested["ok"], f"{trouble}: it is over, and a test says {tested}")
         for delivery in deliveries:
-            self._ask("POST", f"/v1/deliveries/{delivery['id']}/redeliver")
-            again = self._until(lambda d=delivery: self._ask("GET", f"/v1/deliveries/{d['id']}"), _has_ended, "the delivery")
+            self.asking.ask("POST", f"/v1/deliveries/{delivery['id']}/redeliver")
+            again = self.asking.delivery_of(delivery["export_id"])
             self._say_unless(
                 again["status"] == "delivered", f"{trouble}: it is over, and asked for again it is {again['status']} with {again['error']}"
             )
@@ -210,30 +204,35 @@ class Round:
         }  # fmt: skip
         if trouble.type in ("sftp", "s3"):
             acts["hang"] = lambda: time.sleep(HANG_SECONDS)
-        match trouble.kind:
-            case kind if kind in acts:
-                way.arm(trouble.after, acts[kind])
-                yield lambda: way.came
-            case "slow":
-                way.arm(trouble.after, lambda: setattr(way, "bytes_per_second", SLOW_BYTES_A_SECOND), breaks=False)
-                yield lambda: way.came
-            case "away":
-                way.arm(trouble.after, house.go_away)
-                yield lambda: way.came
-                if way.came:
-                    house.come_back()
-            case "key":
-                yield lambda: True
-            case "moves":
-                good, inside = ["127.0.0.1"] * trouble.pick(2), INSIDE[trouble.pick(len(INSIDE))]
-                self.stack.names.lead(name, [*good, inside if trouble.pick(3) else f"127.0.0.1 {inside}"])
-                if good:  # the second connection is made by the second lookup, mostly
-                    way.arm(trouble.after, lambda: None)
-                yield lambda: any(inside in each.split() for each in self.stack.names.looked_up(name))
-                self.stack.names.lead(name, ["127.0.0.1"])
-            case _:
-                yield lambda: True
-        way.disarm()
+        try:
+            match trouble.kind:
+                case kind if kind in acts:
+                    way.arm(trouble.after, acts[kind])
+                    yield lambda: way.came
+                case "slow":
+                    way.arm(trouble.after, lambda: setattr(way, "bytes_per_second", SLOW_BYTES_A_SECOND), breaks=False)
+                    yield lambda: way.came
+                case "away":
+                    way.arm(trouble.after, house.go_away)
+                    yield lambda: way.came
+                case "moves":
+                    yield from self._moving(trouble, name)
+                case _:
+                    yield lambda: True
+        finally:
+            came = way.came
+            way.disarm()
+            if trouble.kind == "away" and came:
+                house.come_back()
+            self.stack.names.lead(name, ["127.0.0.1"])
+
+    def _moving(self, trouble: Trouble, name: str) -> Iterator[Callable[[], bool]]:
+        """From the first lookup on, or from the second, for which the first connection is cut; alone, or beside the good address."""
+        good, inside = ["127.0.0.1"] * trouble.pick(2), INSIDE[trouble.pick(len(INSIDE))]
+        self.stack.names.lead(name, [*good, inside if trouble.pick(3) else f"127.0.0.1 {inside}"])
+        if good:
+            self.houses[trouble.type].way.arm(trouble.after, lambda: None)
+        yield lambda: any(inside in each.split() for each in self.stack.names.looked_up(name))
 
     def _signal(self, number: int) -> None:
         if pid := self.stack.pid("delivery"):
@@ -242,53 +241,15 @@ class Round:
     # ---- asking
 
     def _destination(self, kind: str, host: str) -> str:
-        made = self._ask(
+        made = self.asking.ask(
             "POST", "/v1/destinations", json={"name": f"{kind} {host}", "type": kind, "config": self.houses[kind].config(self.org_id, host)}
         )
         self.houses[kind].made(made)
         return str(made["id"])
 
-    def _exported(self, trouble: Trouble, destination: str) -> dict[str, Any]:
-        wanted = [{"type": trouble.type, "id": destination}]
-        last = f"2026-03-15T09:{MAILED:02}:00" if trouble.type == "email" else "2026-04-01"
-        body = {"dataset": "messages", "format": "csv", "from": "2026-03-01", "to": last, "timezone": "UTC", "destinations": wanted}
-        export_id = self._ask("POST", "/v1/exports", json=body)["id"]
-        return self._until(lambda: self._ask("GET", f"/v1/exports/{export_id}"), lambda found: found["status"] == "completed", "the export")
-
-    def _delivery(self, export_id: str) -> dict[str, Any]:
-        found = self._ask("GET", f"/v1/deliveries?export_id={export_id}")["data"]
-        return found[0] if found else {"status": "not made"}
-
-    def _ended(self, export_id: str) -> dict[str, Any]:
-        return self._until(lambda: self._delivery(export_id), _has_ended, "the delivery")
-
-    def _until(self, look: Callable[[], dict[str, Any]], done: Callable[[dict[str, Any]], bool], what: str) -> dict[str, Any]:
-        deadline = time.monotonic() + END_SECONDS
-        while not done(found := look()):
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"{what} is {found.get('status')} after {END_SECONDS:g} s: {json.dumps(found)[:500]}")
-            time.sleep(0.1)
-        return found
-
-    def _ask(self, method: str, path: str, **more: Any) -> Any:
-        """Until there is an answer other than "try again": delivery may be starting."""
-        deadline = time.monotonic() + END_SECONDS
-        while True:
-            try:
-                answer = self.organisation.http.request(method, path, **more)
-                if answer.status_code < 400:
-                    return answer.json()
-                if answer.status_code not in (429, 502, 503, 504):
-                    raise AssertionError(f"{method} {path} answered {answer.status_code}: {answer.text[:300]}")
-            except httpx.TransportError:
-                pass
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"{method} {path} is not answered")
-            time.sleep(0.1)
-
-
-def _has_ended(delivery: dict[str, Any]) -> bool:
-    return delivery["status"] in ("delivered", "failed", "cancelled")
+    def _exported(self, trouble: Trouble, destination: str) -> Body:
+        until = f"2026-03-15T09:{MAILED:02}:00" if trouble.type == "email" else "2026-04-01"
+        return self.asking.exported({"type": trouble.type, "id": destination}, until)
 
 
 def round_of(stack: FaultStack, opened: dict[str, House], seed: int) -> Round:

@@ -75,7 +75,6 @@ class WebhookHouse(House):
     def __init__(self) -> None:
         self._files = _Files()
         self.way = Way(self._files.port)
-        self._lives = threading.Event()
 
     def config(self, org_id: str, host: str) -> dict[str, Any]:
         return {"url": f"http://{host}:{self.way.port}/{org_id}", "send": "files"}

@@ -40,7 +40,7 @@ def test_an_id_may_come_twice_where_its_answer_may_have_been_lost_and_no_third_t
 def test_a_delivery_may_only_fail_with_its_word_and_people_are_told() -> None:
     assert list(judge_failed(FULL, GivenUp("failed", "quota", True, [A]), [A], [B])) == []
     for given_up in (
-        GivenUp("failed", "unexpected", True, [A]), GivenUp("held", "quota", True, [A]), GivenUp("failed", "quota", False, [A]),
+        GivenUp("failed", "unexpected", True, [A]), GivenUp("delivered", None, True, [A]), GivenUp("held", "quota", True, [A]), GivenUp("failed", "quota", False, [A]),
         GivenUp("failed", "quota", True, [A, B]), GivenUp("failed", "quota", True, [A], ["b.csv"]),
     ):  # fmt: skip
         assert len(list(judge_failed(FULL, given_up, [A], [B]))) == 1

@@ -49,6 +49,11 @@ class Trouble:
         """Why the delivery may fail; nothing where it may not."""
         return STAYS.get((self.type, self.kind), frozenset())
 
+    @property
+    def stays(self) -> bool:
+        """Whether a delivery that it came to must fail: of a server that goes away it may have had the last word, and a name may move too late."""
+        return bool(self.codes) and self.kind not in ("away", "moves")
+
     def pick(self, choices: int) -> int:
         """A number below `choices`, of the seed's."""
         return self.after % choices
