@@ -5,13 +5,18 @@ from datetime import UTC, datetime, timedelta
 
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:[0-5]\d)", re.ASCII).fullmatch
 
+# The zero time of Go and .NET, which upstreams send for "never". asyncpg takes that datetime for -infinity, which no query can reckon with: a microsecond
+# later is what PostgreSQL keeps as a time, and no file shows the difference.
+_ZERO = datetime.min.replace(tzinfo=UTC)
+_KEPT_ZERO = _ZERO + timedelta(microseconds=1)
+
 
 def instant(text: str) -> datetime:
-    """The instant in UTC, finer digits than milliseconds cut off. A leap second (23:59:60 UTC) is the first second after it.
+    """The instant in UTC, finer digits than milliseconds cut off. A leap second (23:59:60 UTC) is the first second after it. The calendar's first instant is a microsecond later.
 
     Raises ValueError for text that isn't RFC 3339, a date that doesn't exist, or an instant outside the years 1–9999 in UTC.
     """
-    if len(text) == 24 and text[23] == "Z" and text[4:20:3] == "--T::.":  # what most write: to the millisecond, in UTC
+    if len(text) == 24 and text[23] == "Z" and text[4:20:3] == "--T::." and text[0] != "0":  # what most write: to the millisecond, in UTC
         try:
             return datetime.fromisoformat(text)
         except ValueError:
@@ -27,7 +32,8 @@ def instant(text: str) -> datetime:
     except (ValueError, OverflowError) as error:
         raise ValueError("no such date or time") from error
     below = at.microsecond % 1000
-    return at.replace(microsecond=at.microsecond - below) if below else at
+    at = at.replace(microsecond=at.microsecond - below) if below else at
+    return _KEPT_ZERO if at == _ZERO else at
 
 
 def _leap_second(text: str) -> datetime:

@@ -322,6 +322,13 @@ async def test_scopes_and_other_organisations(room: Room) -> None:
     assert error(await call(room, "GET", path, authorization="Bearer sk_live_00000000_0000000000000000000000"))[:2] == (401, "unauthorized")
 
 
+async def test_a_lead_of_the_zero_time_is_of_a_time(room: Room) -> None:
+    """What Go and .NET send for "never" must end no export: -infinity can't be reckoned with."""
+    await room.write({"type": "lead", "id": "l", "data": {"email": "x", "created_at": "0001-01-01T00:00:00Z", "updated_at": "0001-01-01T00:00:00Z"}})
+    assert await room.admin.fetchval("SELECT isfinite(created_at) AND isfinite(updated_at) FROM ingest.leads WHERE id = 'l'")
+    assert (await call(room, "GET", "/v1/leads/l")).json()["createdAt"] == "0001-01-01T00:00:00.000Z"
+
+
 async def test_ids_are_percent_encoded_in_paths(room: Room) -> None:
     await room.write({"type": "lead", "id": "crm/7 é%2F?", "data": {"email": "x", "created_at": "2026-04-01T00:00:00Z"}})
     path = "/v1/leads/crm%2F7%20%C3%A9%252F%3F"
