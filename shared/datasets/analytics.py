@@ -3,7 +3,7 @@
 from datetime import date, datetime, timedelta
 
 from shared.datasets import care
-from shared.datasets.instants import resolve_instant, zone
+from shared.datasets.instants import local_time, resolve_instant, zone
 from shared.datasets.plan import Column, ColumnType, PlanSpec
 from shared.datasets.reports import Chart, Figure, Reported, start_before
 from shared.datasets.sql import current, instant, literal
@@ -60,7 +60,7 @@ class Analytics(Reported):
         assert spec.from_ is not None
         tz, starts = zone(spec.timezone), [start_before(spec), spec.from_]
         both = spec.model_copy(update={"from_": starts[0]})
-        return f"select * from ({_figures(both, snapshot, [s.astimezone(tz).date() for s in starts], starts)}) g order by n"
+        return f"select * from ({_figures(both, snapshot, [local_time(s, tz).date() for s in starts], starts)}) g order by n"
 
 
 def _figures(spec: PlanSpec, snapshot: str, first_days: list[date], begins: list[datetime]) -> str:
@@ -82,13 +82,16 @@ def _periods(spec: PlanSpec) -> tuple[list[date], list[datetime]]:
     """The first day of each period that the range touches, and where each begins."""
     assert spec.from_ is not None and spec.to is not None
     tz, granularity = zone(spec.timezone), spec.granularity or "day"
-    day, end = _first_day(spec.from_.astimezone(tz).date(), granularity), spec.to
+    day, end = _first_day(local_time(spec.from_, tz).date(), granularity), spec.to
     days: list[date] = []
     starts: list[datetime] = []
     while (start := _midnight(day, spec.timezone)) < end:
         days.append(day)
         starts.append(max(start, spec.from_))
-        day = _next(day, granularity)
+        try:
+            day = _next(day, granularity)
+        except OverflowError:  # the calendar ends
+            break
     return days, starts
 
 

@@ -41,6 +41,14 @@ def resolve_instant(text: str, timezone: str) -> datetime:
         return (datetime.min if local.year == MINYEAR else datetime.max).replace(tzinfo=UTC)
 
 
+def local_time(at: datetime, tz: ZoneInfo) -> datetime:
+    """What the clocks show at an instant, without an offset; where that lies beyond the years 1 to 9999, their edge."""
+    try:
+        return at.astimezone(tz).replace(tzinfo=None)
+    except OverflowError:
+        return datetime.min if at.year == MINYEAR else datetime.max
+
+
 def _parsed(parse: Callable[[str], T], text: str) -> T:
     try:
         return parse(text)

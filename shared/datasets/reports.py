@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import ClassVar, Literal
 
 from shared.datasets.groups import Groups
-from shared.datasets.instants import resolve_instant, zone
+from shared.datasets.instants import local_time, resolve_instant, zone
 from shared.datasets.plan import PlanSpec
 
 Unit = Literal["count", "percent", "milliseconds", "number"]
@@ -45,7 +45,7 @@ class Reported(Groups):
 def start_before(spec: PlanSpec) -> datetime:
     """Where the time before the range begins: as long before it, on the clock of the export's timezone, as the range is long."""
     assert spec.from_ is not None and spec.to is not None
-    start, end = (moment.astimezone(zone(spec.timezone)).replace(tzinfo=None) for moment in (spec.from_, spec.to))
+    start, end = (local_time(moment, zone(spec.timezone)) for moment in (spec.from_, spec.to))
     try:
         return min(resolve_instant((start - (end - start)).isoformat(), spec.timezone), spec.from_)
     except OverflowError:  # before the calendar begins

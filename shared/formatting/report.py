@@ -8,7 +8,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from shared.datasets.instants import zone
+from shared.datasets.instants import local_time, zone
 from shared.datasets.plan import Branding, Column, ColumnType, PlanSpec
 from shared.datasets.redaction import rule_of
 from shared.datasets.reports import Figure, Reported, start_before
@@ -81,10 +81,7 @@ def _logo(branding: Branding, organisation: str) -> dict[str, str] | None:
 def _clock(moment: datetime | None, spec: PlanSpec) -> datetime:
     """An instant as the export's timezone reads it."""
     assert moment is not None
-    try:
-        return moment.astimezone(zone(spec.timezone)).replace(tzinfo=None)
-    except OverflowError:  # an edge of the calendar
-        return moment.replace(tzinfo=None)
+    return local_time(moment, zone(spec.timezone))
 
 
 def _card(figure: Figure, before: Number, value: Number) -> dict[str, str]:

@@ -71,7 +71,7 @@ def period(value: date, granularity: str) -> str:
 def span(start: datetime, end: datetime) -> str:
     """[start, end) on a clock: whole days by their first and last, else both times, the second one no part of it."""
     if start.time() == end.time() == time():
-        last = end - timedelta(days=1)
+        last = end - timedelta(days=1) if end > start else start
         return day(start) if last <= start else f"{day(start)} – {day(last)}"
     return f"{_moment(start)} – {_moment(end)}"
 

@@ -6,7 +6,7 @@ import itertools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -37,6 +37,9 @@ NAME_MAX = 200
 SCHEDULES_MAX = 10_000  # of an organisation
 BACKFILL_WINDOWS_MAX = 1_500
 BACKFILLS_AT_ONCE = 5  # of a schedule
+EARLIEST = datetime(
+    1000, 1, 1, tzinfo=UTC
+)  # of a backfill's windows: what comes before one is looked for, and the calendar begins with the year 1
 SKIPPED_MAX = 10_000  # windows that are counted one by one
 CATCH_UP = ("all", "newest")
 PREVIOUS = "previous"  # export.since: the export of the run before
@@ -267,7 +270,8 @@ def backfill(body: Mapping[str, Any], dataset: str, export: Mapping[str, Any], t
         raise unprocessable(Detail("", f"{what} shows the instant at which it is taken: an earlier one can't be made up for"))
     if end <= start:
         raise unprocessable(Detail("to", "must be after from"))
-    found = tuple(itertools.islice(windows(timing, start, min(end, decided_to)), BACKFILL_WINDOWS_MAX + 1))
+    within = windows(timing, max(start, EARLIEST), min(end, decided_to)) if start < decided_to else iter(())
+    found = tuple(itertools.islice(within, BACKFILL_WINDOWS_MAX + 1))
     if not found:
         raise unprocessable(
             Detail("to", f"there is no whole window in this range before {instant(decided_to)}; later ones run by themselves")

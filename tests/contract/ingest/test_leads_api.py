@@ -324,7 +324,9 @@ async def test_scopes_and_other_organisations(room: Room) -> None:
 
 async def test_a_lead_of_the_zero_time_is_of_a_time(room: Room) -> None:
     """What Go and .NET send for "never" must end no export: -infinity can't be reckoned with."""
-    await room.write({"type": "lead", "id": "l", "data": {"email": "x", "created_at": "0001-01-01T00:00:00Z", "updated_at": "0001-01-01T00:00:00Z"}})
+    await room.write(
+        {"type": "lead", "id": "l", "data": {"email": "x", "created_at": "0001-01-01T00:00:00Z", "updated_at": "0001-01-01T00:00:00Z"}}
+    )
     assert await room.admin.fetchval("SELECT isfinite(created_at) AND isfinite(updated_at) FROM ingest.leads WHERE id = 'l'")
     assert (await call(room, "GET", "/v1/leads/l")).json()["createdAt"] == "0001-01-01T00:00:00.000Z"
 

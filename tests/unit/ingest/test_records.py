@@ -302,7 +302,9 @@ def test_the_usual_form_of_a_timestamp_is_no_wider_than_the_rule(text: str, at: 
     assert _RFC3339(changed) and found.tzinfo is UTC and (found.microsecond % 1000 == 0 or found.year == 1)
 
 
-@pytest.mark.parametrize("zero", ["0001-01-01T00:00:00Z", "0001-01-01T00:00:00.000Z", "0001-01-01T00:00:00.0009Z", "0001-01-01T05:00:00+05:00"])
+@pytest.mark.parametrize(
+    "zero", ["0001-01-01T00:00:00Z", "0001-01-01T00:00:00.000Z", "0001-01-01T00:00:00.0009Z", "0001-01-01T05:00:00+05:00"]
+)
 def test_the_zero_time_of_other_languages_is_a_time_and_no_infinity(zero: str) -> None:
     assert instant(zero) == datetime(1, 1, 1, 0, 0, 0, 1, UTC)
     assert instant("0001-01-01T00:00:00.001Z") == datetime(1, 1, 1, 0, 0, 0, 1000, UTC)

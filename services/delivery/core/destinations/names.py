@@ -5,7 +5,7 @@ from datetime import datetime
 
 from services.delivery.core.destinations.templates import NONE
 from shared.datasets import registry
-from shared.datasets.instants import zone
+from shared.datasets.instants import local_time, zone
 
 
 def names_of(
@@ -13,11 +13,11 @@ def names_of(
 ) -> Mapping[str, str]:  # fmt: skip
     """All placeholders but the file's name. Times are those of the export's time zone."""
     local, (begins, ends) = zone(timezone), window
-    day = (begins or created_at).astimezone(local)
+    day = local_time(begins or created_at, local)
     return {
         "org_id": org_id, "dataset": dataset, "path": _path(dataset), "export_id": export_id, "schedule_id": schedule_id or NONE,
         "year": f"{day.year:04}", "month": f"{day.month:02}", "day": f"{day.day:02}", "hour": f"{day.hour:02}",
-        "from": _time(begins.astimezone(local)) if begins else NONE, "to": _time(ends.astimezone(local)) if ends else NONE,
+        "from": _time(local_time(begins, local)) if begins else NONE, "to": _time(local_time(ends, local)) if ends else NONE,
     }  # fmt: skip
 
 
