@@ -8,7 +8,9 @@ from typing import Any
 
 import httpx
 
-END_SECONDS = 100.0  # longer than the silence that carriers bear
+END_SECONDS = (
+    240.0  # longer than the silence that carriers bear, and than a process takes to start on a machine that has far too much to do
+)
 TOLD_SECONDS = 10.0
 ENDED = ("delivered", "failed", "cancelled")
 Body = dict[str, Any]
