@@ -1,6 +1,6 @@
 """export_request's composition root: the only place that makes clients."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -27,7 +27,7 @@ from services.export_request.planning import Planner
 from services.export_request.previewing import Previews
 from services.export_request.releasing import Releaser
 from services.export_request.schedules.api import schedules_router
-from services.export_request.schedules.scheduler import Scheduler, database_now
+from services.export_request.schedules.scheduler import Scheduler
 from services.export_request.schedules.schedules import Schedules
 from services.export_request.settings import Settings
 from services.export_request.store import Exports
@@ -38,7 +38,7 @@ from services.export_request.walking import Walks
 from services.export_request.watching import Watcher
 from shared.clock import utc_now
 from shared.codec import write_for
-from shared.database import Connection, create_pool, for_libpq, ping
+from shared.database import Time, create_pool, database_now, for_libpq, ping
 from shared.formatting.engine import FormatEngine
 from shared.http import Authenticator, create_api
 from shared.inbox import Inbox
@@ -74,7 +74,7 @@ class Parts:
 
 def assemble(
     settings: Settings, pool: asyncpg.Pool, producer: AIOKafkaProducer, clock: Callable[[], datetime] = utc_now,
-    keys: asyncpg.Pool | None = None, time: Callable[[Connection], Awaitable[datetime]] = database_now,
+    keys: asyncpg.Pool | None = None, time: Time = database_now,
 ) -> Parts:  # fmt: skip
     """`keys`: the connections that look API keys up; None: those of `pool`. `time`: what schedules go by."""
     inbox, outbox, effects, assembly = Inbox("exports"), Outbox(pool, producer, "exports"), Effects(settings.public_url), Assembly()

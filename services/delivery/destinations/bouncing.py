@@ -1,8 +1,5 @@
 """Mail that comes back: the delivery that had sent it has failed after all, and who is told of failures is told."""
 
-from collections.abc import Callable
-from datetime import datetime
-
 import asyncpg
 import structlog
 
@@ -21,11 +18,9 @@ log = structlog.get_logger()
 class Bounces:
     """`secret_keys`: the present one first; what earlier ones have signed comes back too."""
 
-    def __init__(
-        self, pool: asyncpg.Pool, store: DestinationStore, told: Told, outbox: Outbox, secret_keys: list[str], clock: Callable[[], datetime]
-    ) -> None:
+    def __init__(self, pool: asyncpg.Pool, store: DestinationStore, told: Told, outbox: Outbox, secret_keys: list[str]) -> None:
         self._pool, self._store, self._told, self._outbox = pool, store, told, outbox
-        self._secret_keys, self._clock = secret_keys, clock
+        self._secret_keys = secret_keys
 
     async def take(self, raw: bytes) -> str | None:
         """The delivery that has failed by it. None where the message isn't a mail of ours that came back for good, or nothing is known of it any more."""
@@ -42,8 +37,8 @@ class Bounces:
         return delivery_id
 
     async def _note(self, org_id: str, delivery_id: str, bounce: bounces.Bounce) -> bool:
-        now = self._clock()
         async with self._store.transaction(org_id) as connection:
+            now = await self._store.now(connection)
             seen, row = await self._store.find_delivery(connection, delivery_id), await self._store.lock_delivery(connection, delivery_id)
             sent = await rows(load().ledger(connection, delivery_id=delivery_id))
             address = next((each["name"] for each in sent if bounces.mark_of(each["name"]) == bounce.sent.mark), None)

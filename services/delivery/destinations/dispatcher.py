@@ -5,7 +5,7 @@ import contextlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import asyncpg
 import structlog
@@ -106,7 +106,7 @@ class Dispatcher:
             return
         until = time.monotonic() + self._lease_seconds
         try:
-            claims = await self._queue.claim(total, large, self._clock(), self._lease_seconds)
+            claims = await self._queue.claim(total, large, self._lease_seconds)
         except TransientError as error:
             log.warning("deliveries_wait", dependency=error.dependency, reason=str(error))
             return
@@ -180,7 +180,7 @@ class Dispatcher:
 
         async def record() -> None:
             nonlocal recorded
-            recorded = await self._queue.record(result, self._clock())
+            recorded = await self._queue.record(result)
 
         try:
             await persist(record)
@@ -193,8 +193,8 @@ class Dispatcher:
         self._outbox.wake()
         if recorded is not None and recorded.status in (Status.failed, Status.cancelled):
             await self._leftovers.clear(result.claim.id)
-        if recorded is not None and recorded.due_at is not None:
-            seconds = (recorded.due_at - self._clock()).total_seconds()
+        if recorded is not None and recorded.due_in is not None:
+            seconds = recorded.due_in.total_seconds()
             if seconds < POLL_SECONDS:
                 asyncio.get_running_loop().call_later(max(0.0, seconds), self.wake)
 
@@ -208,10 +208,10 @@ class Dispatcher:
 
     async def _renew(self, trips: Mapping[str, _Trip]) -> None:
         """Whoever has lost a lease stops: another one may be at it."""
-        until, now = time.monotonic() + self._lease_seconds, self._clock()
+        until = time.monotonic() + self._lease_seconds
         ours: Mapping[str, Standing | None] = {}
         try:
-            ours = await self._queue.renew([trip.claim for trip in trips.values()], now + timedelta(seconds=self._lease_seconds))
+            ours = await self._queue.renew([trip.claim for trip in trips.values()], self._lease_seconds)
         except TransientError as error:
             log.warning("leases_wait", dependency=error.dependency, reason=str(error))
             for trip in trips.values():
@@ -224,7 +224,7 @@ class Dispatcher:
                 continue
             trip.until = until
             try:
-                refuse_gone(ours[delivery_id], now)
+                refuse_gone(ours[delivery_id], self._clock())
             except Undelivered as refusal:
                 trip.call_off((Pointless(), Problem(refusal.code, refusal.message)))
 
@@ -238,7 +238,7 @@ class Dispatcher:
         await asyncio.gather(*left, return_exceptions=True)
         with contextlib.suppress(TransientError, TimeoutError):  # leases run out by themselves
             async with asyncio.timeout(HAND_BACK_SECONDS):
-                await self._queue.hand_back(list(left.values()), self._clock())
+                await self._queue.hand_back(list(left.values()))
 
 
 def _defect(claim: Claim) -> Outcome:
@@ -261,7 +261,7 @@ def _count(result: Result, recorded: Recorded | None) -> None:
     if recorded is None:
         log.warning("delivery_lost", reason="another process has it, or it was cancelled")
         return
-    if recorded.due_at is None:
+    if recorded.due_in is None:
         ENDED.labels(claim.type, recorded.status).inc()
     log.info(
         "delivery_attempted",

@@ -1,8 +1,8 @@
 """What is half there of deliveries that were given up, or that have nowhere to go any more: taken away where that can be done."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
 
 import structlog
 
@@ -21,15 +21,14 @@ AT_ONCE = 100
 
 
 class Leftovers:
-    def __init__(self, queue: Queue, seal: Seal, carriers: Mapping[str, Carrier], clock: Callable[[], datetime]) -> None:
-        self._queue, self._seal, self._carriers, self._clock = queue, seal, carriers, clock
+    def __init__(self, queue: Queue, seal: Seal, carriers: Mapping[str, Carrier]) -> None:
+        self._queue, self._seal, self._carriers = queue, seal, carriers
         self._working: set[asyncio.Task[bool]] = set()
 
     async def clear(self, delivery_id: str | None = None) -> None:
         """Of one delivery that has just ended, or of all whose processes died over it. What can't be taken away now is tried again at the next look."""
-        long_ago = datetime.min.replace(tzinfo=self._clock().tzinfo)
         try:
-            found = await self._queue.leftovers(long_ago if delivery_id else self._clock() - SETTLED, AT_ONCE, delivery_id)
+            found = await self._queue.leftovers(SETTLED, AT_ONCE, delivery_id)
             dead: set[str] = set()
             for row in found:
                 if row["id"] not in dead and await self._abandon(row, dict(zip(row["names"], row["notes"], strict=True))):

@@ -15,7 +15,7 @@ import asyncpg
 from services.delivery.core.access import Standing
 from services.delivery.core.destinations.bodies import Written
 from services.delivery.core.destinations.life import Delivery, Health, Reason, Status
-from shared.database import Connection, across_tenants, tenant
+from shared.database import Connection, Time, across_tenants, database_now, tenant
 from shared.ids import new_id
 from shared.inbox import Inbox
 
@@ -60,8 +60,9 @@ class Problem:
 class DestinationStore:
     """Methods that take a connection belong to the caller's transaction."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
-        self._pool, self._queries = pool, load()
+    def __init__(self, pool: asyncpg.Pool, time: Time = database_now) -> None:
+        """`time`: by which leases go, and what is due when."""
+        self._pool, self._queries, self.now = pool, load(), time
         self.inbox = Inbox("delivery")
 
     @asynccontextmanager

@@ -2,8 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import structlog
 
@@ -21,8 +20,8 @@ TIDY_SECONDS = 3600.0
 class Upkeep:
     """A loop that several processes may run at once."""
 
-    def __init__(self, queue: Queue, leftovers: Leftovers, seal: Seal, keep: timedelta, clock: Callable[[], datetime]) -> None:
-        self._queue, self._leftovers, self._seal, self._keep, self._clock = queue, leftovers, seal, keep, clock
+    def __init__(self, queue: Queue, leftovers: Leftovers, seal: Seal, keep: timedelta) -> None:
+        self._queue, self._leftovers, self._seal, self._keep = queue, leftovers, seal, keep
 
     async def run(self) -> None:
         tidied = -TIDY_SECONDS
@@ -37,9 +36,9 @@ class Upkeep:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def look(self) -> None:
-        if cancelled := await self._queue.cancel_pointless(self._clock()):
+        if cancelled := await self._queue.cancel_pointless():
             log.info("deliveries_cancelled", deliveries=cancelled)
-        waiting, held, age = await self._queue.facts(self._clock())
+        waiting, held, age = await self._queue.facts()
         QUEUED.set(waiting)
         HELD.set(held)
         QUEUE_AGE.set(age)
@@ -51,5 +50,5 @@ class Upkeep:
         except CannotOpen as error:
             log.error("destination_secret_unreadable", reason=str(error))
         await self._leftovers.clear()
-        if pruned := await self._queue.prune(self._clock() - self._keep):
+        if pruned := await self._queue.prune(self._keep):
             log.info("deliveries_pruned", deliveries=pruned)

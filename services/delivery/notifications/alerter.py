@@ -20,7 +20,7 @@ from services.delivery.core.notifications.alerts import Alert, Channel, channels
 from services.delivery.notifications.channels import Channels, Outcome
 from services.delivery.notifications.metrics import AGE, ALERTS, WAITING
 from services.delivery.notifications.store import load, rows
-from shared.database import Connection, across_tenants
+from shared.database import Connection, Time, across_tenants, database_now
 from shared.errors import TransientError
 from shared.ids import new_id
 
@@ -36,13 +36,13 @@ PRUNED_AT_ONCE = 2_000
 
 
 class Alerter:
-    """`chance` gives numbers in [0, 1); `scale` shortens the retries (tests)."""
+    """By `time`, PostgreSQL's clock, so that no process takes what another one has claimed. `chance` gives numbers in [0, 1); `scale` shortens the retries (tests)."""
 
     def __init__(
-        self, pool: asyncpg.Pool, channels: Channels, quiet: timedelta, keep: timedelta, chance: Callable[[], float], clock: Callable[[], datetime],
-        scale: float = 1.0,
+        self, pool: asyncpg.Pool, channels: Channels, quiet: timedelta, keep: timedelta, chance: Callable[[], float],
+        scale: float = 1.0, time: Time = database_now,
     ) -> None:  # fmt: skip
-        self._pool, self._channels, self._quiet, self._keep, self._chance, self._clock = pool, channels, quiet, keep, chance, clock
+        self._pool, self._channels, self._quiet, self._keep, self._chance, self._now = pool, channels, quiet, keep, chance, time
         self._scale, self._queries, self._wake = scale, load(), asyncio.Event()
 
     def wake(self) -> None:
@@ -68,9 +68,8 @@ class Alerter:
     # ---- from notifications to alerts
 
     async def queue(self) -> int:
-        now = self._clock()
         async with across_tenants(self._pool) as connection:
-            found = await rows(self._queries.to_alert(connection, count=QUEUED_MAX))
+            found, now = await rows(self._queries.to_alert(connection, count=QUEUED_MAX)), await self._now(connection)
             for row in found:
                 for channel in channels_of(row["alert_channels"]):
                     await self._queue(connection, row, channel, now)
@@ -94,8 +93,8 @@ class Alerter:
     # ---- from alerts to channels
 
     async def send(self) -> int:
-        now = self._clock()
         async with across_tenants(self._pool) as connection:
+            now = await self._now(connection)
             claims = await rows(
                 self._queries.claim(connection, now=now, lease_until=now + timedelta(seconds=LEASE_SECONDS), count=SENT_MAX)
             )
@@ -122,7 +121,7 @@ class Alerter:
             return Outcome(Code.unexpected, UNEXPECTED)
 
     async def _record(self, connection: Connection, claim: Any, outcome: Outcome) -> None:
-        now = self._clock()
+        now = await self._now(connection)
         mine = {"id": claim["id"], "attempts": claim["attempts"]}
         ALERTS.labels(claim["type"], outcome.code or "sent").inc()
         wait = retry_seconds(claim["attempts"], self._chance(), self._scale) if outcome.code and outcome.again else None
@@ -154,8 +153,8 @@ class Alerter:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def look(self) -> None:
-        now = self._clock()
         async with across_tenants(self._pool) as connection:
+            now = await self._now(connection)
             row = await self._queries.waiting(connection, now=now)
         WAITING.set(row["alerts"])
         AGE.set(max(0.0, (now - row["oldest"]).total_seconds()) if row["oldest"] else 0.0)
@@ -165,7 +164,8 @@ class Alerter:
         pruned = 0
         while True:
             async with across_tenants(self._pool) as connection:
-                gone = int(await self._queries.prune(connection, before=self._clock() - self._keep, count=PRUNED_AT_ONCE))
+                before = await self._now(connection) - self._keep
+                gone = int(await self._queries.prune(connection, before=before, count=PRUNED_AT_ONCE))
             pruned += gone
             if gone < PRUNED_AT_ONCE:
                 return pruned

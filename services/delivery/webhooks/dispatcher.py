@@ -62,7 +62,7 @@ class Dispatcher:
         if room.total <= 0:
             return
         try:
-            claims = await self._queue.claim(room, self._clock(), self._lease_seconds)
+            claims = await self._queue.claim(room, self._lease_seconds)
         except TransientError as error:
             log.warning("webhooks_wait", dependency=error.dependency, reason=str(error))
             return
@@ -120,8 +120,7 @@ class Dispatcher:
                 await persist(lambda: self._record(results), webhooks=len(results))
 
     async def _record(self, results: list[Result]) -> None:
-        recorded = await self._queue.record(results, self._clock())
-        told(recorded, self._clock(), self.wake)
+        told(await self._queue.record(results), self.wake)
         for result in results:
             self._traffic.end(result.claim.id, result.sent.attempt.succeeded, result.sent.milliseconds / 1000)
             count(result)
@@ -138,7 +137,7 @@ class Dispatcher:
         with contextlib.suppress(TransientError, TimeoutError, Stopping):  # leases run out by themselves
             async with asyncio.timeout(HAND_BACK_SECONDS):
                 await self._record_all()
-                await self._queue.hand_back([claim.id for claim in left.values()], self._clock())
+                await self._queue.hand_back([claim.id for claim in left.values()])
 
 
 async def send(claim: Claim, seal: Seal, sender: Sender, began: datetime, clock: Callable[[], datetime]) -> Result:
@@ -161,7 +160,7 @@ def count(result: Result) -> None:
     ATTEMPTS.labels(result.sent.error_code or "succeeded").inc()
 
 
-def told(recorded: Recorded, now: datetime, wake: Callable[[], None]) -> None:
+def told(recorded: Recorded, wake: Callable[[], None]) -> None:
     """Count what a batch came to, say what people should know, and look again as soon as the first retry is due."""
     RETRIES.inc(len(recorded.retries))
     for status in recorded.ended:
@@ -169,5 +168,5 @@ def told(recorded: Recorded, now: datetime, wake: Callable[[], None]) -> None:
     for endpoint_id, reason in recorded.disabled.items():
         DISABLED.labels(reason).inc()
         log.warning("webhook_endpoint_disabled", endpoint_id=endpoint_id, reason=str(reason))
-    if recorded.retries and (seconds := (min(recorded.retries) - now).total_seconds()) < POLL_SECONDS:
+    if recorded.retries and (seconds := (min(recorded.retries) - recorded.at).total_seconds()) < POLL_SECONDS:
         asyncio.get_running_loop().call_later(max(0.0, seconds), wake)

@@ -2,8 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import structlog
 
@@ -20,8 +19,8 @@ TIDY_SECONDS = 3600.0
 class Upkeep:
     """A loop that several processes may run at once."""
 
-    def __init__(self, queue: Queue, seal: Seal, keep: timedelta, clock: Callable[[], datetime]) -> None:
-        self._queue, self._seal, self._keep, self._clock = queue, seal, keep, clock
+    def __init__(self, queue: Queue, seal: Seal, keep: timedelta) -> None:
+        self._queue, self._seal, self._keep = queue, seal, keep
 
     async def run(self) -> None:
         tidied = -TIDY_SECONDS
@@ -36,7 +35,7 @@ class Upkeep:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def look(self) -> None:
-        waiting, age = await self._queue.facts(self._clock())
+        waiting, age = await self._queue.facts()
         QUEUED.set(waiting)
         QUEUE_AGE.set(age)
 
@@ -46,6 +45,6 @@ class Upkeep:
                 log.info("webhook_secrets_sealed_again", endpoints=again)
         except CannotOpen as error:
             log.error("webhook_secret_unreadable", reason=str(error))
-        pruned = await self._queue.prune(self._clock() - self._keep)
+        pruned = await self._queue.prune(self._keep)
         if pruned:
             log.info("webhook_deliveries_pruned", deliveries=pruned)

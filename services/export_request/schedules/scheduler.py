@@ -7,7 +7,7 @@ run is started in one transaction (the export is accepted, the run has it) under
 import asyncio
 import contextlib
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -39,7 +39,7 @@ from services.export_request.queries import load as load_exports
 from services.export_request.queries import rows
 from services.export_request.schedules.ending import close
 from services.export_request.schedules.queries import load
-from shared.database import Connection, across_tenants, tenant
+from shared.database import Connection, Time, across_tenants, database_now, tenant
 from shared.datasets import registry as datasets
 from shared.errors import ApiError, TransientError
 from shared.ids import new_id
@@ -73,18 +73,12 @@ def timing_of(row: Row) -> Timing:
     return Timing(row["frequency"], row["cron"], row["timezone"])
 
 
-async def database_now(connection: Connection) -> datetime:
-    """PostgreSQL's clock: the same for every scheduler."""
-    now: datetime = await load().database_time(connection)
-    return now
-
-
 class Scheduler:
     """A loop that several processes may run at once. `clock` is this process's; windows go by `time`, PostgreSQL's."""
 
     def __init__(
         self, pool: asyncpg.Pool, intake: Intake, outbox: Outbox, secret_key: str, spread_seconds: float, clock: Callable[[], datetime],
-        time: Callable[[Connection], Awaitable[datetime]] = database_now,
+        time: Time = database_now,
     ) -> None:  # fmt: skip
         self._pool, self._intake, self._outbox, self._clock, self._time = pool, intake, outbox, clock, time
         self._queries, self._exports, self._wake = load(), load_exports(), asyncio.Event()

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from services.delivery.destinations.app import DestinationParts, assemble
 from services.delivery.destinations.telling import Failed, Paused, Resumed
 from services.delivery.settings import Settings
 from shared.clock import utc_now
-from shared.database import Connection, across_tenants
+from shared.database import Connection, across_tenants, database_now
 from shared.http import Authenticator, Principal
 from shared.ids import new_id
 from shared.outbox import Outbox
@@ -103,13 +103,20 @@ class Room:
 
     @asynccontextmanager
     async def process(
-        self, started: bool = True, carrier: FolderCarrier | None = None, types: Sequence[str] = (TYPE,), **settings: Any
+        self,
+        started: bool = True,
+        carrier: FolderCarrier | None = None,
+        types: Sequence[str] = (TYPE,),
+        off: timedelta | None = None,
+        **settings: Any,
     ) -> AsyncIterator[Process]:
+        """`off`: by how much the process's clock is wrong, beside PostgreSQL's; else all go by the test's."""
         given: dict[str, Any] = {"destination_lease_seconds": 60, "destination_time_scale": 1.0, "store": "file:///nowhere"} | settings
         carrier, told = carrier or FolderCarrier(), Telling()
         parts = assemble(
             Settings(delivery_database_url=self.url, secret_key=SECRET_KEY, **given), self.pool, self.objects, Outbox(self.pool, None, "delivery"),
-            Authenticator(self.pool), told, dict.fromkeys(types, carrier), self.clock,
+            Authenticator(self.pool), told, dict.fromkeys(types, carrier),
+            *((lambda: utc_now() + off, database_now) if off is not None else (self.clock, self.clock.of_database)),
         )  # fmt: skip
         made = Process(parts, carrier, told)
         if started:

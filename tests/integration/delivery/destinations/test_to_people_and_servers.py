@@ -74,7 +74,15 @@ async def running(room: Room) -> AsyncIterator[Running]:
         )
         told = Telling()
         parts = assemble(
-            settings, room.pool, room.objects, Outbox(room.pool, None, "delivery"), Authenticator(room.pool), told, carriers, room.clock
+            settings,
+            room.pool,
+            room.objects,
+            Outbox(room.pool, None, "delivery"),
+            Authenticator(room.pool),
+            told,
+            carriers,
+            room.clock,
+            room.clock.of_database,
         )  # type: ignore[arg-type]
         task = asyncio.create_task(parts.dispatcher.run())
         try:
