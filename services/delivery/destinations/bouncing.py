@@ -7,7 +7,7 @@ from services.delivery.core import bounces
 from services.delivery.core.destinations.life import CameBack, Status, step
 from services.delivery.core.destinations.problems import Code
 from services.delivery.core.mail import masked
-from services.delivery.destinations.store import DestinationStore, Problem, delivery_of, load, rows
+from services.delivery.destinations.store import COURIER, DestinationStore, Problem, delivery_of, load, rows
 from services.delivery.destinations.telling import Failed, Told
 from shared.database import across_tenants
 from shared.outbox import Outbox
@@ -28,7 +28,7 @@ class Bounces:
         if bounce is None:
             return None
         delivery_id = bounce.sent.delivery_id
-        async with across_tenants(self._pool) as connection:
+        async with across_tenants(self._pool, COURIER) as connection:
             org_id: str | None = await load().organisation_of_delivery(connection, id=delivery_id)
         if org_id is None or not await self._note(org_id, delivery_id, bounce):
             return None

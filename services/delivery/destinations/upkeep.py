@@ -1,7 +1,5 @@
 """What destinations need now and then: deliveries that have no point any more ended, old ones forgotten, secrets sealed with the present key, the queue measured."""
 
-import asyncio
-import time
 from datetime import timedelta
 
 import structlog
@@ -9,12 +7,10 @@ import structlog
 from services.delivery.destinations.leftovers import Leftovers
 from services.delivery.destinations.metrics import HELD, QUEUE_AGE, QUEUED
 from services.delivery.destinations.queue import Queue
-from shared.errors import TransientError
+from services.delivery.upkeep import keep_up
 from shared.sealing import CannotOpen, Seal
 
 log = structlog.get_logger()
-LOOK_SECONDS = 10.0
-TIDY_SECONDS = 3600.0
 
 
 class Upkeep:
@@ -24,16 +20,7 @@ class Upkeep:
         self._queue, self._leftovers, self._seal, self._keep = queue, leftovers, seal, keep
 
     async def run(self) -> None:
-        tidied = -TIDY_SECONDS
-        while True:
-            try:
-                await self.look()
-                if time.monotonic() - tidied > TIDY_SECONDS:
-                    await self.tidy()
-                    tidied = time.monotonic()
-            except TransientError as error:
-                log.warning("destination_upkeep_waits", dependency=error.dependency, reason=str(error))
-            await asyncio.sleep(LOOK_SECONDS)
+        await keep_up(self.look, self.tidy, "destination_upkeep_waits")
 
     async def look(self) -> None:
         if cancelled := await self._queue.cancel_pointless():
@@ -50,5 +37,6 @@ class Upkeep:
         except CannotOpen as error:
             log.error("destination_secret_unreadable", reason=str(error))
         await self._leftovers.clear()
+        await self._leftovers.clear_deleted()
         if pruned := await self._queue.prune(self._keep):
             log.info("deliveries_pruned", deliveries=pruned)

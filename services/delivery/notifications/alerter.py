@@ -7,7 +7,6 @@ before recording sends again when the lease runs out, with the same webhook-id.
 import asyncio
 import contextlib
 import json
-import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,6 +19,7 @@ from services.delivery.core.notifications.alerts import Alert, Channel, channels
 from services.delivery.notifications.channels import Channels, Outcome
 from services.delivery.notifications.metrics import AGE, ALERTS, WAITING
 from services.delivery.notifications.store import load, rows
+from services.delivery.upkeep import keep_up
 from shared.database import Connection, Time, across_tenants, database_now
 from shared.errors import TransientError
 from shared.ids import new_id
@@ -30,8 +30,6 @@ QUEUED_MAX = 200  # notifications of a round
 SENT_MAX = 16  # alerts of a round, side by side
 TELL_SECONDS = 240.0  # what a channel may take
 LEASE_SECONDS = 300.0  # longer than that
-LOOK_SECONDS = 10.0
-TIDY_SECONDS = 3_600.0
 PRUNED_AT_ONCE = 2_000
 
 
@@ -141,16 +139,7 @@ class Alerter:
 
     async def upkeep(self) -> None:
         """A loop that several processes may run at once: measures, and forgets what is old."""
-        tidied = -TIDY_SECONDS
-        while True:
-            try:
-                await self.look()
-                if time.monotonic() - tidied > TIDY_SECONDS:
-                    await self.tidy()
-                    tidied = time.monotonic()
-            except TransientError as error:
-                log.warning("notifications_upkeep_waits", dependency=error.dependency, reason=str(error))
-            await asyncio.sleep(LOOK_SECONDS)
+        await keep_up(self.look, self.tidy, "notifications_upkeep_waits")
 
     async def look(self) -> None:
         async with across_tenants(self._pool) as connection:

@@ -64,7 +64,17 @@ def assemble(
     dispatcher = Dispatcher(queue, sender, seal, limits, settings.webhook_lease_seconds, clock)
     rules = UrlRules(settings.webhook_allow_http, addresses)
     parts = Parts(
-        store, queue, seal, sender, rules, settings.webhook_rotation_seconds, settings.webhook_lease_seconds, dispatcher.wake, outbox, clock
+        store,
+        queue,
+        seal,
+        sender,
+        rules,
+        settings.webhook_rotation_seconds,
+        settings.webhook_lease_seconds,
+        dispatcher.wake,
+        dispatcher.wake_in,
+        outbox,
+        clock,
     )
     endpoints = Endpoints(parts)
     router = webhooks_router(endpoints, store, authenticator, settings.secret_key.encode())

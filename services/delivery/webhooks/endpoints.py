@@ -43,6 +43,7 @@ class Parts:
     rotation_seconds: int
     lease_seconds: float
     wake: Callable[[], None]
+    wake_in: Callable[[float], None]
     outbox: Outbox
     clock: Callable[[], datetime]
 
@@ -172,7 +173,7 @@ class Endpoints:
             result = await send(claim, self._seal, self._parts.sender, now, self._clock)
         except CannotOpen:
             raise conflict("The endpoint's secret can't be read any more: rotate it.") from None
-        told(await self._parts.queue.record([result]), self._parts.wake)
+        told(await self._parts.queue.record([result]), self._parts.wake_in)
         count(result)
         return {"delivered": result.sent.attempt.succeeded, "delivery": await self._delivery(org_id, endpoint_id, delivery_id)}
 

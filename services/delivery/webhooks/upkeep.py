@@ -1,19 +1,15 @@
 """What webhooks need now and then: old deliveries forgotten, secrets sealed with the present key, the queue's age measured."""
 
-import asyncio
-import time
 from datetime import timedelta
 
 import structlog
 
+from services.delivery.upkeep import keep_up
 from services.delivery.webhooks.metrics import QUEUE_AGE, QUEUED
 from services.delivery.webhooks.queue import Queue
-from shared.errors import TransientError
 from shared.sealing import CannotOpen, Seal
 
 log = structlog.get_logger()
-LOOK_SECONDS = 10.0
-TIDY_SECONDS = 3600.0
 
 
 class Upkeep:
@@ -23,16 +19,7 @@ class Upkeep:
         self._queue, self._seal, self._keep = queue, seal, keep
 
     async def run(self) -> None:
-        tidied = -TIDY_SECONDS
-        while True:
-            try:
-                await self.look()
-                if time.monotonic() - tidied > TIDY_SECONDS:
-                    await self.tidy()
-                    tidied = time.monotonic()
-            except TransientError as error:
-                log.warning("webhook_upkeep_waits", dependency=error.dependency, reason=str(error))
-            await asyncio.sleep(LOOK_SECONDS)
+        await keep_up(self.look, self.tidy, "webhook_upkeep_waits")
 
     async def look(self) -> None:
         waiting, age = await self._queue.facts()

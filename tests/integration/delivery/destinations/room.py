@@ -14,6 +14,7 @@ from typing import Any
 import asyncpg
 
 from services.delivery.destinations.app import DestinationParts, assemble
+from services.delivery.destinations.store import COURIER
 from services.delivery.destinations.telling import Failed, Paused, Resumed
 from services.delivery.settings import Settings
 from shared.clock import utc_now
@@ -77,7 +78,7 @@ class Process:
         dispatcher = self.parts.dispatcher
         dispatcher._let_go = _nothing  # type: ignore[method-assign]
         dispatcher._renew = _nothing  # type: ignore[method-assign, assignment]
-        under = [*dispatcher._under.tasks]
+        under = [*dispatcher._tasks]
         for task in [*self.tasks, *under]:
             task.cancel()
         await asyncio.gather(*self.tasks, *under, return_exceptions=True)
@@ -133,7 +134,7 @@ class Room:
             {"folder": str(self.folder / org_id), "path": path, "host": "-", "port": 22, "directory": ""},
         )
         sealed = Seal([SECRET_KEY], DESTINATION_SECRETS).seal(json.dumps(secrets_of).encode(), destination_id) if secrets_of else None
-        async with across_tenants(self.pool) as connection:
+        async with across_tenants(self.pool, COURIER) as connection:
             await connection.execute(
                 """INSERT INTO delivery.destinations (id, org_id, name, type, config, sealed, secrets, created_by, created_at, updated_at)
                    VALUES ($1, $2, 'Warehouse', $3, $4, $5, $6, 'key:test', $7, $7)""",
@@ -185,7 +186,8 @@ class Room:
             await connection.execute("RESET ROLE")
 
     async def rows(self, query: str, *values: Any) -> list[Any]:
-        async with across_tenants(self.pool) as connection:
+        """As superuser."""
+        async with across_tenants(self.pool, "none") as connection:
             return list(await connection.fetch(query, *values))
 
     async def deliveries(self, export_id: str) -> list[Any]:

@@ -4,6 +4,9 @@ import asyncio
 import hashlib
 from pathlib import Path
 
+import pytest
+
+from services.delivery import dispatching
 from services.delivery.core.destinations.problems import Code, Undelivered
 from services.delivery.destinations.deliveries import Deliveries
 from shared.errors import TransientError
@@ -55,11 +58,13 @@ async def test_who_is_killed_in_the_middle_leaves_the_rest_to_another_one(room: 
     assert lost["claimed_by"] is not None and delivery["attempts"] == 1
 
 
-async def test_who_ends_in_order_hands_back_and_the_next_one_goes_on_behind_what_is_there(room: Room) -> None:
+async def test_who_ends_in_order_hands_back_and_the_next_one_goes_on_behind_what_is_there(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
     org, carrier = new_org(), FolderCarrier()
     destination = await room.destination(org)
     async with room.process(carrier=carrier) as first:
-        first.parts.dispatcher._let_go.__globals__["STOP_SECONDS"] = 0.05
+        monkeypatch.setattr(dispatching, "STOP_SECONDS", 0.05)
         carrier.gates["b.csv"] = asyncio.Event()
         export_id = await room.completed(first, org, to(destination), files={"b.csv": BIG})
         await asyncio.wait_for(carrier.at_gate.wait(), 20)

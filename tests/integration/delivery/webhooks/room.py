@@ -66,7 +66,7 @@ class Process:
         dispatcher = self.webhooks.dispatcher
         dispatcher._let_go = _nothing  # type: ignore[method-assign]
         dispatcher._record_all = _nothing  # type: ignore[method-assign]
-        for task in [*self.tasks, *dispatcher._sending]:
+        for task in [*self.tasks, *dispatcher._tasks]:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
         self.tasks.clear()
