@@ -262,8 +262,12 @@ DELETE FROM delivery.leftovers WHERE destination_id = :destination_id;
 WITH gone AS (DELETE FROM delivery.leftovers WHERE created_at < :before RETURNING destination_id) SELECT count(*) FROM gone;
 
 -- name: queue_facts(now)^
-SELECT count(*) FILTER (WHERE status = 'pending') AS waiting, count(*) FILTER (WHERE status = 'held') AS held, min(due_at) FILTER (WHERE due_at <= :now) AS oldest
-FROM delivery.deliveries WHERE due_at IS NOT NULL OR status = 'held';
+-- The oldest of what could be brought: its destination is not left alone, and nobody is at it (a slow one's queue is its owner's trouble).
+WITH busy AS (SELECT DISTINCT key FROM delivery.deliveries WHERE claimed_by IS NOT NULL AND due_at > :now)
+SELECT count(*) FILTER (WHERE d.status = 'pending') AS waiting, count(*) FILTER (WHERE d.status = 'held') AS held,
+    min(d.due_at) FILTER (WHERE d.due_at <= :now AND b.key IS NULL AND (p.held_until IS NULL OR p.held_until <= :now)) AS oldest
+FROM delivery.deliveries d LEFT JOIN delivery.destinations p ON p.id = d.destination_id LEFT JOIN busy b ON b.key = d.key
+WHERE d.due_at IS NOT NULL OR d.status = 'held';
 
 -- name: cancel_pointless(code, message, now)$
 -- Deliveries that wait for an export whose files are gone.

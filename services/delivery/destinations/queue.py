@@ -196,7 +196,7 @@ class Queue:
             return int(await self._queries.give_up_leftovers(connection, before=await self._store.now(connection) - after))
 
     async def facts(self) -> tuple[int, int, float]:
-        """(how many wait, how many are held, for how many seconds the oldest that is due has been so)."""
+        """(how many wait, how many are held, for how many seconds the oldest that could be brought has been due)."""
         async with across_tenants(self._pool, COURIER) as connection:
             now = await self._store.now(connection)
             row = await self._queries.queue_facts(connection, now=now)
