@@ -20,9 +20,14 @@ SHOWN_ONCE = {"Cache-Control": "no-store"}
 
 
 def webhooks_router(endpoints: Endpoints, store: WebhookStore, auth: Authenticator, secret: bytes) -> APIRouter:
-    routes = APIRouter()
-    allowed = Depends(auth.requires("webhooks:write"))
+    routes, allowed = APIRouter(), Depends(auth.requires("webhooks:write"))
+    _add_endpoints(routes, endpoints, store, allowed, secret)
+    _add_uses(routes, endpoints, allowed)
+    _add_deliveries(routes, endpoints, store, allowed, secret)
+    return routes
 
+
+def _add_endpoints(routes: APIRouter, endpoints: Endpoints, store: WebhookStore, allowed: Any, secret: bytes) -> None:
     @routes.post(PATH, **operations.POST_ENDPOINT)
     async def post_endpoint(request: Request, principal: Principal = allowed) -> Response:
         refuse_unknown_parameters(request, set())
@@ -52,6 +57,10 @@ def webhooks_router(endpoints: Endpoints, store: WebhookStore, auth: Authenticat
         await endpoints.delete(principal, id_of(endpoint_id))
         return Response(status_code=204)
 
+
+def _add_uses(routes: APIRouter, endpoints: Endpoints, allowed: Any) -> None:
+    """What is done with an endpoint."""
+
     @routes.post(PATH + "/{endpoint_id}/rotate-secret", **operations.ROTATE_SECRET)
     async def rotate_secret(request: Request, endpoint_id: str, principal: Principal = allowed) -> Response:
         refuse_unknown_parameters(request, set())
@@ -69,6 +78,8 @@ def webhooks_router(endpoints: Endpoints, store: WebhookStore, auth: Authenticat
         refuse_unknown_parameters(request, set())
         return JSONResponse(await endpoints.recover(principal, id_of(endpoint_id), await read_json(request)), 202)
 
+
+def _add_deliveries(routes: APIRouter, endpoints: Endpoints, store: WebhookStore, allowed: Any, secret: bytes) -> None:
     @routes.get(PATH + "/{endpoint_id}/deliveries", **operations.LIST_DELIVERIES)
     async def list_deliveries(request: Request, endpoint_id: str, principal: Principal = allowed) -> Response:
         statuses, count = _statuses(request), limit_of(request)
@@ -83,8 +94,6 @@ def webhooks_router(endpoints: Endpoints, store: WebhookStore, auth: Authenticat
         refuse_unknown_parameters(request, set())
         bodies.empty_body(await read_json(request, optional=True))
         return JSONResponse(await endpoints.redeliver(principal, id_of(endpoint_id), id_of(delivery_id)), 202)
-
-    return routes
 
 
 def _after(request: Request, secret: bytes, scope: str) -> Any:
