@@ -10,6 +10,7 @@ from tests.bench import (
     audit,
     binary,
     datasets,
+    deliveries,
     deltas,
     destinations,
     exports,
@@ -49,6 +50,7 @@ MEASUREMENTS: dict[str, Callable[[Context], report.Section]] = {
     "webhooks": webhooks.webhooks,
     "sftp": sftp.sftp,
     "destinations": destinations.destinations,
+    "deliveries": deliveries.deliveries,
     "schedules": schedules.schedules,
     "audit": audit.append,
     "scores": scores.scores,
@@ -73,6 +75,7 @@ WITHOUT_PEERS = {
     "schedules",
     "sftp",
     "destinations",
+    "deliveries",
 }
 FULL_ROWS, FULL_RECORDS = 3_000_000, 1_000_000
 
