@@ -186,6 +186,20 @@ def matching(table: str, alias: str, columns: str, keys: str, snapshot: str) -> 
     return f"select {columns} from ingest.{table} {alias} where {alias}.id = any({keys}) and {current(alias, snapshot, table)}"
 
 
+def hashed(relation: str, alias: str, key: str, by: str = "id") -> str:
+    """A left join by a hash with what was found for the rows on its left: nothing else may be in `relation`. For many rows, where nothing has an index any more.
+
+    Sessions plan no left join by a hash, and a full one by nothing else. PostgreSQL makes a left one of it where a condition on its left side isn't met by
+    nulls: so what stands behind it says `given`, and `offset 0` where conditions come from outside.
+    """
+    return f"full join {relation} {alias} on {alias}.{by} = {key}"
+
+
+def given(column: str) -> str:
+    """The condition that an id is not null, behind `hashed`: null meets it as far as the planner can tell. No id holds a control character (records.yaml, "id")."""
+    return f"coalesce({column}, E'\\x01') <> E'\\x01'"
+
+
 def pulled(query: str) -> str:
     """A PostgreSQL query as a table in DuckDB."""
     return f"postgres_query('pg', {duck_literal(query)})"
