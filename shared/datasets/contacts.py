@@ -47,7 +47,9 @@ class Contacts(Groups):
             from ({by_contact}) g {lookup("contacts", "ct", "g.contact_id", snapshot)}"""
 
     def keys(self, spec: PlanSpec, snapshot: str) -> str:
-        said = f"select distinct m.conversation_id from ingest.messages m where {care.during('m', 'created_at', spec, snapshot, 'messages')}"
+        said = (
+            f"select distinct m.conversation_id from ingest.messages m where {care.during('m', 'created_at', spec, snapshot, 'messages')}"
+        )
         return _talks("distinct c.contact_id as key", f"array({said})", spec, snapshot)
 
 

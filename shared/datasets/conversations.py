@@ -5,8 +5,9 @@ from typing import ClassVar
 
 from shared.datasets import talk_filters
 from shared.datasets.base import any_of
+from shared.datasets.belonging import Carried, Inside
 from shared.datasets.changes import Changes
-from shared.datasets.entities import Carried, Entities, Inside
+from shared.datasets.entities import Entities
 from shared.datasets.filters import Instant, Texts
 from shared.datasets.plan import ChunkQuery, Column, ColumnType, Dimension, PlanSpec, Sheet
 from shared.datasets.sql import current, duck_literal, found, instant, lookup, pulled

@@ -3,50 +3,18 @@
 import re
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar
 
 from shared.datasets.base import Dataset, base_of, deleted_at
+from shared.datasets.belonging import Carried, Inside
 from shared.datasets.changes import Changes, tables_read, together, worth_finding
-from shared.datasets.plan import ChunkQuery, Column, ColumnType, Dimension, Key, PlanSpec, Since
+from shared.datasets.plan import ChunkQuery, ColumnType, Dimension, Key, PlanSpec, Since
 from shared.datasets.redaction import rule_of
 from shared.datasets.sql import current, instant, literal, replaced_since, texts, unreplaced
 from shared.formats import registry as formats
 
 _FACT_FIELD = re.compile(r"\bfact\.(\w+)")
-
-
-@dataclass(frozen=True)
-class Inside:
-    """Texts on another sheet about a row: `sql` of the rows of `table` whose `owner` it is, in `order`; `noun` says what one is."""
-
-    table: str
-    alias: str
-    owner: str
-    order: str
-    sql: str
-    noun: str
-    column: Column
-
-    def of(self, key: str, snapshot: str) -> str:
-        """What stands behind FROM for those of a row."""
-        return f"ingest.{self.table} {self.alias} where {self.alias}.{self.owner} = {key} and {current(self.alias, snapshot, self.table)}"
-
-
-@dataclass(frozen=True)
-class Carried:
-    """What makes a row longer: `bytes` (a PostgreSQL expression) for each of the rows of `table` whose `owner` it is."""
-
-    table: str
-    alias: str
-    owner: str
-    bytes: str
-
-    def of(self, which: str, snapshot: str) -> str:
-        """PostgreSQL expression of all bytes of those whose owner is `which` (an operator and its right side)."""
-        owner = f"{self.alias}.{self.owner}"
-        theirs = f"{owner} {which} and {owner} is not null and {current(self.alias, snapshot, self.table)}"
-        return f"(select coalesce(sum({self.bytes}), 0) from ingest.{self.table} {self.alias} where {theirs})"
 
 
 class Entities(Dataset):

@@ -8,8 +8,9 @@ from pydantic import Field, StrictInt
 
 from shared.datasets import filters
 from shared.datasets.base import any_of, holds_part
+from shared.datasets.belonging import Carried
 from shared.datasets.changes import Changes
-from shared.datasets.entities import Carried, Entities
+from shared.datasets.entities import Entities
 from shared.datasets.filters import Filter, Instant, TagFilter, Text, Texts
 from shared.datasets.plan import Column, ColumnType, CustomProperty, Dimension, PlanSpec
 from shared.datasets.sql import counts, current, instant, literal, lookup, matching, pulled, texts

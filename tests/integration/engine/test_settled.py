@@ -97,7 +97,8 @@ def test_what_rows_carry_is_the_same_whether_it_is_added_up_by_row_or_by_page(ex
         connection.execute(session_sql(ORG))
         for rows_max in (1, 3, 1000):
             by_page, by_row = (
-                connection.execute(registry.get(dataset).plan_query(spec, snapshot, None, rows_max, most)).fetchone() for most in (None, 2**60)
+                connection.execute(registry.get(dataset).plan_query(spec, snapshot, None, rows_max, most)).fetchone()
+                for most in (None, 2**60)
             )
             assert by_page == by_row
             assert by_page is not None and by_page[1] > 400 * by_page[0]
