@@ -5,8 +5,8 @@ from typing import ClassVar
 
 from shared.datasets import chat_rules, operating_hours, rules, talk_filters
 from shared.datasets.base import holds_part
+from shared.datasets.belonging import Inside
 from shared.datasets.chat_columns import SHEETS, profile
-from shared.datasets.entities import Inside
 from shared.datasets.filters import Text
 from shared.datasets.operating_hours import Hours, hours_of
 from shared.datasets.plan import ChunkQuery, Column, PlanSpec, Sheet
