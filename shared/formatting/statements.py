@@ -20,10 +20,13 @@ from shared.formats.base import Cell, Fixed, Format, Piece, Sql, concat
 from shared.formats.fields import FIELDS
 from shared.formats.redaction import Redacted, counted_missing, missing, redacted
 
+_FACT_FIELD = re.compile(r"fact\.(\w+)")
+_AS_THEY_ARE = (ColumnType.text, ColumnType.timestamp, ColumnType.texts)
+
 
 @dataclass(frozen=True)
 class DimensionTable:
-    """A temporary table of a dimension's rows: `create` takes the text[] literal of its keys (see `keys_of`). `numbered`: its rows have a number `n`, in order of their keys."""
+    """A temporary table of a dimension's rows: `create` takes the text[] literal of its keys. `numbered`: its rows have a number `n`, in order of their keys."""
 
     dimension: Dimension
     fragments: tuple[str, ...]
@@ -40,20 +43,20 @@ class DimensionTable:
         return f"create temp table {name} as select {', '.join(columns)} from {rows} {name}"
 
 
-def keys_of(column: str) -> str:
-    """The statement for the text of a text[] literal: the distinct values of a column of `fact`, in order."""
-    return f"select array_text(k) from (select distinct {column} as k from fact)"
-
-
 class Code(NamedTuple):
     """A column's values as a fragment of a dimension's table."""
 
     dimension: str
     fragment: int
 
-    def read(self) -> str:
-        """The statement for the values, in order of the rows' numbers."""
-        return f"select f{self.fragment} as value from {self.dimension} order by n"
+    @property
+    def field(self) -> str:
+        return f"f{self.fragment}"
+
+
+def read_coded(dimension: str) -> str:
+    """The statement for a dimension's table, in order of the rows' numbers."""
+    return f"from {dimension} order by n"
 
 
 @dataclass(frozen=True)
@@ -63,8 +66,8 @@ class ChunkStatements:
     in the order of the dataset), _key0, _key1 … (its place in that order), and _count0, _count1 … (how much of it was redacted, by `counters`).
     A hash join hands out the rows of a vector in an order of its own, so rows come a little out of order.
 
-    `codes`: the columns of a typed format (by place) that aren't in its rows: what they hold stands in a dimension's table, in the row whose number a row of
-    the chunk has as `<dimension>_n`."""
+    Columns of a typed format (by place) that aren't in its rows: what `codes` hold stands in a dimension's table, in the row whose number a row of
+    the chunk has as `<dimension>_n`; what `straight` ones hold is the facts' column of that name as it is."""
 
     facts: str | None
     dimensions: tuple[DimensionTable, ...]
@@ -72,6 +75,7 @@ class ChunkStatements:
     counters: tuple[str, ...] = ()
     keys: int = 2
     codes: Mapping[int, Code] = field(default_factory=dict)
+    straight: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -102,7 +106,7 @@ def compile_chunk(
     coded: bool = False,
 ) -> ChunkStatements:  # fmt: skip
     """The statements of one chunk in the `wanted` formats. `fold` may turn a constant expression into its literal: DuckDB would bind and fold
-    it again for every chunk, which is most of the time that a small chunk takes to plan. `coded`: a typed format's texts of dimensions stay in their tables."""
+    it again for every chunk, which is most of the time that a small chunk takes to plan. `coded`: what a typed format writes as it is stays where it is."""
     spec = spec.model_copy(update={"formats": list(wanted)})
     return compile_query(dataset, dataset.relation(spec, snapshot, lower, upper), spec, fold, coded)
 
@@ -145,11 +149,12 @@ def _compile(
     # What a redaction may hide, an error doesn't tell.
     row = f"fact.{query.place[-1]}" if query.place and spec.redaction is None else "null"
     dense = {d.name for d in query.dimensions if d.dense} if coded else set()
-    lines, codes = {}, {}
+    lines, codes, straight = {}, {}, {}
     for name, selected in columns.items():
         if _format(name).typed:
             codes = _codes(_format(name), selected, spec, sources, fragments, dense)
-            lines[name] = _struct(_format(name), selected, spec, sources, fragments, codes)
+            straight = _straight(selected, sources["fact"]) if coded and query.dimensions else {}
+            lines[name] = _struct(_format(name), selected, spec, sources, fragments, codes, straight)
         else:
             lines[name] = _line(_format(name), selected, spec, sources, fragments, fold, row)
     counts = _counts(spec, columns.values(), sources, fragments)
@@ -165,7 +170,7 @@ def _compile(
     places |= {f"_count{i}": sql for i, sql in enumerate(counts.values())}
     place = ", ".join(f"{sql} as {name}" for name, sql in places.items())
     rows = f"select {finished}, {', '.join(places)} from (select {texts}, {place} from {_joined(fact, tables)}) line"
-    return ChunkStatements(facts if query.dimensions else None, tables, rows, tuple(counts), len(query.place), codes)
+    return ChunkStatements(facts if query.dimensions else None, tables, rows, tuple(counts), len(query.place), codes, straight)
 
 
 def _format(name: str) -> Format:
@@ -243,13 +248,23 @@ def _codes(
     }
 
 
+def _straight(columns: Sequence[Column], facts: Redacted) -> dict[int, str]:
+    """The columns (by place) that are a field of the facts, with nothing to do to it."""
+    found = {}
+    for place, column in enumerate(columns):
+        if column.type in _AS_THEY_ARE and (field_ := _FACT_FIELD.fullmatch(column.sql)) and facts.cells.get(column) is column:
+            found[place] = field_[1]
+    return found
+
+
 def _struct(
-    fmt: Format, columns: Sequence[Column], spec: PlanSpec, sources: Mapping[str, Redacted], fragments: _Fragments, codes: Mapping[int, Code]
+    fmt: Format, columns: Sequence[Column], spec: PlanSpec, sources: Mapping[str, Redacted], fragments: _Fragments, codes: Mapping[int, Code],
+    straight: Mapping[int, str],
 ) -> str:  # fmt: skip
     """A row as typed values, a dimension's made once for each of its rows, and the numbers of rows that hold the others."""
     fields = [f"{name}_n := {name}.n" for name in dict.fromkeys(code.dimension for code in codes.values())]
     for place, column in enumerate(columns):
-        if place in codes:
+        if place in codes or place in straight:
             continue
         value = _value(fmt, sources[column.source].cells[column], spec)
         if column.source != "fact":
@@ -258,7 +273,7 @@ def _struct(
                 absent = missing(column, spec.redaction, datasets.get(spec.dataset).family)
                 value = f"coalesce({value}, {_value(fmt, absent, spec)})"
         fields.append(f"c{place} := {value}")
-    return f"struct_pack({', '.join(fields)})"
+    return f"struct_pack({', '.join(fields or ['_ := null'])})"
 
 
 def _value(fmt: Format, column: Column, spec: PlanSpec) -> str:
