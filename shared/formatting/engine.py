@@ -8,7 +8,7 @@ import json
 import re
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -39,6 +39,7 @@ from shared.formats.workbook import SHEET_ROWS_MAX
 from shared.formatting import comparing
 from shared.formatting.batches import in_order, text_bytes
 from shared.formatting.parts import ByteSink, DocumentPart, Part, PartResult, PartWriter, RowsShown, SheetsPart, Table, TypedPart
+from shared.formatting.quiet import quiet_columns
 from shared.formatting.report import measured, report
 from shared.formatting.row_groups import Coded
 from shared.formatting.statements import ChunkStatements, changed_rows, compile_chunk, compile_fields, compile_query, compile_sheet, keys_of
@@ -257,18 +258,20 @@ class FormatEngine:
             for statement in key_statements(pseudonym_key(self._pseudonym_secret, org_id, redaction.profile)):
                 connection.execute(statement)
 
-    def _pull(self, connection: duckdb.DuckDBPyConnection, statements: ChunkStatements) -> None:
+    def _pull(self, connection: duckdb.DuckDBPyConnection, statements: ChunkStatements) -> pa.Table | None:
         """The chunk's facts, as an Arrow table that DuckDB reads where it lies, and each dimension's rows for the keys that the facts name."""
         if statements.facts is None:
-            return
+            return None
         with self._sorted_errors():
-            connection.register("fact", connection.execute(statements.facts).to_arrow_table())
+            facts = connection.execute(statements.facts).to_arrow_table()
+            connection.register("fact", facts)
             keys: dict[str, str] = {}
             for table in statements.dimensions:
                 column = table.dimension.key
                 if table.dimension.keys is None and column not in keys:
                     keys[column] = f"{literal(_one(connection.execute(keys_of(column))))}::text[]"
                 connection.execute(table.create(table.dimension.keys or keys[column]))
+        return facts
 
     def _coded(self, connection: duckdb.DuckDBPyConnection, statements: ChunkStatements) -> dict[int, Coded]:
         """The columns whose values stay in the dimensions' tables, which are there."""
@@ -332,10 +335,14 @@ class FormatEngine:
         for part in sheeted.values():
             part.sheet(_BARE, 0)
         typed = [part for part in parts.values() if isinstance(part, TypedPart)]
-        statements = self._compiled(
-            lambda: compile_chunk(dataset, spec, list(parts), snapshot, lower, upper, self._fold, coded=bool(typed))
-        )
-        self._pull(connection, statements)
+
+        def compile_(quiet: Collection[str] = ()) -> ChunkStatements:
+            return compile_chunk(dataset, spec, list(parts), snapshot, lower, upper, self._fold, coded=bool(typed), quiet=quiet)
+
+        statements = self._compiled(compile_)
+        facts = self._pull(connection, statements)
+        if facts is not None and any(formats.get(name).looks_at_texts for name in parts):
+            statements = compile_(quiet_columns(facts))
         for each in typed:
             each.code(self._coded(connection, statements))
         extent = self._stream(connection, statements.rows, statements.counters, parts, tell_keys=spec.redaction is None)

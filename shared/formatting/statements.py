@@ -5,8 +5,8 @@ with one copy.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import NamedTuple
 
@@ -99,17 +99,20 @@ def as_it_is(constant: str) -> str:
 
 def compile_chunk(
     dataset: Dataset, spec: PlanSpec, wanted: Sequence[str], snapshot: str, lower: Key | None, upper: Key | None, fold: Fold = as_it_is,
-    coded: bool = False,
+    coded: bool = False, quiet: Collection[str] = (),
 ) -> ChunkStatements:  # fmt: skip
     """The statements of one chunk in the `wanted` formats. `fold` may turn a constant expression into its literal: DuckDB would bind and fold
-    it again for every chunk, which is most of the time that a small chunk takes to plan. `coded`: a typed format's texts of dimensions stay in their tables."""
+    it again for every chunk, which is most of the time that a small chunk takes to plan. `coded`: a typed format's texts of dimensions stay in their tables.
+    `quiet`: columns of the facts at whose texts no format has to look (quiet.py); `rows` alone depends on it."""
     spec = spec.model_copy(update={"formats": list(wanted)})
-    return compile_query(dataset, dataset.relation(spec, snapshot, lower, upper), spec, fold, coded)
+    return compile_query(dataset, dataset.relation(spec, snapshot, lower, upper), spec, fold, coded, quiet)
 
 
-def compile_query(dataset: Dataset, query: ChunkQuery, spec: PlanSpec, fold: Fold = as_it_is, coded: bool = False) -> ChunkStatements:
+def compile_query(
+    dataset: Dataset, query: ChunkQuery, spec: PlanSpec, fold: Fold = as_it_is, coded: bool = False, quiet: Collection[str] = ()
+) -> ChunkStatements:
     """The statements of any rows of the dataset, in all formats of the spec."""
-    return _compile(query, {name: dataset.chosen(spec, name) for name in spec.formats}, spec, fold, coded)
+    return _compile(query, {name: dataset.chosen(spec, name) for name in spec.formats}, spec, fold, coded, quiet)
 
 
 def compile_fields(query: ChunkQuery, columns: Sequence[Column], spec: PlanSpec) -> ChunkStatements:
@@ -137,7 +140,7 @@ def compile_sheet(sheet: Sheet, names: Sequence[str], spec: PlanSpec, wanted: Se
 
 
 def _compile(
-    query: ChunkQuery, columns: Mapping[str, Sequence[Column]], spec: PlanSpec, fold: Fold, coded: bool = False
+    query: ChunkQuery, columns: Mapping[str, Sequence[Column]], spec: PlanSpec, fold: Fold, coded: bool = False, quiet: Collection[str] = ()
 ) -> ChunkStatements:
     fragments = _Fragments()
     family = datasets.get(spec.dataset).family
@@ -151,7 +154,7 @@ def _compile(
             codes = _codes(_format(name), selected, spec, sources, fragments, dense)
             lines[name] = _struct(_format(name), selected, spec, sources, fragments, codes)
         else:
-            lines[name] = _line(_format(name), selected, spec, sources, fragments, fold, row)
+            lines[name] = _line(_format(name), selected, spec, sources, fragments, fold, row, quiet if spec.redaction is None else ())
     counts = _counts(spec, columns.values(), sources, fragments)
     numbered = {code.dimension for code in codes.values()}
     tables = tuple(
@@ -212,12 +215,14 @@ def _joined(fact: str, tables: Sequence[DimensionTable]) -> str:
 
 
 def _line(
-    fmt: Format, columns: Sequence[Column], spec: PlanSpec, sources: Mapping[str, Redacted], fragments: _Fragments, fold: Fold, row: str
+    fmt: Format, columns: Sequence[Column], spec: PlanSpec, sources: Mapping[str, Redacted], fragments: _Fragments, fold: Fold, row: str,
+    quiet: Collection[str],
 ) -> str:  # fmt: skip
     runs: list[list[Piece]] = []
     for source, run in groupby(columns, key=lambda c: c.source):
         adjacent = list(run)
-        pieces = fmt.cells([_cell(sources[source].cells[c], row if source == "fact" else "null") for c in adjacent], spec)
+        cells = [_cell(sources[source].cells[c], row if source == "fact" else "null") for c in adjacent]
+        pieces = fmt.cells([replace(c, quiet=c.sql.removeprefix("fact.") in quiet) for c in cells], spec)
         if source != "fact":
             family = datasets.get(spec.dataset).family
             absent = concat(fmt.cells([_cell(missing(c, spec.redaction, family)) for c in adjacent], spec))
