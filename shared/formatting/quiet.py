@@ -22,7 +22,7 @@ def _is_quiet(texts: pa.Array) -> bool:
     if not pa.types.is_large_string(texts.type):
         return False
     _, offsets, data = texts.buffers()
-    if data is None:
+    if data is None or not len(texts):
         return True
     places = np.frombuffer(offsets, np.int64)[texts.offset : texts.offset + len(texts) + 1]
     held = bytes(memoryview(data)[places[0] : places[-1]])
