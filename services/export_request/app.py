@@ -9,7 +9,8 @@ from aiokafka import AIOKafkaProducer
 from fastapi import FastAPI
 
 from services.export_request.about import about_router
-from services.export_request.api import exports_router
+from services.export_request.api import datasets_router, exports_router
+from services.export_request.api_decisions import decisions_router
 from services.export_request.api_diffs import diffs_router
 from services.export_request.api_tenancy import keys_router, organisations_router, settings_router, usage_router
 from services.export_request.api_walks import WalksApi, walks_router
@@ -99,7 +100,9 @@ def assemble(
     previews = Previews(pool, intake, outbox, settings, limits, clock)
     ends = Ends(pool)
     live = Live(exports, ends)
-    http.include_router(exports_router(previews, intake, exports, live, auth, secret, clock))
+    http.include_router(exports_router(intake, exports, live, auth, secret, clock))
+    http.include_router(decisions_router(exports, auth, clock))
+    http.include_router(datasets_router(previews, exports, auth))
     http.include_router(diffs_router(diffs, auth))
     http.include_router(schedules_router(Schedules(pool, outbox, scheduler, clock, upgrading=bool(settings.messages_of)), auth, secret))
     http.include_router(walks_router(WalksApi(Walks(pool, outbox), secret, settings.cursor_requests_per_second, clock), auth))

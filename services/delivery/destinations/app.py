@@ -84,7 +84,7 @@ def assemble(
     deliveries, secret = Deliveries(store, outbox, dispatcher.wake, clock), settings.secret_key.encode()
     bounces = Bounces(pool, store, told, outbox, settings.secret_keys, clock)
     routers = (
-        destinations_router(destinations, tests, store, auth, secret),
+        destinations_router(destinations, tests, auth, secret),
         deliveries_router(deliveries, store, auth, secret),
         mail_router(bounces, settings.operator_token),
     )

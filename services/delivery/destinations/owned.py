@@ -22,6 +22,7 @@ from shared.errors import conflict, not_found
 from shared.http import Principal
 from shared.ids import new_id
 from shared.outbox import Outbox
+from shared.paging import Place
 from shared.sealing import CannotOpen, Seal
 
 DESTINATIONS_MAX = 50
@@ -53,6 +54,10 @@ class Destinations:
             await self._note(connection, by, "created", destination_id, **_told(row))
         self._outbox.wake()
         return destination_view(row, written.shown_once)
+
+    async def page(self, org_id: str, behind: Place | None, count: int) -> tuple[list[Row], list[dict[str, Any]]]:
+        rows = await self._store.listed(org_id, behind, count)
+        return rows, [destination_view(row) for row in rows]
 
     async def show(self, org_id: str, destination_id: str) -> dict[str, Any]:
         row = await self._store.find(org_id, destination_id)

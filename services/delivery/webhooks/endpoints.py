@@ -24,6 +24,7 @@ from shared.errors import ApiError, conflict, not_found
 from shared.http import Principal
 from shared.ids import new_id
 from shared.outbox import Outbox
+from shared.paging import Place
 from shared.sealing import CannotOpen, Seal
 
 ENDPOINTS_MAX = 50
@@ -71,6 +72,10 @@ class Endpoints:
             await self._note(connection, by, "created", endpoint_id, url=place_of(row["url"]), events=list(row["events"]))
         self._outbox.wake()
         return {**endpoint_view(row, now), "secret": signing.secret_text(secret)}
+
+    async def page(self, org_id: str, behind: Place | None, count: int) -> tuple[list[Row], list[dict[str, Any]]]:
+        rows, now = await self._store.endpoints(org_id, behind, count), self._clock()
+        return rows, [endpoint_view(row, now) for row in rows]
 
     async def show(self, org_id: str, endpoint_id: str) -> dict[str, Any]:
         return endpoint_view(await self._get(org_id, endpoint_id), self._clock())
