@@ -8,9 +8,9 @@ from fastapi.responses import JSONResponse, Response
 
 from services.export_request import catalogue, operations
 from services.export_request.answering import Answers
+from services.export_request.asking import Request as ExportRequest
 from services.export_request.core.life import Status
 from services.export_request.intake import Intake
-from services.export_request.intake import Request as ExportRequest
 from services.export_request.live import Live
 from services.export_request.operations import ID_MAX
 from services.export_request.previewing import Previews

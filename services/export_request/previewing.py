@@ -18,13 +18,14 @@ from typing import Any, TypeVar
 
 import asyncpg
 
+from services.export_request.asking import New, Request
 from services.export_request.assembly import spec_of
 from services.export_request.core import preview
 from services.export_request.core.limits import Limits, limits_of
 from services.export_request.core.planning import ChunkLimits, Cursor
 from services.export_request.core.preview import Chunk, Preview, Problem, Sample, Walked
 from services.export_request.frames import frame_of
-from services.export_request.intake import Intake, New, Request
+from services.export_request.intake import Intake
 from services.export_request.metrics import PREVIEW_SECONDS
 from services.export_request.planning import next_chunk
 from services.export_request.queries import load

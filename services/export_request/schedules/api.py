@@ -1,9 +1,9 @@
-"""The HTTP API of schedules. What a body may hold is in core/schedules.py, what happens in schedules.py."""
+"""The HTTP API of schedules. What a body may hold is in core/schedules/, what happens in schedules.py."""
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, Response
 
-from services.export_request.core.schedules import RunStatus
+from services.export_request.core.schedules.runs import RunStatus
 from services.export_request.schedules import operations
 from services.export_request.schedules.schedules import Schedules
 from shared.http import Authenticator, Principal, id_of, read_nothing, read_object, refuse_unknown_parameters

@@ -15,25 +15,16 @@ from typing import Any
 import asyncpg
 import structlog
 
+from services.export_request.asking import Request, ScheduledRun, organisation_of
 from services.export_request.assembly import published_as, spec_of
 from services.export_request.core.events import windows_skipped_event
 from services.export_request.core.naming import folder
-from services.export_request.core.request import resolve
-from services.export_request.core.schedules import (
-    RUNS_BEFORE,
-    Decision,
-    Kind,
-    RunStatus,
-    base_fits,
-    decide,
-    due_at,
-    measured,
-    request_of,
-    shows_an_instant,
-)
+from services.export_request.core.request.resolving import resolve
+from services.export_request.core.schedules.bodies import measured, request_of, shows_an_instant
+from services.export_request.core.schedules.runs import RUNS_BEFORE, Decision, Kind, RunStatus, base_fits, decide, due_at
 from services.export_request.core.windows import Timing, Window
 from services.export_request.effects import Row
-from services.export_request.intake import Intake, Request, ScheduledRun, organisation_of
+from services.export_request.intake import Intake
 from services.export_request.metrics import SCHEDULE_CLOCK, SCHEDULE_RUNS, SCHEDULE_START_SECONDS
 from services.export_request.queries import load as load_exports
 from services.export_request.queries import rows
