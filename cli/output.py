@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 
 Row = Mapping[str, Any]
+Columns = Mapping[str, str | Callable[[Row], object]]  # what each is called → the field that it shows, or what makes it
 
 
 def printable(value: object) -> str:
@@ -76,8 +77,8 @@ class Output:
         for name, value in shown:
             print(f"{name.ljust(width)}  {value}")
 
-    def listed(self, found: Sequence[Row], columns: Mapping[str, str | Callable[[Row], object]], empty: str) -> None:
-        """A list: the rows as they came with --json, else a table. `columns`: what each is called → the field that it shows, or what makes it."""
+    def listed(self, found: Sequence[Row], columns: Columns, empty: str) -> None:
+        """A list: the rows as they came with --json, else a table."""
         if self.json_mode:
             self.document({"data": list(found)})
         else:

@@ -8,6 +8,7 @@ import typer
 from cli.commands.orgs import as_operator
 from cli.errors import FAILED, UsageError
 from cli.frame import Run, command, group
+from cli.output import Columns
 
 app = group("The audit trail: list, export, verify (needs the scope audit:read).")
 ByOperator = Annotated[bool, typer.Option("--operator", help="The operator's own trail (needs WAYBILL_OPERATOR_TOKEN).")]
@@ -32,7 +33,7 @@ def list_(
     params = [(name, str(value)) for name, value in given.items() if value is not None]
     with _api(run, operator) as (api, root):
         found = rows(api, root, params, to_the_end=all_)
-    columns = {
+    columns: Columns = {
         "entry": lambda e: str(e["seq"]),
         "at": "at",
         "who": "actor",

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from cli.frame import Run, command, group
-from cli.output import Row
+from cli.output import Columns, Row
 from cli.things import path_of
 
 app = group("Deliveries of exports to destinations (needs the scope exports:read; redeliver: destinations:write).")
@@ -34,7 +34,7 @@ def list_(
         ("schedule_id", schedule_id),
         *(("status", each) for each in statuses or []),
     ]
-    columns = {
+    columns: Columns = {
         "id": "id", "export": "export_id", "destination": _where, "status": _state, "attempts": "attempt_count", "error": _error_code, "created": "created_at",
     }  # fmt: skip
     params = [(name, value) for name, value in asked if value is not None] + [("limit", str(limit))]

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from cli.frame import Run, command, group
-from cli.output import Row
+from cli.output import Columns, Row
 from cli.things import path_of
 
 app = group("API keys of your organisation (needs the scope admin).")
@@ -36,7 +36,14 @@ def list_(run: Run) -> None:
 
     with connect(run) as api:
         found = rows(api, PATH)
-    columns = {"id": "id", "name": "name", "scopes": _scopes, "created": "created_at", "last used": "last_used_at", "revoked": "revoked_at"}
+    columns: Columns = {
+        "id": "id",
+        "name": "name",
+        "scopes": _scopes,
+        "created": "created_at",
+        "last used": "last_used_at",
+        "revoked": "revoked_at",
+    }
     run.out.listed(found, columns, "No key.")
 
 

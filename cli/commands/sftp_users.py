@@ -7,7 +7,7 @@ import typer
 
 from cli import things
 from cli.frame import Run, command, group
-from cli.output import Row
+from cli.output import Columns, Row
 from cli.things import path_of
 
 app = group("SFTP users: who may fetch files over SFTP (needs the scope sftp:write).")
@@ -27,7 +27,7 @@ def list_(run: Run) -> None:
     from cli.api import api as connect
     from cli.paging import rows
 
-    columns = {"id": "id", "username": "username", "keys": _count_of_keys, "networks": _networks_of, "last login": "last_login_at"}
+    columns: Columns = {"id": "id", "username": "username", "keys": _count_of_keys, "networks": _networks_of, "last login": "last_login_at"}
     with connect(run) as api:
         run.out.listed(rows(api, PATH), columns, "No SFTP user.")
 

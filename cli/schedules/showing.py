@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from cli.errors import UsageError
-from cli.output import Output, Row
+from cli.output import Columns, Output, Row
 
 FREQUENCIES = {"hour": "hourly", "day": "daily", "week": "weekly"}
 
@@ -18,7 +18,7 @@ def frequency_of(every: str | None) -> str | None:
 
 
 def list_schedules(out: Output, schedules: Sequence[Row]) -> None:
-    columns = {
+    columns: Columns = {
         "id": "id", "name": "name", "dataset": _dataset, "when": _when, "timezone": "timezone", "state": "status", "next run": "next_run_at", "last run": _last,
     }  # fmt: skip
     out.listed(schedules, columns, "No schedule.")
@@ -53,7 +53,7 @@ def _of_run(run: Row) -> list[tuple[str, object]]:
 
 
 def list_runs(out: Output, runs: Sequence[Row]) -> None:
-    columns = {
+    columns: Columns = {
         "window": lambda r: _window(r.get("window") or {}), "kind": "kind", "state": "status", "rows": "rows", "export": "export_id", "file": "file_name",
         "brought": lambda r: "; ".join(f"{_place(d)} {_delivered(d)}" for d in r.get("deliveries") or []), "reason": _reason,
     }  # fmt: skip
