@@ -1,6 +1,7 @@
 """The HTTP API: settings and API keys of an organisation; organisations, which are the operator's."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +14,9 @@ from services.export_request.core import tenancy as checks
 from services.export_request.tenancy import Tenancy, key_view, organisation_view, settings_etag
 from shared import cursors
 from shared.checks import Check, checked
+from shared.errors import invalid_request
 from shared.etags import if_match_of
+from shared.formatting.typesetting import can_draw
 from shared.http import Authenticator, Operator, Principal, address_of, id_of, limit_of, read_json, refuse_unknown_parameters
 
 _KEY: dict[str, Check] = {"name": checks.name, "scopes": checks.scopes, "expires_in_seconds": checks.expires_in_seconds}
@@ -36,9 +39,17 @@ def settings_router(tenancy: Tenancy, auth: Authenticator) -> APIRouter:
     async def patch_settings(request: Request, principal: Principal = writes) -> Response:
         refuse_unknown_parameters(request, set())
         changes = checked(await read_json(request), settings.CHECKS)
+        await _refuse_undrawable(changes)
         return _settings(await tenancy.change_settings(principal, changes, if_match_of(request)))
 
     return routes
+
+
+async def _refuse_undrawable(changes: Mapping[str, Any]) -> None:
+    """A logo is drawn once before it is kept: a picture can be whole and its tables nonsense. Raises ApiError 400."""
+    logo = (changes.get("branding") or {}).get("logo")
+    if logo is not None and not await asyncio.to_thread(can_draw, logo):
+        raise invalid_request(settings.LOGO_UNREADABLE)
 
 
 def _settings(view: dict[str, Any], shown: dict[str, Any] | None = None) -> Response:
