@@ -7,7 +7,7 @@ from shared.datasets import chat_rules, operating_hours, rules, talk_filters
 from shared.datasets.base import holds_part
 from shared.datasets.chat_columns import SHEETS, profile
 from shared.datasets.entities import Inside
-from shared.datasets.filters import Text
+from shared.datasets.filters import Search
 from shared.datasets.operating_hours import Hours, hours_of
 from shared.datasets.plan import ChunkQuery, Column, PlanSpec, Sheet
 from shared.datasets.sql import current, found, lookup, texts
@@ -18,7 +18,7 @@ from shared.datasets.workbooks import Workbook
 class ChatFilter(TalkFilter):
     """The chats that a request wants; `ids` beat the rest. `q`: part of the contact's name or e-mail address, or of a message, in any case."""
 
-    q: Text | None = None
+    q: Search | None = None
 
 
 class ChatData(Workbook):

@@ -10,7 +10,7 @@ from shared.datasets import filters
 from shared.datasets.base import any_of, holds_part
 from shared.datasets.changes import Changes
 from shared.datasets.entities import Entities
-from shared.datasets.filters import Filter, Instant, TagFilter, Text, Texts
+from shared.datasets.filters import Filter, Instant, Search, TagFilter, Texts
 from shared.datasets.plan import Column, ColumnType, CustomProperty, Dimension, PlanSpec
 from shared.datasets.sql import current, instant, literal, lookup, matching, pulled, texts
 
@@ -33,7 +33,7 @@ class LeadFilter(Filter):
     score_max: Score | None = None
     created_after: Instant | None = None
     created_before: Instant | None = None
-    q: Text | None = None
+    q: Search | None = None
 
 
 class Leads(Entities):

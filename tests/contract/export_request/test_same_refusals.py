@@ -24,6 +24,8 @@ WRONG: dict[str, tuple[Any, int, list[str]]] = {
     "a column that the format lacks": (LEADS | {"columns": ["conversations"]}, 422, ["columns.0"]),
     "an unknown filter": (LEADS | {"filter": {"colour": ["red"]}}, 400, ["filter.colour"]),
     "a filter of another type": (LEADS | {"filter": {"score_min": "high"}}, 400, ["filter.score_min"]),
+    "a search for nothing": (LEADS | {"filter": {"q": " "}}, 400, ["filter.q"]),
+    "a search for a book": (LEADS | {"filter": {"q": "x" * 201}}, 400, ["filter.q"]),
     "an unknown profile": (LEADS | {"redaction": "nope"}, 400, ["redaction"]),
     "an unknown timezone": (LEADS | {"timezone": "Mars/Olympus"}, 400, ["timezone"]),
     "an unknown field": (LEADS | {"colour": "red"}, 400, ["colour"]),
