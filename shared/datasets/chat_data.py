@@ -45,6 +45,10 @@ class ChatData(Workbook):
             parts.append(_search(spec.filter["q"], snapshot))
         return parts
 
+    def size(self, spec: PlanSpec, snapshot: str) -> str:
+        said = f"m.conversation_id = c.id and {current('m', snapshot, 'messages')}"
+        return f"1000 + (select coalesce(sum(coalesce(octet_length(m.content), 0) + 300), 0) from ingest.messages m where {said})"
+
     def sheets(self, spec: PlanSpec, snapshot: str, rows: str) -> list[Sheet]:
         hours = hours_of(spec.operating_hours) if spec.operating_hours is not None else None
         queries = {

@@ -26,7 +26,7 @@ def _body(dataset: str) -> dict[str, object]:
     kind = registry.get(dataset)
     formats = sorted(kind.formats, key=("xlsx", "parquet", "pdf").count)  # rows are shown in the first
     protected = {"password": "Abcd" + secrets.token_hex(4), "purpose": "a look"} if kind.protected else {}
-    return {"dataset": dataset, "formats": formats, **({} if kind.range_rule == "refused" else {"from": FROM, "to": TO}), **protected}
+    return {"dataset": dataset, "formats": formats, **({"from": FROM, "to": TO} if kind.range_rule == "required" else {}), **protected}
 
 
 def _previews(stack: Stack, org_id: str, body: Mapping[str, object], count: int) -> tuple[dict[str, Any], list[float]]:
