@@ -3,13 +3,17 @@
 import json
 import sys
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
+
+
+Row = Mapping[str, Any]
+Columns = Mapping[str, str | Callable[[Row], object]]  # what each is called → the field that it shows, or what makes it
 
 
 def printable(value: object) -> str:
@@ -31,6 +35,11 @@ class Output:
     def note(self, message: str) -> None:
         """A line for people, on stderr."""
         print(printable(message), file=sys.stderr, flush=True)
+
+    def hint(self, message: str) -> None:
+        """A note that a machine has no use for."""
+        if not self.json_mode:
+            self.note(message)
 
     def document(self, data: Any) -> None:
         """The result for machines: one JSON document on stdout, keys in a stable order."""
@@ -67,6 +76,28 @@ class Output:
         width = max((len(name) for name, _ in shown), default=0)
         for name, value in shown:
             print(f"{name.ljust(width)}  {value}")
+
+    def listed(self, found: Sequence[Row], columns: Columns, empty: str) -> None:
+        """A list: the rows as they came with --json, else a table."""
+        if self.json_mode:
+            self.document({"data": list(found)})
+        else:
+            rows = [[row.get(of) if isinstance(of, str) else of(row) for of in columns.values()] for row in found]
+            self.table(list(columns), rows, empty)
+
+    def one(self, thing: Row, fields: Callable[[Row], Iterable[tuple[str, object]]]) -> None:
+        """One thing: as it came with --json, else its fields."""
+        if self.json_mode:
+            self.document(thing)
+        else:
+            self.fields(fields(thing))
+
+    def done(self, outcome: Any, message: str) -> None:
+        """What was done: for machines, or in a line for people."""
+        if self.json_mode:
+            self.document(outcome)
+        else:
+            self.note(message)
 
     def console(self, *, stderr: bool) -> "Console":
         from rich.console import Console

@@ -17,6 +17,12 @@ def rows_of(answer: Any) -> list[dict[str, Any]]:
     return rows
 
 
+def rows(api: "Api", path: str, params: list[tuple[str, str]] | None = None, *, to_the_end: bool = True) -> list[dict[str, Any]]:
+    """Those of every page, or of the first."""
+    found = pages(api, path, params or [])
+    return [row for page in (found if to_the_end else [next(found)]) for row in page["data"]]
+
+
 def pages(api: "Api", path: str, params: list[tuple[str, str]]) -> Iterator[dict[str, Any]]:
     """Every page from the first on, each as the API answered it. A cursor that comes twice ends it with an error, not a loop."""
     seen: set[str] = set()

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, contextmanager
+from datetime import datetime
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
@@ -11,6 +12,7 @@ import asyncpg
 from shared.errors import TransientError
 
 Connection = Any  # an asyncpg connection, pooled or not (asyncpg ships no types)
+Time = Callable[[Connection], Awaitable[datetime]]
 
 T = TypeVar("T")
 
@@ -81,6 +83,12 @@ async def across_tenants(pool: asyncpg.Pool, role: str = DISPATCHER) -> AsyncIte
         async with pool.acquire(timeout=5) as connection, connection.transaction():
             await connection.execute(f"SET LOCAL ROLE {role}")
             yield connection
+
+
+async def database_now(connection: Connection) -> datetime:
+    """PostgreSQL's clock, to the millisecond: one for all processes, whatever their own say. Leases, and what is due when, go by it."""
+    now: datetime = await connection.fetchval("SELECT date_trunc('milliseconds', clock_timestamp())")
+    return now
 
 
 async def in_time(work: Coroutine[Any, Any, T], seconds: float) -> T:

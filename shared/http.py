@@ -7,7 +7,8 @@ import hmac
 import re
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +30,7 @@ log = structlog.get_logger()
 BODY_BYTES_MAX = 1 << 20
 LIMIT, LIMIT_MAX = 50, 500  # rows of a page
 ADDRESS_MAX = 64
+NOT_STORED = {"Cache-Control": "no-store"}  # of answers that show a secret
 _WHOLE = re.compile(r"[0-9]{1,6}")
 HEAR_SECONDS, HEAR_BYTES = 2.0, 16 << 20  # that an answer waits for the rest of its request
 USE_SECONDS, KEYS_NOTED_MAX = 60.0, 100_000
@@ -193,19 +195,30 @@ async def read_object(request: Request, *, optional: bool = False) -> dict[str, 
 
 
 async def read_nothing(request: Request) -> None:
-    """Raises ApiError 400 for parameters, or a body that says anything."""
+    """Raises ApiError 400 for parameters, and for a body that says anything, by its fields."""
     refuse_unknown_parameters(request, set())
-    if (await read_body(request)).strip() not in (b"", b"{}"):
+    body = await read_body(request)
+    try:
+        said = strictjson.loads(body) if body.strip() else {}
+    except strictjson.JsonProblem:
+        said = None
+    if not isinstance(said, dict):
         raise invalid_request(Detail("", "there is nothing to say in a body here"))
+    if said:
+        raise invalid_request(*(Detail(name[:80], "unknown field") for name in said))
 
 
 def refuse_unknown_parameters(request: Request, known: set[str]) -> None:
     """400 that names each query parameter that is unknown or given twice."""
-    names = [name for name, _ in request.query_params.multi_items()]
-    wrong = [Detail(n, "unknown query parameter") for n in dict.fromkeys(names) if n not in known]
-    wrong += [Detail(n, "given more than once") for n in dict.fromkeys(names) if n in known and names.count(n) > 1]
-    if wrong:
+    if wrong := wrong_parameters(request, known):
         raise invalid_request(*wrong)
+
+
+def wrong_parameters(request: Request, single: set[str], repeated: Set[str] = frozenset()) -> list[Detail]:
+    """Query parameters that are unknown, and those of `single` that are given twice."""
+    names = Counter(name for name, _ in request.query_params.multi_items())
+    wrong = [Detail(name[:80], "unknown query parameter") for name in names if name not in single | repeated]
+    return wrong + [Detail(name, "given more than once") for name, count in names.items() if name in single and count > 1]
 
 
 def address_of(request: Request) -> str:

@@ -1,6 +1,7 @@
 """SFTP servers that we didn't write, on loopback: OpenSSH's, rclone's, and asyncssh's for what no server can be talked into doing wrong."""
 
 import asyncio
+import contextlib
 import os
 import pwd
 import signal
@@ -194,6 +195,7 @@ def _below(pid: int) -> list[int]:
     """The processes that a process has started, and theirs."""
     found = []
     for tasks in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in map(int, tasks.read_text().split()):
-            found += [*_below(child), child]
+        with contextlib.suppress(FileNotFoundError):  # it has ended meanwhile
+            for child in map(int, tasks.read_text().split()):
+                found += [*_below(child), child]
     return found

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from services.export_request.core.request import RANGE_DAYS_MAX
+from services.export_request.core.request.resolving import RANGE_DAYS_MAX
 from shared.datasets import registry
 from shared.datasets.base import Dataset, in_format
 from shared.datasets.plan import Column

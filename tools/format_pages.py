@@ -54,8 +54,9 @@ def _index(found: list[Format]) -> str:
 
 
 def _page(fmt: Format) -> str:
-    name, media = protection.published(fmt, f"leads.{fmt.extension}")
-    wanted = [f"[{d}](../datasets/{d}.md)" + (" (default)" if datasets.get(d).default_format == fmt.name else "") for d in _datasets(fmt)]
+    about = _datasets(fmt)
+    name, media = protection.published(fmt, f"{'leads' if 'leads' in about else about[0]}.{fmt.extension}")
+    wanted = [f"[{d}](../datasets/{d}.md)" + (" (default)" if datasets.get(d).default_format == fmt.name else "") for d in about]
     inside = "an encrypted file of the format" if fmt.encrypts_itself else "an AES-256 ZIP with the file in it"
     facts = [
         f"- **Name and media type:** `.{fmt.extension}`, `{fmt.media_type}`",

@@ -65,9 +65,9 @@ def _parts(auth: Authenticator) -> list[APIRouter]:
     """Of delivery."""
     return [
         webhooks_router(ABSENT, ABSENT, auth, b""),
-        sftp_router(ABSENT, ABSENT, ABSENT, auth, b"", "-"),
+        sftp_router(ABSENT, ABSENT, auth, b"", "-"),
         notifications_router(ABSENT, ABSENT, auth, b"", ABSENT),
-        destinations_router(ABSENT, ABSENT, ABSENT, auth, b""),
+        destinations_router(ABSENT, ABSENT, auth, b""),
         mail_router(ABSENT, "-"),
         deliveries_router(ABSENT, ABSENT, auth, b""),
         reconciliations_router(ABSENT, "-"),

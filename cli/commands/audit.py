@@ -8,6 +8,7 @@ import typer
 from cli.commands.orgs import as_operator
 from cli.errors import FAILED, UsageError
 from cli.frame import Run, command, group
+from cli.output import Columns
 
 app = group("The audit trail: list, export, verify (needs the scope audit:read).")
 ByOperator = Annotated[bool, typer.Option("--operator", help="The operator's own trail (needs WAYBILL_OPERATOR_TOKEN).")]
@@ -26,21 +27,22 @@ def list_(
     operator: ByOperator = False,
 ) -> None:
     """Lists the trail, newest first."""
-    from cli.paging import pages
+    from cli.paging import rows
 
     given = {"action": action, "actor": actor, "subject": subject, "from": from_, "to": to, "limit": limit}
     params = [(name, str(value)) for name, value in given.items() if value is not None]
     with _api(run, operator) as (api, root):
-        found: list[dict[str, Any]] = []
-        for page in pages(api, root, params):
-            found += page["data"]
-            if not all_:
-                break
-    if run.out.json_mode:
-        run.out.document({"data": found})
-        return
-    rows = [[str(e["seq"]), e["at"], e["actor"], e["action"], e["subject"], e["address"], e["purpose"]] for e in found]
-    run.out.table(["entry", "at", "who", "did", "to", "from", "why"], rows, "Nothing was done that fits.")
+        found = rows(api, root, params, to_the_end=all_)
+    columns: Columns = {
+        "entry": lambda e: str(e["seq"]),
+        "at": "at",
+        "who": "actor",
+        "did": "action",
+        "to": "subject",
+        "from": "address",
+        "why": "purpose",
+    }
+    run.out.listed(found, columns, "Nothing was done that fits.")
 
 
 @command(app, "export", "waybill audit export --out audit.ndjson")

@@ -1,11 +1,12 @@
 """`waybill deliveries`: what became of the files that were to be brought to destinations."""
 
-from typing import Annotated, Any
-from urllib.parse import quote
+from typing import Annotated
 
 import typer
 
 from cli.frame import Run, command, group
+from cli.output import Columns, Row
+from cli.things import path_of
 
 app = group("Deliveries of exports to destinations (needs the scope exports:read; redeliver: destinations:write).")
 PATH = "/v1/deliveries"
@@ -25,6 +26,7 @@ def list_(
 ) -> None:  # fmt: skip
     """Lists deliveries, the newest first."""
     from cli.api import api as connect
+    from cli.paging import rows
 
     asked = [
         ("export_id", export_id),
@@ -32,26 +34,12 @@ def list_(
         ("schedule_id", schedule_id),
         *(("status", each) for each in statuses or []),
     ]
+    columns: Columns = {
+        "id": "id", "export": "export_id", "destination": _where, "status": _state, "attempts": "attempt_count", "error": _error_code, "created": "created_at",
+    }  # fmt: skip
+    params = [(name, value) for name, value in asked if value is not None] + [("limit", str(limit))]
     with connect(run) as api:
-        found = api.json("GET", PATH, params=[(name, value) for name, value in asked if value is not None] + [("limit", str(limit))])[
-            "data"
-        ]
-    if run.out.json_mode:
-        run.out.document({"data": found})
-        return
-    rows = [
-        [
-            d.get("id"),
-            d.get("export_id"),
-            _where(d),
-            _state(d),
-            d.get("attempt_count"),
-            (d.get("error") or {}).get("code"),
-            d.get("created_at"),
-        ]
-        for d in found
-    ]
-    run.out.table(["id", "export", "destination", "status", "attempts", "error", "created"], rows, "No delivery.")
+        run.out.listed(rows(api, PATH, params, to_the_end=False), columns, "No delivery.")
 
 
 @command(app, "show", "waybill deliveries show dlv_01JQ…")
@@ -60,7 +48,7 @@ def show(run: Run, delivery_id: DeliveryId) -> None:
     from cli.api import api as connect
 
     with connect(run) as api:
-        _show(run, api.json("GET", _path(delivery_id)))
+        _show(run, api.json("GET", path_of(PATH, delivery_id)))
 
 
 @command(app, "redeliver", "waybill deliveries redeliver dlv_01JQ…")
@@ -69,23 +57,23 @@ def redeliver(run: Run, delivery_id: DeliveryId) -> None:
     from cli.api import api as connect
 
     with connect(run) as api:
-        _show(run, api.json("POST", f"{_path(delivery_id)}/redeliver"))
+        _show(run, api.json("POST", f"{path_of(PATH, delivery_id)}/redeliver"))
 
 
-def _path(delivery_id: str) -> str:
-    return f"{PATH}/{quote(delivery_id, safe='')}"
-
-
-def _where(delivery: dict[str, Any]) -> str:
+def _where(delivery: Row) -> str:
     destination = delivery.get("destination") or {}
     return str(destination.get("name") or ", ".join(destination.get("to") or []) or destination.get("id"))
 
 
-def _state(delivery: dict[str, Any]) -> str:
+def _state(delivery: Row) -> str:
     return "under way" if delivery.get("under_way") else str(delivery.get("status"))
 
 
-def _show(run: Run, delivery: dict[str, Any]) -> None:
+def _error_code(of: Row) -> str | None:
+    return (of.get("error") or {}).get("code")
+
+
+def _show(run: Run, delivery: Row) -> None:
     if run.out.json_mode:
         run.out.document(delivery)
         return
@@ -98,7 +86,5 @@ def _show(run: Run, delivery: dict[str, Any]) -> None:
     run.out.table(
         ["file", "place", "sent"], [[f.get("name"), f.get("place"), f.get("sent_at")] for f in delivery.get("files") or []], "No file."
     )
-    attempts = [
-        [a.get("number"), a.get("at"), a.get("duration_ms"), (a.get("error") or {}).get("code")] for a in delivery.get("attempts") or []
-    ]
+    attempts = [[a.get("number"), a.get("at"), a.get("duration_ms"), _error_code(a)] for a in delivery.get("attempts") or []]
     run.out.table(["attempt", "at", "ms", "error"], attempts, "No attempt yet.")

@@ -1,11 +1,13 @@
 """`waybill destinations`: where files are brought when an export is complete."""
 
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import typer
 
+from cli import things
 from cli.frame import Run, command, group
+from cli.output import Row
+from cli.things import path_of
 
 app = group("Destinations: where files are brought when an export is complete (needs the scope destinations:write).")
 PATH = "/v1/destinations"
@@ -25,15 +27,11 @@ Secrets = Annotated[
 def list_(run: Run) -> None:
     """Lists the destinations, and which of them are paused."""
     from cli.api import api as connect
-    from cli.paging import pages
+    from cli.paging import rows
 
     with connect(run) as api:
-        found = [row for page in pages(api, PATH, []) for row in page["data"]]
-    if run.out.json_mode:
-        run.out.document({"data": found})
-        return
-    rows = [[d.get("id"), d.get("name"), d.get("type"), d.get("place"), _state(d)] for d in found]
-    run.out.table(["id", "name", "type", "place", "state"], rows, "No destination.")
+        found = rows(api, PATH)
+    run.out.listed(found, {"id": "id", "name": "name", "type": "type", "place": "place", "state": _state}, "No destination.")
 
 
 @command(
@@ -59,7 +57,7 @@ def show(run: Run, destination_id: DestinationId) -> None:
     from cli.api import api as connect
 
     with connect(run) as api:
-        _show(run, api.json("GET", _path(destination_id)))
+        _show(run, api.json("GET", path_of(PATH, destination_id)))
 
 
 @command(app, "update", "waybill destinations update dst_01JQ… --set path=in/{dataset}")
@@ -76,7 +74,7 @@ def update(
     if not changes:
         raise UsageError("Say what to change: --name, --set or --secret.")
     with connect(run) as api:
-        _show(run, api.json("PATCH", _path(destination_id), json=changes))
+        _show(run, api.json("PATCH", path_of(PATH, destination_id), json=changes))
 
 
 @command(app, "test", "waybill destinations test dst_01JQ…")
@@ -85,13 +83,8 @@ def test(run: Run, destination_id: DestinationId) -> None:
     from cli.api import api as connect
 
     with connect(run) as api:
-        tested = api.json("POST", f"{_path(destination_id)}/test")
-    if run.out.json_mode:
-        run.out.document(tested)
-    else:
-        run.out.fields(
-            [("result", "works" if tested["ok"] else tested["code"]), ("message", tested["message"]), ("place", tested["place"])]
-        )
+        tested = api.json("POST", f"{path_of(PATH, destination_id)}/test")
+    run.out.one(tested, lambda t: [("result", "works" if t["ok"] else t["code"]), ("message", t["message"]), ("place", t["place"])])
     if not tested["ok"]:
         raise typer.Exit(1)
 
@@ -102,7 +95,7 @@ def pause(run: Run, destination_id: DestinationId) -> None:
     from cli.api import api as connect
 
     with connect(run) as api:
-        _show(run, api.json("POST", f"{_path(destination_id)}/pause"))
+        _show(run, api.json("POST", f"{path_of(PATH, destination_id)}/pause"))
 
 
 @command(app, "resume", "waybill destinations resume dst_01JQ…")
@@ -111,24 +104,13 @@ def resume(run: Run, destination_id: DestinationId) -> None:
     from cli.api import api as connect
 
     with connect(run) as api:
-        _show(run, api.json("POST", f"{_path(destination_id)}/resume"))
+        _show(run, api.json("POST", f"{path_of(PATH, destination_id)}/resume"))
 
 
 @command(app, "delete", "waybill destinations delete dst_01JQ…")
 def delete(run: Run, destination_id: DestinationId) -> None:
     """Deletes a destination; what waits for it is cancelled. Not while a schedule names it."""
-    from cli.api import api as connect
-
-    with connect(run) as api:
-        api.call("DELETE", _path(destination_id))
-    if run.out.json_mode:
-        run.out.document({"id": destination_id, "deleted": True})
-    else:
-        run.out.note(f"Deleted {destination_id}.")
-
-
-def _path(destination_id: str) -> str:
-    return f"{PATH}/{quote(destination_id, safe='')}"
+    things.delete(run, PATH, destination_id)
 
 
 def _config(run: Run, fields: list[str] | None, secrets: list[str] | None) -> dict[str, Any]:
@@ -157,27 +139,27 @@ def _secret(name: str, source: str) -> str:
     return text if "\n" in text.rstrip("\r\n") else text.rstrip("\r\n")  # of a key in several lines nothing is taken away
 
 
-def _state(destination: dict[str, Any]) -> str:
+def _state(destination: Row) -> str:
     paused = destination.get("paused")
     if paused:
         return f"paused ({paused.get('reason')})"
     return f"failing ({destination['failures']})" if destination.get("failures") else "active"
 
 
-def _show(run: Run, destination: dict[str, Any]) -> None:
-    if run.out.json_mode:
-        run.out.document(destination)
-        return
+def _show(run: Run, destination: Row) -> None:
+    run.out.one(destination, _fields)
+    if destination.get("made"):
+        run.out.hint("Secrets that were made here are shown only now.")
+
+
+def _fields(destination: Row) -> list[tuple[str, object]]:
     paused, tested = destination.get("paused") or {}, destination.get("last_test") or {}
     config = [(name, value if isinstance(value, str) else _text(value)) for name, value in (destination.get("config") or {}).items()]
-    made = destination.get("made") or {}
-    run.out.fields([
+    return [
         ("id", destination.get("id")), ("name", destination.get("name")), ("type", destination.get("type")), ("place", destination.get("place")), *config,
         ("secrets", ", ".join(destination.get("secrets") or []) or None), ("state", _state(destination)), ("why", paused.get("message")),
-        ("last test", tested and f"{'passed' if tested.get('ok') else tested.get('code')} at {tested.get('at')}"), *made.items(),
-    ])  # fmt: skip
-    if made:
-        run.out.note("Secrets that were made here are shown only now.")
+        ("last test", tested and f"{'passed' if tested.get('ok') else tested.get('code')} at {tested.get('at')}"), *(destination.get("made") or {}).items(),
+    ]  # fmt: skip
 
 
 def _text(value: Any) -> str:

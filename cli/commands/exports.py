@@ -21,6 +21,8 @@ To = Annotated[str | None, typer.Option("--to", metavar="TIME", help="End, exclu
 Filters = Annotated[list[str] | None, typer.Option("--filter", help="A JSON object, or key=value (repeated: any of; tags.all=…).")]
 Columns = Annotated[list[str] | None, typer.Option("--columns", help="Columns in order, with commas or repeated.")]
 Timezone = Annotated[str | None, typer.Option("--timezone", help="IANA name; default: the organisation's.")]
+Granularity = Annotated[str | None, typer.Option("--granularity", help="Of analytics: day, week or month.")]
+Redaction = Annotated[str | None, typer.Option("--redaction", metavar="PROFILE", help="A redaction profile by its name.")]
 Purpose = Annotated[str | None, typer.Option("--purpose", help="Why: the audit trail keeps it, and organisations may require it.")]
 Destinations = Annotated[
     list[str] | None, typer.Option("--destination", metavar="TYPE:ID", help="Where files are brought: s3:dst_01…; may be repeated.")
@@ -41,6 +43,8 @@ def create(
     filters: Filters = None,
     columns: Columns = None,
     timezone: Timezone = None,
+    granularity: Granularity = None,
+    redaction: Redaction = None,
     compression: Annotated[str | None, typer.Option("--compression", help="none, gzip or zstd.")] = None,
     spreadsheet_safe: Annotated[bool | None, typer.Option("--spreadsheet-safe/--no-spreadsheet-safe", help="Formula guard (csv).")] = None,
     max_rows_per_file: Annotated[int | None, typer.Option("--max-rows-per-file", min=1, help="Splits into numbered files.")] = None,
@@ -79,7 +83,7 @@ def create(
 
     flags: dict[str, Any] = {
         "dataset": dataset, "from": from_, "to": to, "filter": filter_of(filters or []), "columns": split_list(columns or []),
-        "timezone": timezone,
+        "timezone": timezone, "granularity": granularity, "redaction": redaction,
         "compression": compression, "spreadsheet_safe": spreadsheet_safe, "max_rows_per_file": max_rows_per_file,
         "expires_in_seconds": expires_in, "labels": labels_of(labels or []), "purpose": purpose, "password": password, "since": since,
         "destinations": destinations_of(destinations or [], email_to or []),
@@ -102,8 +106,10 @@ def preview(
     filters: Filters = None,
     columns: Columns = None,
     timezone: Timezone = None,
+    granularity: Granularity = None,
+    redaction: Redaction = None,
+    compression: Annotated[str | None, typer.Option("--compression", help="none, gzip or zstd: for the size.")] = None,
     max_rows_per_file: Annotated[int | None, typer.Option("--max-rows-per-file", min=1, help="As the export would have it.")] = None,
-    redaction: Annotated[str | None, typer.Option("--redaction", metavar="PROFILE", help="A redaction profile by its name.")] = None,
     purpose: Purpose = None,
     body: Body = None,
     rows: Annotated[int, typer.Option("--rows", min=0, max=50, help="How many rows the table has.")] = 10,
@@ -116,7 +122,8 @@ def preview(
 
     flags: dict[str, Any] = {
         "dataset": dataset, "from": from_, "to": to, "filter": filter_of(filters or []), "columns": split_list(columns or []),
-        "timezone": timezone, "max_rows_per_file": max_rows_per_file, "redaction": redaction, "purpose": purpose,
+        "timezone": timezone, "granularity": granularity, "redaction": redaction, "compression": compression, "max_rows_per_file": max_rows_per_file,
+        "purpose": purpose,
     }  # fmt: skip
     with connect(run) as api:
         show_preview(

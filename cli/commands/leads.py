@@ -86,10 +86,7 @@ def delete(run: Run, lead_id: LeadId, yes: Annotated[bool, typer.Option("--yes",
     if not yes:
         raise UsageError("An erasure can't be undone: say --yes.")
     answer = _asked(run, "DELETE", path_of(lead_id))
-    if run.out.json_mode:
-        run.out.document(answer)
-    else:
-        run.out.note(f"Erased; {answer.get('id')} says what became of it.")
+    run.out.done(answer, f"Erased; {answer.get('id')} says what became of it.")
 
 
 @command(app, "create", "waybill leads create james@techstart.example --name 'James Rodriguez' --field industry=FinTech")

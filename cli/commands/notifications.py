@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from cli.frame import Run, command
+from cli.output import Row
 
 KIND = "delivery_failed, destination_paused, schedule_run_failed, …; may be repeated."
 
@@ -18,26 +19,17 @@ def notifications(
 ) -> None:
     """Lists what failed, what is paused and what waits for somebody, newest first (needs the scope exports:read)."""
     from cli.api import api as connect
-    from cli.paging import pages
+    from cli.paging import rows
 
     asked = [("kind", each) for each in kinds or []]
     asked += [(name, value) for name, value in (("created_after", after), ("created_before", before)) if value is not None]
     with connect(run) as api:
-        found = pages(api, "/v1/notifications", asked)
-        rows = [row for page in (found if all_ else [next(found)]) for row in page["data"]]
-    if run.out.json_mode:
-        run.out.document({"data": rows})
-        return
-    table = [
-        [
-            r.get("created_at"),
-            r.get("kind"),
-            r.get("message"),
-            ", ".join(f"{a.get('type')} {a.get('status')}" for a in r.get("alerts") or []),
-        ]
-        for r in rows
-    ]
-    run.out.table(["at", "kind", "message", "alerts"], table, "Nothing to tell.")
+        found = rows(api, "/v1/notifications", asked, to_the_end=all_)
+    run.out.listed(found, {"at": "created_at", "kind": "kind", "message": "message", "alerts": _alerts}, "Nothing to tell.")
+
+
+def _alerts(notification: Row) -> str:
+    return ", ".join(f"{each.get('type')} {each.get('status')}" for each in notification.get("alerts") or [])
 
 
 def register(app: typer.Typer) -> None:

@@ -22,25 +22,19 @@ def create(
 
     with operator_api(as_operator(run, operator_token)) as api:
         made = api.json("POST", "/v1/organisations", json={"org_id": org_id, "name": name})
-    if run.out.json_mode:
-        run.out.document(made)
-        return
-    run.out.fields([("organisation", made.get("org_id")), ("name", made.get("name")), ("API key", made.get("api_key"))])
-    run.out.note("The key is shown only now: keep it as WAYBILL_API_KEY.")
+    run.out.one(made, lambda org: [("organisation", org.get("org_id")), ("name", org.get("name")), ("API key", org.get("api_key"))])
+    run.out.hint("The key is shown only now: keep it as WAYBILL_API_KEY.")
 
 
 @command(app, "list", "waybill orgs list")
 def list_(run: Run, operator_token: OperatorToken = None) -> None:
     """Lists the organisations."""
     from cli.api import operator_api
-    from cli.paging import pages
+    from cli.paging import rows
 
     with operator_api(as_operator(run, operator_token)) as api:
-        organisations = [each for page in pages(api, "/v1/organisations", []) for each in page["data"]]
-    if run.out.json_mode:
-        run.out.document({"data": organisations})
-    else:
-        run.out.table(["id", "name"], [[o.get("org_id") or o.get("id"), o.get("name")] for o in organisations], "No organisation yet.")
+        found = rows(api, "/v1/organisations")
+    run.out.listed(found, {"id": "org_id", "name": "name"}, "No organisation yet.")
 
 
 @command(app, "set-limits", "waybill orgs set-limits org_acme --exports 20 --rows 5000000 --requests 50")

@@ -4,10 +4,13 @@ from typing import Annotated, Any
 
 import typer
 
+from cli import things
 from cli.commands.exports import Destinations, EmailTo
 from cli.frame import Run, command, group
+from cli.things import path_of
 
 app = group("Schedules: exports that come by themselves (needs the scope schedules:write).")
+PATH = "/v1/schedules"
 
 ScheduleId = Annotated[str, typer.Argument(metavar="ID", help="The schedule's id, sch_01….")]
 
@@ -16,11 +19,11 @@ ScheduleId = Annotated[str, typer.Argument(metavar="ID", help="The schedule's id
 def list_(run: Run) -> None:
     """Lists the schedules with their next windows, and what became of the last ones."""
     from cli.api import api as connect
-    from cli.paging import pages
+    from cli.paging import rows
     from cli.schedules.showing import list_schedules
 
     with connect(run) as api:
-        list_schedules(run.out, [row for page in pages(api, "/v1/schedules", []) for row in page["data"]])
+        list_schedules(run.out, rows(api, PATH))
 
 
 @command(
@@ -80,27 +83,27 @@ def create(
     }  # fmt: skip
     given = {field: value for field, value in asked.items() if value is not None} | ({"sftp": True} if sftp else {})
     with connect(run) as api:
-        show_schedule(run.out, api.json("POST", "/v1/schedules", json=given))
+        show_schedule(run.out, api.json("POST", PATH, json=given))
 
 
 @command(app, "show", "waybill schedules show sch_01JQ…")
 def show(run: Run, schedule_id: ScheduleId) -> None:
     """Shows one schedule: its next window, its last run and its backfills."""
     from cli.api import api as connect
-    from cli.schedules.showing import path_of, show_schedule
+    from cli.schedules.showing import show_schedule
 
     with connect(run) as api:
-        show_schedule(run.out, api.json("GET", path_of(schedule_id)))
+        show_schedule(run.out, api.json("GET", path_of(PATH, schedule_id)))
 
 
 @command(app, "pause", "waybill schedules pause sch_01JQ…")
 def pause(run: Run, schedule_id: ScheduleId) -> None:
     """Pauses a schedule: no window runs until it is resumed."""
     from cli.api import api as connect
-    from cli.schedules.showing import path_of, show_schedule
+    from cli.schedules.showing import show_schedule
 
     with connect(run) as api:
-        show_schedule(run.out, api.json("POST", f"{path_of(schedule_id)}/pause"))
+        show_schedule(run.out, api.json("POST", f"{path_of(PATH, schedule_id)}/pause"))
 
 
 @command(app, "resume", "waybill schedules resume sch_01JQ… --catch-up newest")
@@ -113,20 +116,22 @@ def resume(
 ) -> None:
     """Resumes a schedule. The windows of the pause run too, oldest first, unless said otherwise."""
     from cli.api import api as connect
-    from cli.schedules.showing import path_of, show_schedule
+    from cli.schedules.showing import show_schedule
 
     with connect(run) as api:
-        show_schedule(run.out, api.json("POST", f"{path_of(schedule_id)}/resume", json={} if catch_up is None else {"catch_up": catch_up}))
+        show_schedule(
+            run.out, api.json("POST", f"{path_of(PATH, schedule_id)}/resume", json={} if catch_up is None else {"catch_up": catch_up})
+        )
 
 
 @command(app, "run", "waybill schedules run sch_01JQ…")
 def run_now(run: Run, schedule_id: ScheduleId) -> None:
     """Runs the newest whole window now, whether it has run or not."""
     from cli.api import api as connect
-    from cli.schedules.showing import path_of, show_run
+    from cli.schedules.showing import show_run
 
     with connect(run) as api:
-        show_run(run.out, api.json("POST", f"{path_of(schedule_id)}/run"))
+        show_run(run.out, api.json("POST", f"{path_of(PATH, schedule_id)}/run"))
 
 
 @command(app, "runs", "waybill schedules runs sch_01JQ… --status failed")
@@ -140,12 +145,12 @@ def runs(
 ) -> None:
     """Lists what became of each window, newest first."""
     from cli.api import api as connect
-    from cli.paging import pages
-    from cli.schedules.showing import list_runs, path_of
+    from cli.paging import rows
+    from cli.schedules.showing import list_runs
 
+    asked = [("status", each) for each in status or []]
     with connect(run) as api:
-        found = pages(api, f"{path_of(schedule_id)}/runs", [("status", each) for each in status or []])
-        list_runs(run.out, [row for page in (found if all_ else [next(found)]) for row in page["data"]])
+        list_runs(run.out, rows(api, f"{path_of(PATH, schedule_id)}/runs", asked, to_the_end=all_))
 
 
 @command(app, "backfill", "waybill schedules backfill sch_01JQ… --from 2026-03-01 --to 2026-03-08")
@@ -158,26 +163,16 @@ def backfill(
 ) -> None:
     """Runs the windows of a range that haven't run, oldest first, one at a time."""
     from cli.api import api as connect
-    from cli.schedules.showing import path_of
 
     with connect(run) as api:
-        answer = api.json("POST", f"{path_of(schedule_id)}/backfill", json={"from": from_, "to": to} | ({"again": True} if again else {}))
-    if run.out.json_mode:
-        run.out.document(answer)
-    else:
-        left_out = f", {answer['already_run']} had run already" if answer.get("already_run") else ""
-        run.out.note(f"{answer.get('windows')} windows are run{left_out}; `waybill schedules show {schedule_id}` says how far it is.")
+        answer = api.json(
+            "POST", f"{path_of(PATH, schedule_id)}/backfill", json={"from": from_, "to": to} | ({"again": True} if again else {})
+        )
+    left_out = f", {answer['already_run']} had run already" if answer.get("already_run") else ""
+    run.out.done(answer, f"{answer.get('windows')} windows are run{left_out}; `waybill schedules show {schedule_id}` says how far it is.")
 
 
 @command(app, "delete", "waybill schedules delete sch_01JQ…")
 def delete(run: Run, schedule_id: ScheduleId) -> None:
     """Deletes a schedule with its runs. Its exports stay."""
-    from cli.api import api as connect
-    from cli.schedules.showing import path_of
-
-    with connect(run) as api:
-        api.call("DELETE", path_of(schedule_id))
-    if run.out.json_mode:
-        run.out.document({"id": schedule_id, "deleted": True})
-    else:
-        run.out.note(f"Deleted {schedule_id}.")
+    things.delete(run, PATH, schedule_id)

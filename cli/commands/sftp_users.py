@@ -2,11 +2,13 @@
 
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import typer
 
+from cli import things
 from cli.frame import Run, command, group
+from cli.output import Columns, Row
+from cli.things import path_of
 
 app = group("SFTP users: who may fetch files over SFTP (needs the scope sftp:write).")
 PATH = "/v1/sftp-users"
@@ -23,15 +25,11 @@ Networks = Annotated[
 def list_(run: Run) -> None:
     """Lists the users, their keys and networks."""
     from cli.api import api as connect
-    from cli.paging import pages
+    from cli.paging import rows
 
+    columns: Columns = {"id": "id", "username": "username", "keys": _count_of_keys, "networks": _networks_of, "last login": "last_login_at"}
     with connect(run) as api:
-        users = [row for page in pages(api, PATH, []) for row in page["data"]]
-    if run.out.json_mode:
-        run.out.document({"data": users})
-        return
-    rows = [[u.get("id"), u.get("username"), len(u.get("public_keys") or []), _networks_of(u), u.get("last_login_at")] for u in users]
-    run.out.table(["id", "username", "keys", "networks", "last login"], rows, "No SFTP user.")
+        run.out.listed(rows(api, PATH), columns, "No SFTP user.")
 
 
 @command(app, "create", "waybill sftp-users create acme-fetch --key id_ed25519.pub --network 203.0.113.0/24")
@@ -52,7 +50,7 @@ def show(run: Run, user_id: UserId) -> None:
     from cli.api import api as connect
 
     with connect(run) as api:
-        _show(run, api.json("GET", _path(user_id)))
+        _show(run, api.json("GET", path_of(PATH, user_id)))
 
 
 @command(app, "update", "waybill sftp-users update sfu_01JQ… --network 203.0.113.0/24,2001:db8::/32")
@@ -69,7 +67,7 @@ def update(
     if not changes:
         raise UsageError("Say what to change: --key, --no-keys, --network or --anywhere.")
     with connect(run) as api:
-        _show(run, api.json("PATCH", _path(user_id), json=changes))
+        _show(run, api.json("PATCH", path_of(PATH, user_id), json=changes))
 
 
 @command(app, "reset-password", "waybill sftp-users reset-password sfu_01JQ…")
@@ -78,24 +76,13 @@ def reset_password(run: Run, user_id: UserId) -> None:
     from cli.api import api as connect
 
     with connect(run) as api:
-        _show(run, api.json("POST", f"{_path(user_id)}/reset-password"))
+        _show(run, api.json("POST", f"{path_of(PATH, user_id)}/reset-password"))
 
 
 @command(app, "delete", "waybill sftp-users delete sfu_01JQ…")
 def delete(run: Run, user_id: UserId) -> None:
     """Deletes a user; its sessions end."""
-    from cli.api import api as connect
-
-    with connect(run) as api:
-        api.call("DELETE", _path(user_id))
-    if run.out.json_mode:
-        run.out.document({"id": user_id, "deleted": True})
-    else:
-        run.out.note(f"Deleted {user_id}.")
-
-
-def _path(user_id: str) -> str:
-    return f"{PATH}/{quote(user_id, safe='')}"
+    things.delete(run, PATH, user_id)
 
 
 def _given(keys: list[Path] | None, networks: list[str] | None) -> dict[str, Any]:
@@ -113,19 +100,23 @@ def _given(keys: list[Path] | None, networks: list[str] | None) -> dict[str, Any
     return given
 
 
-def _networks_of(user: dict[str, Any]) -> str:
+def _count_of_keys(user: Row) -> int:
+    return len(user.get("public_keys") or [])
+
+
+def _networks_of(user: Row) -> str:
     return ", ".join(user.get("allowed_networks") or []) or "anywhere"
 
 
-def _show(run: Run, user: dict[str, Any]) -> None:
-    if run.out.json_mode:
-        run.out.document(user)
-        return
+def _show(run: Run, user: Row) -> None:
+    run.out.one(user, _fields)
+    if user.get("password"):
+        run.out.hint("The password is shown only now.")
+
+
+def _fields(user: Row) -> list[tuple[str, object]]:
     keys = [" ".join(filter(None, (k.get("fingerprint"), k.get("type"), k.get("comment")))) for k in user.get("public_keys") or []]
-    fields = [
+    return [
         ("id", user.get("id")), ("username", user.get("username")), *(("key", key) for key in keys), ("networks", _networks_of(user)),
         ("password since", user.get("password_changed_at")), ("last login", user.get("last_login_at")), ("password", user.get("password")),
     ]  # fmt: skip
-    run.out.fields(fields)
-    if user.get("password"):
-        run.out.note("The password is shown only now.")

@@ -1,18 +1,11 @@
 """Schedules and their runs for people, or as JSON."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-from urllib.parse import quote
+from collections.abc import Sequence
 
 from cli.errors import UsageError
-from cli.output import Output
+from cli.output import Columns, Output, Row
 
-Row = Mapping[str, Any]
 FREQUENCIES = {"hour": "hourly", "day": "daily", "week": "weekly"}
-
-
-def path_of(schedule_id: str) -> str:
-    return f"/v1/schedules/{quote(schedule_id, safe='')}"
 
 
 def frequency_of(every: str | None) -> str | None:
@@ -25,53 +18,54 @@ def frequency_of(every: str | None) -> str | None:
 
 
 def list_schedules(out: Output, schedules: Sequence[Row]) -> None:
-    if out.json_mode:
-        out.document({"data": list(schedules)})
-        return
-    rows = [
-        [s.get("id"), s.get("name"), _dataset(s), s.get("frequency") or s.get("cron"), s.get("timezone"), s.get("status"), s.get("next_run_at"), _outcome(s.get("last_run"))]
-        for s in schedules
-    ]  # fmt: skip
-    out.table(["id", "name", "dataset", "when", "timezone", "state", "next run", "last run"], rows, "No schedule.")
+    columns: Columns = {
+        "id": "id", "name": "name", "dataset": _dataset, "when": _when, "timezone": "timezone", "state": "status", "next run": "next_run_at", "last run": _last,
+    }  # fmt: skip
+    out.listed(schedules, columns, "No schedule.")
 
 
 def show_schedule(out: Output, schedule: Row) -> None:
-    if out.json_mode:
-        out.document(schedule)
-        return
-    window = schedule.get("next_window") or {}
-    out.fields([
+    out.one(schedule, _of_schedule)
+
+
+def _of_schedule(schedule: Row) -> list[tuple[str, object]]:
+    return [
         ("id", schedule.get("id")), ("name", schedule.get("name")), ("state", schedule.get("status")), ("dataset", _dataset(schedule)),
-        ("when", f"{schedule.get('frequency') or schedule.get('cron')}, {schedule.get('timezone')}"), ("catches up", schedule.get("catch_up")),
+        ("when", f"{_when(schedule)}, {schedule.get('timezone')}"), ("catches up", schedule.get("catch_up")),
         ("sftp", "yes" if schedule.get("sftp") else None), ("brought to", _places(schedule) or None),
         ("password", "kept" if schedule.get("has_password") else None),
-        ("next window", _window(window)), ("next run", schedule.get("next_run_at")), ("last run", _outcome(schedule.get("last_run"))),
+        ("next window", _window(schedule.get("next_window") or {})), ("next run", schedule.get("next_run_at")), ("last run", _last(schedule)),
         *((f"backfill {b.get('id')}", f"{b.get('completed')} of {b.get('windows')} windows, {b.get('failed')} failed") for b in schedule.get("backfills") or []),
-    ])  # fmt: skip
+    ]  # fmt: skip
 
 
 def show_run(out: Output, run: Row) -> None:
-    if out.json_mode:
-        out.document(run)
-        return
-    reason = run.get("reason") or {}
-    out.fields([
-        ("id", run.get("id")), ("window", _window(run.get("window") or {})), ("state", run.get("status")), ("export", run.get("export_id")),
-        ("file", run.get("file_name")), ("reason", reason.get("message")), ("delta", _delta(run)), *((f"at {_place(d)}", _delivered(d)) for d in run.get("deliveries") or []),
-    ])  # fmt: skip
+    out.one(run, _of_run)
     if run.get("export_id"):
-        out.note(f"`waybill exports watch {run['export_id']}` follows it.")
+        out.hint(f"`waybill exports watch {run['export_id']}` follows it.")
+
+
+def _of_run(run: Row) -> list[tuple[str, object]]:
+    return [
+        ("id", run.get("id")), ("window", _window(run.get("window") or {})), ("state", run.get("status")), ("export", run.get("export_id")),
+        ("file", run.get("file_name")), ("reason", _reason(run)), ("delta", _delta(run)), *((f"at {_place(d)}", _delivered(d)) for d in run.get("deliveries") or []),
+    ]  # fmt: skip
 
 
 def list_runs(out: Output, runs: Sequence[Row]) -> None:
-    if out.json_mode:
-        out.document({"data": list(runs)})
-        return
-    rows = [
-        [_window(r.get("window") or {}), r.get("kind"), r.get("status"), r.get("rows"), r.get("export_id"), r.get("file_name"), "; ".join(f"{_place(d)} {_delivered(d)}" for d in r.get("deliveries") or []), (r.get("reason") or {}).get("message")]
-        for r in runs
-    ]  # fmt: skip
-    out.table(["window", "kind", "state", "rows", "export", "file", "brought", "reason"], rows, "No run yet.")
+    columns: Columns = {
+        "window": lambda r: _window(r.get("window") or {}), "kind": "kind", "state": "status", "rows": "rows", "export": "export_id", "file": "file_name",
+        "brought": lambda r: "; ".join(f"{_place(d)} {_delivered(d)}" for d in r.get("deliveries") or []), "reason": _reason,
+    }  # fmt: skip
+    out.listed(runs, columns, "No run yet.")
+
+
+def _reason(run: Row) -> object:
+    return (run.get("reason") or {}).get("message")
+
+
+def _when(schedule: Row) -> object:
+    return schedule.get("frequency") or schedule.get("cron")
 
 
 def _places(schedule: Row) -> str:
@@ -107,5 +101,6 @@ def _window(window: Row) -> str:
     return f"{window['from']} – {window.get('to')}" if window.get("from") else str(window.get("to") or "")
 
 
-def _outcome(run: Row | None) -> str:
+def _last(schedule: Row) -> str:
+    run = schedule.get("last_run")
     return f"{run.get('status')} ({_window(run.get('window') or {})})" if run else "none yet"

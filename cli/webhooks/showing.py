@@ -1,19 +1,11 @@
 """Webhook endpoints and deliveries for people, or as JSON."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-from urllib.parse import quote
+from collections.abc import Sequence
 
 import typer
 
 from cli.errors import FAILED
-from cli.output import Output
-
-Row = Mapping[str, Any]
-
-
-def path_of(endpoint_id: str) -> str:
-    return f"/v1/webhook-endpoints/{quote(endpoint_id, safe='')}"
+from cli.output import Output, Row
 
 
 def _state(endpoint: Row) -> str:
@@ -33,43 +25,39 @@ def _fields(endpoint: Row) -> list[tuple[str, object]]:
 
 
 def list_endpoints(out: Output, endpoints: Sequence[Row]) -> None:
-    if out.json_mode:
-        out.document({"data": list(endpoints)})
-        return
-    rows = [[e.get("id"), e.get("url"), _state(e), len(e.get("events") or []), e.get("description")] for e in endpoints]
-    out.table(["id", "url", "state", "events", "description"], rows, "No webhook endpoint.")
+    out.listed(
+        endpoints, {"id": "id", "url": "url", "state": _state, "events": lambda e: len(e.get("events") or []), "description": "description"}, "No webhook endpoint.",
+    )  # fmt: skip
 
 
 def show_endpoint(out: Output, endpoint: Row) -> None:
-    if out.json_mode:
-        out.document(endpoint)
-    else:
-        out.fields(_fields(endpoint))
+    out.one(endpoint, _fields)
 
 
 def show_secret(out: Output, endpoint: Row) -> None:
     """An endpoint whose secret was made just now."""
-    if out.json_mode:
-        out.document(endpoint)
-        return
-    out.fields([*_fields(endpoint), ("secret", endpoint.get("secret"))])
-    out.note("The secret is shown only now: the receiver verifies with it.")
+    out.one(endpoint, lambda shown: [*_fields(shown), ("secret", shown.get("secret"))])
+    out.hint("The secret is shown only now: the receiver verifies with it.")
 
 
 def list_deliveries(out: Output, deliveries: Sequence[Row]) -> None:
-    if out.json_mode:
-        out.document({"data": list(deliveries)})
-        return
-    rows = [[d.get("id"), d.get("event"), d.get("status"), d.get("attempt_count"), _last(d), d.get("next_attempt_at")] for d in deliveries]
-    out.table(["id", "event", "status", "attempts", "last answer", "next attempt"], rows, "Nothing was sent.")
+    out.listed(
+        deliveries,
+        {
+            "id": "id",
+            "event": "event",
+            "status": "status",
+            "attempts": "attempt_count",
+            "last answer": _last,
+            "next attempt": "next_attempt_at",
+        },
+        "Nothing was sent.",
+    )
 
 
 def show_test(out: Output, answer: Row) -> None:
     """Ends with exit code 1 where the endpoint didn't take it."""
-    if out.json_mode:
-        out.document(answer)
-    else:
-        out.note(("Delivered: " if answer.get("delivered") else "Not delivered: ") + _last(answer.get("delivery") or {}))
+    out.done(answer, ("Delivered: " if answer.get("delivered") else "Not delivered: ") + _last(answer.get("delivery") or {}))
     if not answer.get("delivered"):
         raise typer.Exit(FAILED)
 

@@ -23,10 +23,11 @@ from deploy.local.progress import say, step
 from deploy.local.state import ROOT, State
 
 STATE = State(ROOT / ".local-test")
-# Days of retries pass in seconds, and a delivery whose process was killed is sent again soon.
+# Days of retries pass in seconds, a delivery whose process was killed is sent again soon, and groups hear of who came, left or died.
 QUICK = {
     "WAYBILL_WEBHOOK_TIME_SCALE": "0.00001", "WAYBILL_WEBHOOK_TIMEOUT_SECONDS": "2", "WAYBILL_WEBHOOK_LEASE_SECONDS": "3",
     "WAYBILL_DESTINATION_TIME_SCALE": "0.0005", "WAYBILL_DESTINATION_LEASE_SECONDS": "3",
+    "WAYBILL_KAFKA_SESSION_SECONDS": "6",
 }  # fmt: skip
 # Two workers, each with whole groups of tests (tests/conftest.py), the longest first: a stack that starts leaves a core to others.
 WORKERS = ["-n", "2", "--dist", "loadscope", "--no-loadscope-reorder"]
@@ -68,9 +69,10 @@ def prepare_rounds(stack_chosen: str) -> list[str]:
     """What the rounds of faults need; pytest's arguments that leave out, where only containers are to be had, what starts processes of its own."""
     if stack_chosen == choice.DOCKER and not (shutil.which("java") and shutil.which("mvn")):
         say(
-            "the rounds of faults and the tests of operating and of TLS need Java, Maven and Go, and are left out; make faults plays the rounds"
+            "the rounds of faults and the tests of operating, of TLS and of accessible reports need Java, Maven and Go, and are left out; make faults plays the rounds"
         )
-        return ["--ignore=tests/faults/test_rounds.py", "--ignore=tests/operate", "--ignore=tests/secured"]
+        left_out = ("tests/faults/test_rounds.py", "tests/operate", "tests/secured", "tests/unit/formatting/test_accessible.py")
+        return [f"--ignore={path}" for path in left_out]
     if not toxiproxy.found():
         install_clients({"go": "golang-go"})
         toxiproxy.binary()

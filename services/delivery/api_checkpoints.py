@@ -5,9 +5,9 @@ from fastapi.responses import Response
 
 from services.delivery import operations
 from services.delivery.checkpoints import Checkpoints
-from shared import cursors
 from shared.audit_chain import OPERATOR
-from shared.http import Authenticator, Operator, Principal, limit_of, refuse_unknown_parameters
+from shared.http import Authenticator, Operator, Principal, refuse_unknown_parameters
+from shared.paging import PAGED, page_of
 
 
 def checkpoints_router(checkpoints: Checkpoints, auth: Authenticator, secret: bytes, operator_token: str) -> APIRouter:
@@ -26,11 +26,10 @@ def checkpoints_router(checkpoints: Checkpoints, auth: Authenticator, secret: by
 
 
 async def _page(checkpoints: Checkpoints, secret: bytes, org_id: str, request: Request) -> Response:
-    refuse_unknown_parameters(request, {"limit", "cursor"})
-    count, scope = limit_of(request), f"audit-checkpoints/{org_id}"
-    before = int(cursors.open_(secret, scope, c)[1]) if (c := request.query_params.get("cursor")) is not None else None
-    found = await checkpoints.page(org_id, before, count + 1)
-    more, found = len(found) > count, found[:count]
-    following = f'"{cursors.sign(secret, scope, found[-1][1], str(found[-1][0]))}"' if more else "null"
-    body = f'{{"data":[{",".join(text for *_, text in found)}],"next_cursor":{following},"has_more":{"true" if more else "false"}}}'
+    refuse_unknown_parameters(request, set(PAGED))
+    page = page_of(request, secret, f"audit-checkpoints/{org_id}")
+    found = await checkpoints.page(org_id, int(page.behind[1]) if page.behind else None, page.sought)
+    following = page.following(found, lambda each: (each[1], str(each[0])))
+    cursor, more = ("null", "false") if following is None else (f'"{following}"', "true")
+    body = f'{{"data":[{",".join(text for *_, text in found[: page.count])}],"next_cursor":{cursor},"has_more":{more}}}'
     return Response(body.encode(), media_type="application/json")

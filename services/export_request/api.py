@@ -1,126 +1,88 @@
-"""The HTTP API: exports, their events, datasets. What an answer looks like is in core/view.py, what happens in store.py and intake.py."""
+"""The HTTP API of exports: asking for them, following them, listing them, ending them. What happens is in intake.py and store.py."""
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, Response
 
 from services.export_request import catalogue, operations
-from services.export_request.core.life import RUNNING, Approved, Rejected, Status
-from services.export_request.core.view import retry_after_seconds
+from services.export_request.answering import Answers
+from services.export_request.asking import Request as ExportRequest
+from services.export_request.core.life import Status
 from services.export_request.intake import Intake
-from services.export_request.intake import Request as ExportRequest
 from services.export_request.live import Live
 from services.export_request.operations import ID_MAX
 from services.export_request.previewing import Previews
 from services.export_request.store import Exports, Wanted
-from shared import cursors
-from shared.audit import PURPOSE_MAX
-from shared.checks import Check, checked, line
-from shared.datasets.instants import resolve_instant
 from shared.errors import Detail, invalid_request
-from shared.http import Authenticator, Principal, id_of, limit_of, read_json, read_nothing, refuse_unknown_parameters
+from shared.http import Authenticator, Principal, id_of, read_json, read_nothing, refuse_unknown_parameters
+from shared.paging import page_of
+from shared.parameters import Parameters
 
-_REPEATED = {"status", "dataset", "label"}
+ONE = "/v1/exports/{export_id}"
 
 
 def exports_router(
-    previews: Previews, intake: Intake, exports: Exports, live: Live, auth: Authenticator, secret: bytes, clock: Any,
-) -> APIRouter:  # fmt: skip
-    routes = APIRouter()
+    intake: Intake, exports: Exports, live: Live, auth: Authenticator, secret: bytes, clock: Callable[[], datetime]
+) -> APIRouter:
+    routes, answers = APIRouter(), Answers(exports, clock)
     reads, writes = Depends(auth.requires("exports:read")), Depends(auth.requires("exports:write"))
-    admins = Depends(auth.requires("admin"))
-    looks = Depends(auth.requires("exports:write", "exports:download"))
-
-    async def told(row: Any) -> JSONResponse:
-        return JSONResponse(await exports.view(row))
-
-    def shown(row: Any, view: dict[str, Any], status: int = 200) -> JSONResponse:
-        headers = {"Retry-After": str(retry_after_seconds(row, clock()))} if row["status"] in RUNNING else {}
-        return JSONResponse(view, status, headers=headers)
 
     @routes.post("/v1/exports", **operations.POST_EXPORT)
     async def post_export(request: Request, principal: Principal = writes) -> Response:
         refuse_unknown_parameters(request, set())
-        body = await read_json(request)
-        key = _idempotency_key(request)
-        row = await intake.over_http(ExportRequest(principal.org_id, body, key, f"key:{principal.key_id}", by=principal))
-        answer = shown(row, await exports.view(row), 202)
-        answer.headers["Location"] = f"/v1/exports/{row['id']}"
-        return answer
+        body, key = await read_json(request), _idempotency_key(request)
+        return await answers.accepted(
+            await intake.over_http(ExportRequest(principal.org_id, body, key, f"key:{principal.key_id}", by=principal))
+        )
 
-    @routes.post("/v1/exports/preview", **operations.PREVIEW_EXPORT)
-    async def preview_export(request: Request, principal: Principal = looks) -> Response:
-        refuse_unknown_parameters(request, set())
-        return JSONResponse(await previews.preview(principal, await read_json(request)))
-
-    @routes.post("/v1/exports/{export_id}/rerun", **operations.RERUN_EXPORT)
+    @routes.post(ONE + "/rerun", **operations.RERUN_EXPORT)
     async def rerun_export(request: Request, export_id: str, principal: Principal = writes) -> Response:
         await read_nothing(request)
-        row = await intake.rerun(principal, id_of(export_id), _idempotency_key(request))
-        answer = shown(row, await exports.view(row), 202)
-        answer.headers["Location"] = f"/v1/exports/{row['id']}"
-        return answer
-
-    @routes.post("/v1/exports/{export_id}/approve", **operations.APPROVE_EXPORT)
-    async def approve_export(request: Request, export_id: str, principal: Principal = admins) -> Response:
-        await read_nothing(request)
-        row = await exports.decide(principal, id_of(export_id), Approved())
-        return shown(row, await exports.view(row))
-
-    @routes.post("/v1/exports/{export_id}/reject", **operations.REJECT_EXPORT)
-    async def reject_export(request: Request, export_id: str, principal: Principal = admins) -> Response:
-        refuse_unknown_parameters(request, set())
-        row = await exports.decide(
-            principal, id_of(export_id), Rejected(checked(await read_json(request, optional=True), _REJECTION).get("reason", ""))
-        )
-        return shown(row, await exports.view(row))
-
-    @routes.put("/v1/exports/{export_id}/hold", **operations.HOLD_EXPORT)
-    async def hold_export(request: Request, export_id: str, principal: Principal = admins) -> Response:
-        refuse_unknown_parameters(request, set())
-        reason = checked(await read_json(request), _HOLD, required=("reason",))["reason"]
-        return await told(await exports.hold(principal, id_of(export_id), reason))
-
-    @routes.delete("/v1/exports/{export_id}/hold", **operations.RELEASE_EXPORT)
-    async def release_export(request: Request, export_id: str, principal: Principal = admins) -> Response:
-        refuse_unknown_parameters(request, set())
-        return await told(await exports.hold(principal, id_of(export_id), None))
+        return await answers.accepted(await intake.rerun(principal, id_of(export_id), _idempotency_key(request)))
 
     @routes.get("/v1/exports", **operations.LIST_EXPORTS)
     async def list_exports(request: Request, principal: Principal = reads) -> Response:
-        _refuse_parameters(request)
-        wanted, count = _wanted(request), limit_of(request)
-        scope = f"exports/{principal.org_id}/{wanted}"
-        before = cursors.open_(secret, scope, c) if (c := request.query_params.get("cursor")) is not None else None
-        rows = await exports.page(principal.org_id, wanted, before, count + 1)
-        more, rows = len(rows) > count, rows[:count]
-        following = cursors.sign(secret, scope, rows[-1]["created_at"], rows[-1]["id"]) if more else None
-        return JSONResponse({"data": [await exports.view(row) for row in rows], "next_cursor": following, "has_more": more})
+        wanted = _wanted(request)
+        page = page_of(request, secret, f"exports/{principal.org_id}/{wanted}")
+        rows = await exports.page(principal.org_id, wanted, page.behind, page.sought)
+        return page.answer(rows, [await exports.view(row) for row in rows[: page.count]])
 
-    @routes.get("/v1/exports/{export_id}", **operations.GET_EXPORT)
+    @routes.get(ONE, **operations.GET_EXPORT)
     async def get_export(request: Request, export_id: str, principal: Principal = reads) -> Response:
         refuse_unknown_parameters(request, set())
-        row = await exports.get(principal.org_id, id_of(export_id))
-        return shown(row, await exports.view(row))
+        return await answers.shown(await exports.get(principal.org_id, id_of(export_id)))
 
-    @routes.delete("/v1/exports/{export_id}", **operations.DELETE_EXPORT)
+    @routes.delete(ONE, **operations.DELETE_EXPORT)
     async def delete_export(request: Request, export_id: str, principal: Principal = writes) -> Response:
         refuse_unknown_parameters(request, set())
         row = await exports.remove(principal, id_of(export_id))
-        return Response(status_code=204) if row is None else shown(row, await exports.view(row), 202)
+        return Response(status_code=204) if row is None else await answers.shown(row, 202)
 
-    @routes.get("/v1/exports/{export_id}/events", **operations.GET_EXPORT_EVENTS)
+    @routes.get(ONE + "/events", **operations.GET_EXPORT_EVENTS)
     async def get_export_events(request: Request, export_id: str, principal: Principal = reads) -> Response:
         refuse_unknown_parameters(request, set())
         row = await exports.get(principal.org_id, id_of(export_id))
         return live.answer(principal.org_id, row["id"])
 
+    return routes
+
+
+def datasets_router(previews: Previews, exports: Exports, auth: Authenticator) -> APIRouter:
+    """What can be asked for, and what would come of it."""
+    routes = APIRouter()
+    reads, looks = Depends(auth.requires("exports:read")), Depends(auth.requires("exports:write", "exports:download"))
+
     @routes.get("/v1/datasets", **operations.LIST_DATASETS)
     async def list_datasets(request: Request, principal: Principal = reads) -> Response:
         refuse_unknown_parameters(request, set())
         return JSONResponse({"data": catalogue.describe(await exports.custom_properties(principal.org_id))})
+
+    @routes.post("/v1/exports/preview", **operations.PREVIEW_EXPORT)
+    async def preview_export(request: Request, principal: Principal = looks) -> Response:
+        refuse_unknown_parameters(request, set())
+        return JSONResponse(await previews.preview(principal, await read_json(request)))
 
     return routes
 
@@ -132,56 +94,28 @@ def _idempotency_key(request: Request) -> str | None:
     return given[0] if given else None
 
 
-_HOLD: dict[str, Check] = {"reason": lambda value: line("reason", value, PURPOSE_MAX)}
-_REJECTION: dict[str, Check] = {"reason": lambda value: line("reason", value, PURPOSE_MAX)}
-
-
-def _refuse_parameters(request: Request) -> None:
-    """Unknown names and repeats, but for filters that take several values."""
-    names = [name for name, _ in request.query_params.multi_items()]
-    single = {"created_after", "created_before", "schedule_id", "held", "limit", "cursor"}
-    wrong = [Detail(n[:80], "unknown query parameter") for n in dict.fromkeys(names) if n not in single | _REPEATED]
-    wrong += [Detail(n, "given more than once") for n in sorted(single) if names.count(n) > 1]
-    if wrong:
-        raise invalid_request(*wrong)
-
-
 def _wanted(request: Request) -> Wanted:
     """The list's filters. Raises ApiError 400 naming every wrong one."""
-    wrong: list[Detail] = []
-    query = request.query_params
-    statuses = tuple(sorted(set(query.getlist("status"))))
-    wrong += [Detail("status", f"'{s[:80]}' is not a status; there are {', '.join(Status)}") for s in statuses if s not in list(Status)]
-    datasets = tuple(sorted(set(query.getlist("dataset"))))
-    wrong += [Detail("dataset", f"'{d[:80]}' is not a dataset") for d in datasets if d not in catalogue.names()]
+    given = Parameters(request, ("created_after", "created_before", "schedule_id", "held"), ("status", "dataset", "label"))
+    wanted = Wanted(
+        given.some_of("status", Status), given.some_of("dataset", catalogue.names()), _labels(given),
+        given.instant("created_after"), given.instant("created_before"), given.one("schedule_id"), given.one("held") is not None,
+    )  # fmt: skip
+    if (schedule_id := wanted.schedule_id) is not None and not (1 <= len(schedule_id) <= ID_MAX and schedule_id.isprintable()):
+        given.wrong.append(Detail("schedule_id", f"must have 1 to {ID_MAX} printable characters"))
+    if wanted.held and given.one("held") != "true":
+        given.wrong.append(Detail("held", "must be true"))
+    given.require_right()
+    return wanted
+
+
+def _labels(given: Parameters) -> dict[str, str]:
+    """All that an export is to have, by name."""
     labels: dict[str, str] = {}
-    for each in query.getlist("label"):
+    for each in given.all("label"):
         name, separator, value = each.partition("=")
         if not separator or not name or "\x00" in each:
-            wrong.append(Detail("label", "must be <name>=<value>"))
+            given.wrong.append(Detail("label", "must be <name>=<value>"))
         elif labels.setdefault(name, value) != value:
-            wrong.append(Detail("label", f"'{name[:80]}' can't have two values"))
-    after, before = (
-        _instant(query.get("created_after"), "created_after", wrong),
-        _instant(query.get("created_before"), "created_before", wrong),
-    )
-    schedule_id = query.get("schedule_id")
-    if schedule_id is not None and not (1 <= len(schedule_id) <= ID_MAX and schedule_id.isprintable()):
-        wrong.append(Detail("schedule_id", f"must have 1 to {ID_MAX} printable characters"))
-    held = query.get("held")
-    if held not in (None, "true"):
-        wrong.append(Detail("held", "must be true"))
-    if wrong:
-        raise invalid_request(*wrong)
-    return Wanted(statuses, datasets, dict(sorted(labels.items())), after, before, schedule_id, held is not None)
-
-
-def _instant(text: str | None, field: str, wrong: list[Detail]) -> datetime | None:
-    """A date (midnight UTC) or a time."""
-    if text is None:
-        return None
-    try:
-        return resolve_instant(text, "UTC")
-    except ValueError as error:
-        wrong.append(Detail(field, str(error)))
-        return None
+            given.wrong.append(Detail("label", f"'{name[:80]}' can't have two values"))
+    return dict(sorted(labels.items()))

@@ -1,6 +1,7 @@
 """The HTTP API: settings and API keys of an organisation; organisations, which are the operator's."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -11,10 +12,12 @@ from services.export_request import operations_tenancy as operations
 from services.export_request.core import limits, settings
 from services.export_request.core import tenancy as checks
 from services.export_request.tenancy import Tenancy, key_view, organisation_view, settings_etag
-from shared import cursors
 from shared.checks import Check, checked
+from shared.errors import invalid_request
 from shared.etags import if_match_of
-from shared.http import Authenticator, Operator, Principal, address_of, id_of, limit_of, read_json, refuse_unknown_parameters
+from shared.formatting.typesetting import can_draw
+from shared.http import NOT_STORED, Authenticator, Operator, Principal, address_of, id_of, read_json, refuse_unknown_parameters
+from shared.paging import PAGED, page_of
 
 _KEY: dict[str, Check] = {"name": checks.name, "scopes": checks.scopes, "expires_in_seconds": checks.expires_in_seconds}
 _CHANGES: dict[str, Check] = {"name": checks.name, "limits": limits.limits}
@@ -36,9 +39,17 @@ def settings_router(tenancy: Tenancy, auth: Authenticator) -> APIRouter:
     async def patch_settings(request: Request, principal: Principal = writes) -> Response:
         refuse_unknown_parameters(request, set())
         changes = checked(await read_json(request), settings.CHECKS)
+        await _refuse_undrawable(changes)
         return _settings(await tenancy.change_settings(principal, changes, if_match_of(request)))
 
     return routes
+
+
+async def _refuse_undrawable(changes: Mapping[str, Any]) -> None:
+    """A logo is drawn once before it is kept: a picture can be whole and its tables nonsense. Raises ApiError 400."""
+    logo = (changes.get("branding") or {}).get("logo")
+    if logo is not None and not await asyncio.to_thread(can_draw, logo):
+        raise invalid_request(settings.LOGO_UNREADABLE)
 
 
 def _settings(view: dict[str, Any], shown: dict[str, Any] | None = None) -> Response:
@@ -65,17 +76,14 @@ def keys_router(tenancy: Tenancy, auth: Authenticator, secret: bytes, overlap_se
         refuse_unknown_parameters(request, set())
         body = checked(await read_json(request), _KEY, ("name", "scopes"))
         made = await tenancy.add_key(principal, body["name"], body["scopes"], body.get("expires_in_seconds"))
-        return JSONResponse(made, 201, headers={"Location": f"/v1/api-keys/{made['id']}", "Cache-Control": "no-store"})
+        return JSONResponse(made, 201, headers={"Location": f"/v1/api-keys/{made['id']}", **NOT_STORED})
 
     @routes.get("/v1/api-keys", **operations.LIST_KEYS)
     async def list_keys(request: Request, principal: Principal = admin) -> Response:
-        refuse_unknown_parameters(request, {"limit", "cursor"})
-        count, scope = limit_of(request), f"api-keys/{principal.org_id}"
-        after = cursors.open_(secret, scope, c) if (c := request.query_params.get("cursor")) is not None else None
-        rows = await tenancy.keys(principal.org_id, after, count + 1)
-        more, rows = len(rows) > count, rows[:count]
-        following = cursors.sign(secret, scope, rows[-1]["created_at"], rows[-1]["id"]) if more else None
-        return JSONResponse({"data": [key_view(row) for row in rows], "next_cursor": following, "has_more": more})
+        refuse_unknown_parameters(request, set(PAGED))
+        page = page_of(request, secret, f"api-keys/{principal.org_id}")
+        rows = await tenancy.keys(principal.org_id, page.behind, page.sought)
+        return page.answer(rows, map(key_view, rows))
 
     @routes.delete("/v1/api-keys/{key_id}", **operations.DELETE_KEY)
     async def delete_key(request: Request, key_id: str, principal: Principal = admin) -> Response:
@@ -87,7 +95,7 @@ def keys_router(tenancy: Tenancy, auth: Authenticator, secret: bytes, overlap_se
     async def rotate_key(request: Request, key_id: str, principal: Principal = admin) -> Response:
         refuse_unknown_parameters(request, set())
         made = await tenancy.rotate_key(principal, id_of(key_id), overlap_seconds)
-        return JSONResponse(made, 201, headers={"Location": f"/v1/api-keys/{made['id']}", "Cache-Control": "no-store"})
+        return JSONResponse(made, 201, headers={"Location": f"/v1/api-keys/{made['id']}", **NOT_STORED})
 
     return routes
 
@@ -102,7 +110,7 @@ def organisations_router(tenancy: Tenancy, operator_token: str, secret: bytes) -
         refuse_unknown_parameters(request, set())
         body: dict[str, Any] = checked(await read_json(request), _ORGANISATION, ("org_id", "name"))
         made = await tenancy.create(body["org_id"], body["name"], body.get("timezone", "UTC"), address_of(request))
-        return JSONResponse(made, 201, headers={"Cache-Control": "no-store"})
+        return JSONResponse(made, 201, headers=NOT_STORED)
 
     @routes.patch("/v1/organisations/{org_id}", dependencies=operators, **operations.PATCH_ORGANISATION)
     async def patch_organisation(request: Request, org_id: str) -> Response:
@@ -113,12 +121,9 @@ def organisations_router(tenancy: Tenancy, operator_token: str, secret: bytes) -
 
     @routes.get("/v1/organisations", dependencies=operators, **operations.LIST_ORGANISATIONS)
     async def list_organisations(request: Request) -> Response:
-        refuse_unknown_parameters(request, {"limit", "cursor"})
-        count, scope = limit_of(request), "organisations"
-        after = cursors.open_(secret, scope, c)[1] if (c := request.query_params.get("cursor")) is not None else None
-        rows = await tenancy.organisations(after, count + 1)
-        more, rows = len(rows) > count, rows[:count]
-        following = cursors.sign(secret, scope, rows[-1]["created_at"], rows[-1]["org_id"]) if more else None
-        return JSONResponse({"data": [organisation_view(row) for row in rows], "next_cursor": following, "has_more": more})
+        refuse_unknown_parameters(request, set(PAGED))
+        page = page_of(request, secret, "organisations")
+        rows = await tenancy.organisations(page.behind[1] if page.behind else None, page.sought)
+        return page.answer(rows, map(organisation_view, rows), lambda row: (row["created_at"], row["org_id"]))
 
     return routes

@@ -1,6 +1,6 @@
 """export_request's composition root: the only place that makes clients."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,7 +9,8 @@ from aiokafka import AIOKafkaProducer
 from fastapi import FastAPI
 
 from services.export_request.about import about_router
-from services.export_request.api import exports_router
+from services.export_request.api import datasets_router, exports_router
+from services.export_request.api_decisions import decisions_router
 from services.export_request.api_diffs import diffs_router
 from services.export_request.api_tenancy import keys_router, organisations_router, settings_router, usage_router
 from services.export_request.api_walks import WalksApi, walks_router
@@ -27,7 +28,7 @@ from services.export_request.planning import Planner
 from services.export_request.previewing import Previews
 from services.export_request.releasing import Releaser
 from services.export_request.schedules.api import schedules_router
-from services.export_request.schedules.scheduler import Scheduler, database_now
+from services.export_request.schedules.scheduler import Scheduler
 from services.export_request.schedules.schedules import Schedules
 from services.export_request.settings import Settings
 from services.export_request.store import Exports
@@ -38,7 +39,7 @@ from services.export_request.walking import Walks
 from services.export_request.watching import Watcher
 from shared.clock import utc_now
 from shared.codec import write_for
-from shared.database import Connection, create_pool, for_libpq, ping
+from shared.database import Time, create_pool, database_now, for_libpq, ping
 from shared.formatting.engine import FormatEngine
 from shared.http import Authenticator, create_api
 from shared.inbox import Inbox
@@ -74,7 +75,7 @@ class Parts:
 
 def assemble(
     settings: Settings, pool: asyncpg.Pool, producer: AIOKafkaProducer, clock: Callable[[], datetime] = utc_now,
-    keys: asyncpg.Pool | None = None, time: Callable[[Connection], Awaitable[datetime]] = database_now,
+    keys: asyncpg.Pool | None = None, time: Time = database_now,
 ) -> Parts:  # fmt: skip
     """`keys`: the connections that look API keys up; None: those of `pool`. `time`: what schedules go by."""
     inbox, outbox, effects, assembly = Inbox("exports"), Outbox(pool, producer, "exports"), Effects(settings.public_url), Assembly()
@@ -99,7 +100,9 @@ def assemble(
     previews = Previews(pool, intake, outbox, settings, limits, clock)
     ends = Ends(pool)
     live = Live(exports, ends)
-    http.include_router(exports_router(previews, intake, exports, live, auth, secret, clock))
+    http.include_router(exports_router(intake, exports, live, auth, secret, clock))
+    http.include_router(decisions_router(exports, auth, clock))
+    http.include_router(datasets_router(previews, exports, auth))
     http.include_router(diffs_router(diffs, auth))
     http.include_router(schedules_router(Schedules(pool, outbox, scheduler, clock, upgrading=bool(settings.messages_of)), auth, secret))
     http.include_router(walks_router(WalksApi(Walks(pool, outbox), secret, settings.cursor_requests_per_second, clock), auth))

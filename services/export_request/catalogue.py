@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from services.export_request.core.request import COMPRESSIONS, RANGE_DAYS_MAX
+from services.export_request.core.request.options import COMPRESSIONS
+from services.export_request.core.request.resolving import RANGE_DAYS_MAX
 from shared.datasets import registry
 from shared.datasets.base import Dataset, in_format
 from shared.datasets.plan import Column, CustomProperty

@@ -9,9 +9,9 @@ from typing import Any
 
 import asyncpg
 
+from services.export_request.asking import PLAUSIBLE_ID, organisation_of
 from services.export_request.core.delta import base_of
 from services.export_request.core.diff import Comparison, comparison
-from services.export_request.intake import PLAUSIBLE_ID, organisation_of
 from services.export_request.queries import load
 from shared import audit
 from shared.database import Connection, tenant

@@ -2,33 +2,26 @@
 
 import hashlib
 import json
-import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import asyncpg
 
-from services.export_request.core import destinations, naming, rerun, upgrades
-from services.export_request.core.delta import Base, base_of
-from services.export_request.core.destinations import Named
+from services.export_request.asking import Asking, New, Request
+from services.export_request.core import destinations, naming
 from services.export_request.core.events import refused_event
 from services.export_request.core.life import Told
 from services.export_request.core.limits import Limits, limits_of, require_room
-from services.export_request.core.planning import ChunkLimits
-from services.export_request.core.request import ENVELOPE, Organisation, asks_for_document, body_sha256, check_key, resolve, since_of
-from services.export_request.core.windows import Window
+from services.export_request.core.request.identity import body_sha256, check_key
 from services.export_request.effects import ACTOR, Effects, Row
 from services.export_request.metrics import ACCEPTED, REFUSED
 from services.export_request.planning import Planner
-from services.export_request.queries import load, rows
+from services.export_request.queries import load
 from shared import audit
 from shared.database import Connection, tenant
 from shared.datasets import registry as datasets
-from shared.datasets.plan import Branding, CustomProperty, PlanSpec, Since
-from shared.datasets.sql import session_sql
-from shared.errors import ApiError, Detail, PermanentError, conflict, gone, invalid_request, not_found, too_large, unprocessable
+from shared.errors import ApiError, Detail, PermanentError, conflict, gone, invalid_request, too_large
 from shared.http import BODY_BYTES_MAX, Principal
 from shared.ids import new_id
 from shared.inbox import Inbox
@@ -38,34 +31,6 @@ from shared.outbox import Outbox, Outgoing
 from shared.sealing import FILE_PASSWORDS, Seal
 
 REQUESTED_BY_MAX = 255
-SEARCH_MILLISECONDS = 500  # that a request waits to hear how much its search finds
-PLAUSIBLE_ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
-
-
-@dataclass(frozen=True)
-class Request:
-    """A body and who sent it. `request_id` is the idempotency key; None: no repeat is meant."""
-
-    org_id: str
-    body: Any
-    request_id: str | None
-    requested_by: str | None
-    size: int = 0  # bytes, as it came
-    rerun_of: str | None = None  # asks for this export once more, at its own instant; then there is no body
-    by: Principal | None = None  # over HTTP, whose key it is
-    run: "ScheduledRun | None" = None  # of a schedule; then nobody asks
-
-
-@dataclass(frozen=True)
-class ScheduledRun:
-    """A window of a schedule, and where its files are to appear: `sftp_folder` empty, not on the SFTP server."""
-
-    schedule_id: str
-    window: Window
-    timezone: str
-    sftp_folder: str = ""
-    instant: bool = False  # it has no range, whatever its dataset
-    destinations: tuple[Named, ...] = ()  # as the schedule names them; one that is no more fails by itself, and holds nothing else up
 
 
 class Intake:
@@ -77,10 +42,9 @@ class Intake:
     ) -> None:  # fmt: skip
         """`limits`: those of an organisation that has none of its own. `secret_key` seals passwords.
         `upgrading`: processes of an older release may run, which would write a file without its password."""
-        self._upgrading = upgrading
         self._limits, self._secret, self._seal = limits, secret_key.encode(), Seal([secret_key], FILE_PASSWORDS)
         self._pool, self._inbox, self._outbox, self._effects, self._planner = pool, inbox, outbox, effects, planner
-        self._clock, self._queries = clock, load()
+        self._clock, self._queries, self._asking = clock, load(), Asking(planner, upgrading)
 
     async def over_http(self, request: Request) -> Row:
         """The export, new or the one that the key already stands for. Raises ApiError."""
@@ -143,8 +107,7 @@ class Intake:
         if request.request_id is not None and (known := await self._known(connection, request, identity)):
             return known, False
         await self._require_room(connection, request.org_id)
-        new = await (self._asked(connection, request) if request.rerun_of is None else self._again(connection, request.rerun_of))
-        _check_rights(request, new)
+        new = await self._asking.new(connection, request)
         export_id = new_id("exp")
         if request.request_id is not None:
             mine = await self._queries.remember_key(
@@ -183,91 +146,11 @@ class Intake:
         row: Row = await self._queries.export(connection, id=found["export_id"])
         return row
 
-    async def previewed(self, connection: Connection, request: Request) -> "New":
+    async def previewed(self, connection: Connection, request: Request) -> New:
         """What an export with this body would be; the same refusals, but for a password that lacks. Raises ApiError."""
-        new = await self._asked(connection, request, preview=True)
-        _check_rights(request, new)
-        return new
+        return await self._asking.new(connection, request, preview=True)
 
-    async def _asked(self, connection: Connection, request: Request, preview: bool = False) -> "New":
-        """What the body asks for, at this instant. Raises ApiError."""
-        body = _without_envelope(request.body)
-        settings = await self._queries.organisation_at_instant(connection, org_id=request.org_id, branded=asks_for_document(body))
-        base = await self._base(connection, since) if (since := since_of(body)) is not None else None
-        resolved = resolve(body, organisation_of(settings), base, preview)
-        await self._require_there(connection, resolved.destinations)
-        shown = {name: value for name, value in body.items() if name not in ("password", "destinations")}
-        spec = resolved.spec
-        if spec.since is not None:
-            spec = await self._measured(connection, request.org_id, spec, settings["snapshot"])
-        if request.run is not None and datasets.get(spec.dataset).differs_scheduled:
-            spec = spec.model_copy(update={"scheduled": True})
-        if not preview:
-            await self._check_search(connection, request.org_id, spec, settings["snapshot"])
-        upgrades.refuse(self._upgrading, [("password", resolved.password is not None), ("destinations", bool(resolved.destinations))])
-        return New(
-            json.dumps(shown, ensure_ascii=False), spec.dataset, spec.formats, json.dumps(resolved.labels), settings["snapshot"],
-            spec.model_dump_json(exclude_defaults=True), resolved.expires_in, self._planner.limits, resolved.purpose,
-            password=resolved.password, since=spec.since, lacks=resolved.lacks,
-            approval_above=settings["approval_rows_threshold"], destinations=request.run.destinations if request.run else resolved.destinations,
-        )  # fmt: skip
-
-    async def _require_there(self, connection: Connection, named: Sequence[Named]) -> None:
-        """Raises ApiError that names the fields."""
-        if ids := destinations.ids_of(named):
-            known = {row["id"]: row["type"] for row in await rows(self._queries.destinations(connection, ids=ids))}
-            destinations.require_there(named, known)
-
-    async def _base(self, connection: Connection, export_id: str) -> Base:
-        """Raises ApiError where it can't be measured from."""
-        known = await self._queries.rerun_source(connection, id=export_id) if PLAUSIBLE_ID.fullmatch(export_id) else None
-        return base_of(known)
-
-    async def _measured(self, connection: Connection, org_id: str, spec: PlanSpec, snapshot: str) -> PlanSpec:
-        """The plan, with whether what changed is found by the changes. Planned as chunks are, which holds for this question only."""
-        assert spec.since is not None
-        question = connection.transaction()
-        await question.start()
-        try:
-            await connection.execute(session_sql(org_id))
-            found = await connection.fetchval(datasets.get(spec.dataset).worth_finding(spec, snapshot))
-        finally:
-            await question.rollback()
-        return spec.model_copy(update={"since": spec.since.model_copy(update={"found": bool(found)})})
-
-    async def _check_search(self, connection: Connection, org_id: str, spec: PlanSpec, snapshot: str) -> None:
-        """Raises ApiError 422 where a search is seen to find more than may be exported from one. What takes too long to see is left to the plan."""
-        dataset = datasets.get(spec.dataset)
-        if dataset.found_rows_max is None or "q" not in spec.filter:
-            return
-        question = connection.transaction()
-        await question.start()
-        try:
-            await connection.execute(session_sql(org_id))
-            await connection.execute("SELECT set_config('statement_timeout', $1, true)", str(SEARCH_MILLISECONDS))
-            found = await connection.fetchrow(dataset.plan_query(spec, snapshot, None, dataset.found_rows_max + 1, None))
-        except asyncpg.QueryCanceledError:
-            return
-        finally:
-            await question.rollback()
-        if found["rows"] > dataset.found_rows_max:
-            raise unprocessable(
-                Detail("filter.q", f"finds more than {dataset.found_rows_max} rows: narrow it, or ask by a range and filters without q")
-            )
-
-    async def _again(self, connection: Connection, export_id: str) -> "New":
-        """The same plan at the same instant, in chunks of the same size. Raises ApiError."""
-        source = await self._queries.rerun_source(connection, id=export_id)
-        if source is None:
-            raise not_found("The export")
-        rerun.check(source)
-        return New(
-            source["request"], source["dataset"], list(source["formats"]), source["labels"], source["snapshot"], source["spec"],
-            rerun.expires_in(source), self._planner.limits_of(source), source["purpose"], source["id"], rerun.reproduces_sha256(source),
-            since=PlanSpec.model_validate_json(source["spec"]).since, approval_above=source["approval_rows_threshold"],
-        )  # fmt: skip
-
-    async def _add(self, connection: Connection, export_id: str, request: Request, new: "New", named: dict[str, Any]) -> Row:
+    async def _add(self, connection: Connection, export_id: str, request: Request, new: New, named: dict[str, Any]) -> Row:
         now = self._clock()
         row: Row = await self._queries.add_export(
             connection, id=export_id, org_id=request.org_id, request_id=request.request_id, request=new.request,
@@ -281,45 +164,12 @@ class Intake:
         return row
 
 
-@dataclass(frozen=True)
-class New:
-    """An export that may be accepted: what it is of, and everything that shapes its bytes. JSON is text, as it is stored."""
-
-    request: str
-    dataset: str
-    formats: list[str]
-    labels: str
-    snapshot: str
-    spec: str
-    expires_in: timedelta
-    limits: ChunkLimits
-    purpose: str | None = None
-    rerun_of: str | None = None
-    reproduces_sha256: str | None = None
-    password: str | None = field(default=None, repr=False)
-    since: Since | None = None
-    lacks: tuple[Detail, ...] = ()
-    approval_above: int | None = None  # rows above which somebody else has to approve it
-    destinations: tuple[Named, ...] = field(default=(), repr=False)  # a re-run's: none, as nobody expects mail of it
-
-    @property
-    def protected(self) -> bool:
-        """Whether its files are encrypted; of a preview: will be."""
-        return self.password is not None or any(d.field == "password" for d in self.lacks)
-
-
 def _naming(export_id: str, request: Request, new: New) -> dict[str, Any]:
     """What the files of a schedule's run are called, and where they appear; those of other exports are called by dataset and export."""
     if (run := request.run) is None:
         return {"schedule_id": None, "file_stem": None, "sftp_folder": ""}
     stem = naming.stem(request.org_id, datasets.get(new.dataset), run.window, run.timezone, export_id, run.instant)
     return {"schedule_id": run.schedule_id, "file_stem": stem, "sftp_folder": run.sftp_folder}
-
-
-def _check_rights(request: Request, new: "New") -> None:
-    """Raises ApiError 403: what its dataset protects, and what goes to addresses of the caller's choice, may only be asked for by who may download it."""
-    if request.by is not None and (datasets.get(new.dataset).protected or destinations.sends_to_anybody(new.destinations)):
-        request.by.require("exports:download")
 
 
 def _noted(request: Request, row: Row) -> Outgoing:
@@ -337,33 +187,6 @@ def _noted(request: Request, row: Row) -> Outgoing:
     if request.by is not None:
         return audit.entry(request.by, action, row["id"], details, row["purpose"] or "")
     return audit.note(request.org_id, f"kafka:{request.requested_by or ''}", action, row["id"], details, purpose=row["purpose"] or "")
-
-
-def organisation_of(row: Row) -> Organisation:
-    properties = tuple(CustomProperty(**each) for each in json.loads(row["custom_properties"]))
-    return Organisation(
-        row["org_id"],
-        row["name"],
-        row["timezone"],
-        properties,
-        row["retention_days"],
-        row["require_purpose"],
-        row["qualification_threshold"],
-        row["require_password"],
-        json.loads(row["operating_hours"]) if row["operating_hours"] is not None else None,
-        tuple(json.loads(row["redaction_profiles"])),
-        _branding(row["branding"]),
-    )
-
-
-def _branding(setting: str | None) -> Branding | None:
-    """Null where nothing was set, so that a plan says nothing of it."""
-    branding = Branding.model_validate_json(setting) if setting is not None else Branding()
-    return branding if branding != Branding() else None
-
-
-def _without_envelope(body: Any) -> Any:
-    return {k: v for k, v in body.items() if k not in ENVELOPE} if isinstance(body, dict) else body
 
 
 def _check_envelope(request: Request) -> None:

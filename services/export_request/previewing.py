@@ -11,20 +11,22 @@ import zlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
 
 import asyncpg
 
+from services.export_request.asking import New, Request
 from services.export_request.assembly import spec_of
-from services.export_request.core import preview
+from services.export_request.core import estimates, preview
+from services.export_request.core.estimates import Chunk, Sample, Walked, is_grouped
 from services.export_request.core.limits import Limits, limits_of
 from services.export_request.core.planning import ChunkLimits, Cursor
-from services.export_request.core.preview import Chunk, Preview, Problem, Sample, Walked
+from services.export_request.core.preview import Preview, Problem
 from services.export_request.frames import frame_of
-from services.export_request.intake import Intake, New, Request
+from services.export_request.intake import Intake
 from services.export_request.metrics import PREVIEW_SECONDS
 from services.export_request.planning import next_chunk
 from services.export_request.queries import load
@@ -34,7 +36,6 @@ from shared.database import Connection, for_libpq, tenant
 from shared.datasets import registry as datasets
 from shared.datasets.plan import PlanSpec
 from shared.datasets.sql import session_sql
-from shared.datasets.workbooks import Workbook
 from shared.errors import ApiError, Detail, PermanentError, unprocessable
 from shared.formats import registry as formats
 from shared.formatting.engine import FormatEngine
@@ -45,12 +46,10 @@ from shared.outbox import Outbox
 ENGINES = 2  # previews at once; the next one waits for its turn
 SHOWN_BYTES_MAX = 4 << 20  # of the rows shown, about; one row always is
 WALK_SHARE = 0.25  # of the time, for counting
-STEP = ChunkLimits(50_000, 2**53)
-SAMPLE_ROWS, SAMPLE_BYTES = 1_000, 2 << 20
-WHOLE_ROWS = {
-    True: 400,
-    False: 5_000,
-}  # of a dataset whose chunks are whole files, a workbook or not: how many rows are formatted for their size
+STEP = ChunkLimits(10_000, 2**53)
+SAMPLE_ROWS, SAMPLE_BYTES = 3_000, 2 << 20
+WORKBOOK_ROWS, WORKBOOK_SAMPLE_ROWS = 1_000, 400
+GROUPS_ROWS = 50_000
 ALL_ROWS, ALL_BYTES = 5_000, 4 << 20  # an export below is formatted whole
 
 T = TypeVar("T")
@@ -82,11 +81,22 @@ class _Look:
     running: int
     rows_today: int
     problems: list[Problem] = field(default_factory=list)
+    begin_seconds: float = 0.0  # that formatting hardly a row took
 
     @property
     def left(self) -> float:
         """Seconds; a moment at least, so that who is late hears of it from the one who is asked."""
         return max(0.05, self.until - time.monotonic())
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """The rows after a key, so many and so many bytes at most; `share`: how much of the bytes counted they stand for, 0 where they are behind them."""
+
+    after: Sequence[str] | None
+    rows: int
+    bytes: int | None = None
+    share: float = 1.0
 
 
 class Previews:
@@ -170,7 +180,7 @@ class Previews:
         for lower, upper in ((None, end), (end, None)):
             query = dataset.relation(look.spec, look.new.snapshot, lower, upper).facts
             guesses.append(json.loads(await connection.fetchval(f"explain (format json) {query}"))[0]["Plan"]["Plan Rows"])
-        return preview.rest_of(sum(c.rows for c in chunks), *guesses)
+        return estimates.rest_of(sum(c.rows for c in chunks), *guesses)
 
     async def _find_long(self, connection: Connection, look: _Look, chunks: Sequence[Chunk]) -> None:
         """The first text of each chunk that a format can't hold, by row and column."""
@@ -182,16 +192,12 @@ class Previews:
                     look.problems.append(preview.too_long_at(before + place["row"], place["header"]))
             before += chunk.rows
 
-    async def _bounds(self, look: _Look, wanted: Sequence[tuple[Sequence[str] | None, int, int | None]]) -> list[Chunk]:
-        """The chunks after keys, of so many rows and bytes at most."""
-        found = []
+    async def _bounds(self, look: _Look, wanted: _Wanted) -> list[Chunk]:
+        """The chunk that is wanted, where there are rows."""
         async with self._reading(look) as connection:
-            for after, rows, size in wanted:
-                query = datasets.get(look.spec.dataset).plan_query(look.spec, look.new.snapshot, after, rows, size)
-                row = await connection.fetchrow(query, timeout=look.left + 1)
-                if row["rows"]:
-                    found.append(Chunk(after, list(row["last_key"]), row["rows"], row["bytes"]))
-        return found
+            query = datasets.get(look.spec.dataset).plan_query(look.spec, look.new.snapshot, wanted.after, wanted.rows, wanted.bytes)
+            row = await connection.fetchrow(query, timeout=look.left + 1)
+        return [Chunk(wanted.after, list(row["last_key"]), row["rows"], row["bytes"])] if row["rows"] else []
 
     @asynccontextmanager
     async def _reading(self, look: _Look) -> AsyncIterator[Connection]:
@@ -208,42 +214,74 @@ class Previews:
         if not walked.chunks:
             nothing = await self._on(engine, engine.show_chunk, look, None, None, look.spec.formats[0])
             return nothing, []
-        first, *samples = await self._bounds(look, [(None, preview.ROWS_SHOWN, SHOWN_BYTES_MAX), *self._wanted(look, walked)])
+        first = (await self._bounds(look, _Wanted(None, preview.ROWS_SHOWN, SHOWN_BYTES_MAX)))[0]
         try:
+            began = time.monotonic()
             tables = await self._on(engine, engine.show_chunk, look, None, first.upper, look.spec.formats[0])
+            look.begin_seconds = time.monotonic() - began
             await self._check(engine, look, first, tables)
-            weighed: list[Sample] = []
-            for chunk in samples:
-                if not weighed or look.left > self._settings.preview_seconds / 3:
-                    weighed.append(await self._sample(engine, look, chunk))
-            return tables, weighed
+            return tables, await self._samples(engine, look, walked)
         except PermanentError as error:
             if error.code == "too_slow":
                 raise
             look.problems.append(Problem(error.message))
             return [], []
 
-    def _wanted(self, look: _Look, walked: Walked) -> list[tuple[Sequence[str] | None, int, int | None]]:
+    async def _samples(self, engine: FormatEngine, look: _Look, walked: Walked) -> list[Sample]:
+        """As many as there is time for, one at least."""
+        weighed: dict[tuple[str, ...], Sample] = {}
+        try:
+            async for wanted in self._wanted(look, walked):
+                if weighed and look.left < self._settings.preview_seconds / 3:
+                    break
+                key = (*(wanted.after or ()), str(wanted.share > 0))
+                if key in weighed:  # one row holds several places
+                    weighed[key] = replace(weighed[key], share=weighed[key].share + wanted.share)
+                    continue
+                for chunk in await self._bounds(look, wanted):
+                    weighed[key] = await self._sample(engine, look, chunk, wanted.share)
+        except asyncpg.QueryCanceledError:
+            if not weighed:
+                raise
+        except PermanentError as error:
+            if error.code != "too_slow" or not weighed:
+                raise
+        return list(weighed.values())
+
+    async def _wanted(self, look: _Look, walked: Walked) -> AsyncIterator[_Wanted]:
+        """What to format for its size: all of it where that is little, else samples."""
         dataset = datasets.get(look.spec.dataset)
-        if dataset.whole:
-            return [(None, WHOLE_ROWS[isinstance(dataset, Workbook)], None)]
-        if walked.complete and walked.rows <= ALL_ROWS and walked.bytes <= ALL_BYTES:
-            return [(None, ALL_ROWS, None)]
-        places = (
-            [walked.chunks[i].lower for i in preview.sampled(walked.chunks)]
-            if walked.complete
-            else [None, *preview.beyond(look.spec, walked, self._clock())]
-        )
-        return [(place, SAMPLE_ROWS, SAMPLE_BYTES) for place in places]
+        if is_grouped(dataset):  # finding some of its rows costs as much as finding all
+            yield _Wanted(None, GROUPS_ROWS)
+            return
+        most = WORKBOOK_ROWS if dataset.whole else ALL_ROWS
+        if walked.complete and walked.rows <= most and walked.bytes <= ALL_BYTES:
+            yield _Wanted(None, most)
+            return
+        rows, found = WORKBOOK_SAMPLE_ROWS if dataset.whole else SAMPLE_ROWS, estimates.places(walked.chunks)
+        for at, offset in found[::2] + found[1::2]:  # who runs out of time has seen all of the range
+            yield _Wanted(await self._place(look, walked.chunks[at], offset), rows, SAMPLE_BYTES, 1 / len(found))
+        for key in estimates.beyond(look.spec, walked, self._clock()):
+            yield _Wanted(key, rows, SAMPLE_BYTES, 0)
+
+    async def _place(self, look: _Look, chunk: Chunk, offset: int) -> Sequence[str] | None:
+        """The key behind which the row stands that is so many bytes behind the start of a chunk."""
+        if not offset:
+            return chunk.lower
+        before = await self._bounds(look, _Wanted(chunk.lower, chunk.rows, offset))
+        return before[0].upper if before and before[0].bytes <= offset else chunk.lower
 
     async def _check(self, engine: FormatEngine, look: _Look, first: Chunk, tables: Sequence[Table]) -> None:
         """Texts among the first rows that are longer than a cell takes: also those that only an encoder sees."""
+        longest = max((len(text) for table in tables for row in table.rows for text in row), default=0)
         for name in look.spec.formats:
             if (most := formats.get(name).cell_units_max) is not None:
+                if is_grouped(datasets.get(look.spec.dataset)) and longest <= most // 2:
+                    continue  # its texts are the same in every format, and finding them again is dear
                 shown = tables if name == look.spec.formats[0] else await self._on(engine, engine.show_chunk, look, None, first.upper, name)
                 look.problems += preview.too_long(shown, most)
 
-    async def _sample(self, engine: FormatEngine, look: _Look, chunk: Chunk) -> Sample:
+    async def _sample(self, engine: FormatEngine, look: _Look, chunk: Chunk, share: float) -> Sample:
         zipped = look.new.protected
         sinks = {
             name: _Counted(zlib.compressobj(1, zlib.DEFLATED, -15) if zipped and not formats.get(name).encrypts_itself else None)
@@ -252,7 +290,7 @@ class Previews:
         started = time.monotonic()
         results = await self._on(engine, engine.format_chunk, look, chunk.lower, chunk.upper, sinks)
         parts = {name: (sinks[name].end(), result.note) for name, result in results.items()}
-        return Sample(chunk.rows, chunk.bytes, time.monotonic() - started, parts, next(iter(results.values())).rows)
+        return Sample(chunk.rows, chunk.bytes, time.monotonic() - started, parts, next(iter(results.values())).rows, share)
 
     async def _on(self, engine: FormatEngine, method: Callable[..., T], look: _Look, lower: Any, upper: Any, what: Any) -> T:
         """A call of the engine, which blocks, in a thread."""
@@ -294,10 +332,12 @@ class Previews:
         if datasets.get(spec.dataset).whole:
             rows_a_chunk = max(1, walked.rows)
         frames = {name: frame_of(spec, name) for name in spec.formats}
-        total = preview.estimated_bytes(spec, walked, samples, frames, rows_a_chunk, zipped)
-        seconds = preview.estimated_seconds(spec, walked, samples, max(1, self._settings.chunks_in_flight_max // 2))
+        total = estimates.estimated_bytes(spec, walked, samples, frames, rows_a_chunk, zipped)
+        seconds = estimates.estimated_seconds(
+            spec, walked, samples, look.begin_seconds, rows_a_chunk, max(1, self._settings.chunks_in_flight_max // 2)
+        )
         met = preview.limits_met(spec, walked.rows, look.limits, look.running, look.rows_today, look.new.approval_above)
-        return Preview(spec, walked, tables, preview.estimated_rows(spec, walked, samples), total, seconds, [*look.problems, *met])
+        return Preview(spec, walked, tables, estimates.estimated_rows(spec, walked, samples), total, seconds, [*look.problems, *met])
 
     async def _note(self, by: Principal, look: _Look, made: Preview) -> None:
         """For the audit trail, before anything is shown: who looks at whose data, which columns, and why."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import asyncpg
 
+from services.export_request.asking import organisation_of
 from services.export_request.assembly import Assembly
 from services.export_request.core import upgrades
 from services.export_request.core.approving import check
@@ -15,7 +16,6 @@ from services.export_request.core.holding import check_delete, check_hold
 from services.export_request.core.life import RUNNING, Approved, Cancelled, Rejected, Status
 from services.export_request.core.release import queue_position
 from services.export_request.effects import Effects, Row, discard
-from services.export_request.intake import organisation_of
 from services.export_request.planning import Planner
 from services.export_request.queries import load, rows
 from services.export_request.releasing import Releaser

@@ -8,7 +8,7 @@ from typing import Any
 
 import fastavro
 
-from services.export_request.intake import Request
+from services.export_request.asking import Request
 from shared import strictjson
 from shared.codec import MARKER, SCHEMAS, schema_fingerprint
 from shared.consumer import Incoming

@@ -1,6 +1,6 @@
 """What a dataset is: declarations, and what a request may ask of it. How its rows are found: entities.py and groups.py."""
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -11,7 +11,7 @@ from shared.datasets.sql import current, literal, own, snapshot_literal, texts
 from shared.errors import Detail, invalid_request, unprocessable
 
 
-class Dataset:
+class Dataset(ABC):
     """One dataset. A subclass in a module of its own, named `DATASET` there, is all that a new one takes.
 
     `range_rule` is required, optional or refused. `whole` says that all rows of a file are one chunk: where finding some of them costs as much as finding all.
@@ -71,9 +71,9 @@ class Dataset:
         """The sheets behind that of the rows, about `rows`, a text[] literal of the chunk's keys in order."""
         return ()
 
+    @abstractmethod
     def members(self, spec: PlanSpec, snapshot: str, lower: Key | None, upper: Key | None) -> str:
         """PostgreSQL query for one text: the array of the keys in (lower, upper], in order."""
-        raise NotImplementedError(f"{self.name} has no sheets besides that of its rows")
 
     # ---- deltas (docs/deltas.md): with `spec.since`, plan_query counts the rows that may have changed and those that are gone, and relation gives the former
 
@@ -85,13 +85,13 @@ class Dataset:
         """The plan whose files' rows a delta compares: the delta's own, and more where rows don't show all that its files do."""
         return spec
 
+    @abstractmethod
     def before(self, spec: PlanSpec, keys: str) -> ChunkQuery:
         """The rows with these ids (a text[] literal) as `spec.since` saw them."""
-        raise NotImplementedError
 
+    @abstractmethod
     def gone(self, spec: PlanSpec, snapshot: str, lower: Key | None, upper: Key | None) -> str:
         """What `spec.since` saw in (lower, upper] and `snapshot` doesn't, in order: a query for the row's place (its last column the id) and `deleted_at`."""
-        raise NotImplementedError
 
     def years(self, spec: PlanSpec, lower: Key | None, upper: Key | None) -> tuple[int, int]:
         """The years (first, last) that most times of a chunk are in: what shapes statements, never bytes."""

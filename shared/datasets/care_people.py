@@ -2,7 +2,7 @@
 
 from shared.datasets import care, rules
 from shared.datasets.plan import PlanSpec
-from shared.datasets.sql import found, lookup
+from shared.datasets.sql import found, given, hashed, lookup, matching
 
 
 def _on(spec: PlanSpec, conversation_id: str, snapshot: str) -> list[str]:
@@ -21,14 +21,18 @@ def senders(spec: PlanSpec, snapshot: str) -> str:
     return f"select s.sender_id as agent_id, a.team_id from ({sent}) s {lookup('agents', 'a', 's.sender_id', snapshot)}"
 
 
-def spoke(spec: PlanSpec, snapshot: str) -> str:
-    """A row an agent and conversation with the agent's messages in range: agent_id, team_id, contact_id, first (time), messages."""
+def said(spec: PlanSpec, snapshot: str) -> str:
+    """What agents wrote in range, read once, as tables for a WITH clause, which talk_figures and responded read.
+
+    `sent`: a row an agent and conversation: sender_id, conversation_id, first (message's time), messages; `talk` and `sender`: these conversations and agents.
+    """
     sent = f"""
         select m.sender_id, m.conversation_id, min(m.created_at) as first, count(*) as messages
         from {_sent(spec, snapshot)} group by m.sender_id, m.conversation_id"""
-    return f"""
-        select s.sender_id as agent_id, a.team_id, s.conversation_id, c.contact_id, s.first, s.messages from ({sent}) s
-        {lookup("agents", "a", "s.sender_id", snapshot)} {lookup("conversations", "c", "s.conversation_id", snapshot)}"""
+    talks = matching("conversations", "c", "c.id, c.contact_id", "array(select id from talk_id)", snapshot)
+    senders = matching("agents", "a", "a.id, a.team_id", "array(select distinct sender_id from sent)", snapshot)
+    return f"""sent as materialized ({sent}), talk_id as materialized (select distinct conversation_id as id from sent),
+        talk as materialized ({talks}), sender as materialized ({senders})"""
 
 
 def resolved(spec: PlanSpec, snapshot: str) -> str:
@@ -45,13 +49,13 @@ def resolved(spec: PlanSpec, snapshot: str) -> str:
 
 
 def responded(spec: PlanSpec, snapshot: str) -> str:
-    """A row a conversation whose first response ended in range with an agent's message: team_id, took (interval)."""
-    spoken = f"select distinct m.conversation_id as id from {_sent(spec, snapshot)}"
+    """A row a conversation whose first response ended in range with an agent's message: team_id, took (interval). Beside the tables `said`."""
     in_range = [f"re.created_at {sign} {bound}" for sign, bound in care.bounds(spec)]
+    handovers = rules.first_handovers("array(select id from talk_id)", snapshot)
     return f"""
-        select a.team_id, re.created_at - coalesce(ho.at, fi.created_at) as took from ({spoken}) s
-        {rules.first_inbound("fi", "s.id", snapshot)} {rules.first_handover("ho", "s.id", snapshot)}
-        {rules.first_response("re", "s.id", "ho", "fi", snapshot)} join {found("agents", "a", "a.id = re.sender_id", snapshot)}
+        select a.team_id, re.created_at - coalesce(ho.at, fi.created_at) as took from talk_id s
+        {hashed(f"({handovers})", "ho", "s.id", "conversation_id")}
+        {rules.first_inbound("fi", "s.id", snapshot)} {rules.first_response("re", "s.id", "ho", "fi", snapshot)} join {found("agents", "a", "a.id = re.sender_id", snapshot)}
         where {" and ".join(["re.sender_kind = 'agent'", *in_range])}"""
 
 
@@ -80,10 +84,15 @@ def tagged(spec: PlanSpec, snapshot: str) -> str:
 # ---- figures of a group, by `by` (team_id or agent_id)
 
 
-def talk_figures(by: str, spec: PlanSpec, snapshot: str) -> str:
-    """`by`, first (message's time), contacts (how many were helped), messages."""
-    return f"""select {by}, min(first) as first, count(distinct contact_id) as contacts, sum(messages)::bigint as messages
-        from ({spoke(spec, snapshot)}) s where {by} is not null group by {by}"""
+def talk_figures(by: str) -> str:
+    """`by`, first (message's time), contacts (how many were helped), messages. Beside the tables `said`."""
+    group = {"agent_id": "s.sender_id", "team_id": "a.team_id"}[by]
+    # Contacts are told apart by groups of their own: count(distinct) would sort them all.
+    return f"""
+        select {by}, min(first) as first, count(contact_id) as contacts, sum(messages)::bigint as messages
+        from (select {group} as {by}, c.contact_id, min(s.first) as first, sum(s.messages) as messages
+              from sent s {hashed("sender", "a", "s.sender_id")} {hashed("talk", "c", "s.conversation_id")}
+              where {given(group)} group by {group}, c.contact_id offset 0) s group by {by}"""
 
 
 def resolve_figures(by: str, spec: PlanSpec, snapshot: str) -> str:

@@ -5,9 +5,9 @@ from typing import ClassVar
 
 from shared.datasets import chat_rules, operating_hours, rules, talk_filters
 from shared.datasets.base import holds_part
+from shared.datasets.belonging import Inside
 from shared.datasets.chat_columns import SHEETS, profile
-from shared.datasets.entities import Inside
-from shared.datasets.filters import Text
+from shared.datasets.filters import Search
 from shared.datasets.operating_hours import Hours, hours_of
 from shared.datasets.plan import ChunkQuery, Column, PlanSpec, Sheet
 from shared.datasets.sql import current, found, lookup, texts
@@ -18,7 +18,7 @@ from shared.datasets.workbooks import Workbook
 class ChatFilter(TalkFilter):
     """The chats that a request wants; `ids` beat the rest. `q`: part of the contact's name or e-mail address, or of a message, in any case."""
 
-    q: Text | None = None
+    q: Search | None = None
 
 
 class ChatData(Workbook):
@@ -44,6 +44,10 @@ class ChatData(Workbook):
         if "q" in spec.filter:
             parts.append(_search(spec.filter["q"], snapshot))
         return parts
+
+    def size(self, spec: PlanSpec, snapshot: str) -> str:
+        said = f"m.conversation_id = c.id and {current('m', snapshot, 'messages')}"
+        return f"1000 + (select coalesce(sum(coalesce(octet_length(m.content), 0) + 300), 0) from ingest.messages m where {said})"
 
     def sheets(self, spec: PlanSpec, snapshot: str, rows: str) -> list[Sheet]:
         hours = hours_of(spec.operating_hours) if spec.operating_hours is not None else None

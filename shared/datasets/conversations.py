@@ -5,8 +5,9 @@ from typing import ClassVar
 
 from shared.datasets import talk_filters
 from shared.datasets.base import any_of
+from shared.datasets.belonging import Carried, Inside
 from shared.datasets.changes import Changes
-from shared.datasets.entities import Entities, Inside
+from shared.datasets.entities import Entities
 from shared.datasets.filters import Instant, Texts
 from shared.datasets.plan import ChunkQuery, Column, ColumnType, Dimension, PlanSpec, Sheet
 from shared.datasets.sql import current, duck_literal, found, instant, lookup, pulled
@@ -116,13 +117,10 @@ class Conversations(Entities):
                 parts.append(f"c.created_at {sign} {instant(f[name])}")
         return parts
 
-    def size(self, spec: PlanSpec, snapshot: str) -> str:
+    def carried(self, spec: PlanSpec, snapshot: str) -> tuple[Carried, ...]:
         # Three times the text: building one value of all messages of a conversation holds several copies of them at once.
-        return f"""500
-            + 3 * (select coalesce(sum(coalesce(octet_length(m.content), 0) + coalesce(octet_length(m.sender_name), 0) + 100), 0)
-               from ingest.messages m where m.conversation_id = c.id and {current("m", snapshot, "messages")})
-            + (select coalesce(sum(octet_length(e.data) + 100), 0)
-               from ingest.events e where e.conversation_id = c.id and {current("e", snapshot, "events")})"""
+        text = "3 * (coalesce(octet_length(m.content), 0) + coalesce(octet_length(m.sender_name), 0) + 100)"
+        return Carried("messages", "m", "conversation_id", text), Carried("events", "e", "conversation_id", "octet_length(e.data) + 100")
 
     def tables(self, spec: PlanSpec, fmt: str) -> dict[str, list[Column]]:
         return super().tables(spec, fmt) | BESIDE

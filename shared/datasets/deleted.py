@@ -1,7 +1,7 @@
 """What a delta says of rows that are gone: a file of its own, with the columns id and deleted_at. No export can ask for it."""
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import ClassVar, NoReturn
 
 from shared.datasets.base import Dataset
 from shared.datasets.plan import ChunkQuery, Column, ColumnType, Key, PlanSpec
@@ -43,11 +43,10 @@ class Deleted(Dataset):
             _line("utc_seconds" if family == "leads" else "local_text"),
         ]  # fmt: skip
 
-    def plan_query(self, spec: PlanSpec, snapshot: str, after: Key | None, rows_max: int, bytes_max: int | None) -> str:
-        raise NotImplementedError("deletions are planned with the rows beside which they stand")
+    def _never(self, *_: object, **__: object) -> NoReturn:
+        raise TypeError("deletions are planned and found with the rows beside which they stand: see query")
 
-    def relation(self, spec: PlanSpec, snapshot: str, lower: Key | None, upper: Key | None) -> ChunkQuery:
-        raise NotImplementedError("deletions are found with the rows beside which they stand")
+    plan_query = relation = members = before = gone = _never
 
 
 DATASETS: Mapping[str, Dataset] = {f"{PREFIX}{family}": Deleted(family) for family in ("leads", "care")}

@@ -3,34 +3,18 @@
 import re
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar
 
 from shared.datasets.base import Dataset, base_of, deleted_at
+from shared.datasets.belonging import Carried, Inside
 from shared.datasets.changes import Changes, tables_read, together, worth_finding
-from shared.datasets.plan import ChunkQuery, Column, ColumnType, Dimension, Key, PlanSpec, Since
+from shared.datasets.plan import ChunkQuery, ColumnType, Dimension, Key, PlanSpec, Since
 from shared.datasets.redaction import rule_of
 from shared.datasets.sql import current, instant, literal, replaced_since, texts, unreplaced
 from shared.formats import registry as formats
 
 _FACT_FIELD = re.compile(r"\bfact\.(\w+)")
-
-
-@dataclass(frozen=True)
-class Inside:
-    """Texts on another sheet about a row: `sql` of the rows of `table` whose `owner` it is, in `order`; `noun` says what one is."""
-
-    table: str
-    alias: str
-    owner: str
-    order: str
-    sql: str
-    noun: str
-    column: Column
-
-    def of(self, key: str, snapshot: str) -> str:
-        """What stands behind FROM for those of a row."""
-        return f"ingest.{self.table} {self.alias} where {self.alias}.{self.owner} = {key} and {current(self.alias, snapshot, self.table)}"
 
 
 class Entities(Dataset):
@@ -68,8 +52,12 @@ class Entities(Dataset):
         return ()
 
     def size(self, spec: PlanSpec, snapshot: str) -> str:
-        """PostgreSQL expression of about how many bytes a row is."""
+        """PostgreSQL expression of about how many bytes a row is, but for what it carries."""
         return "500"
+
+    def carried(self, spec: PlanSpec, snapshot: str) -> Sequence[Carried]:
+        """What makes rows longer that stands in other tables."""
+        return ()
 
     def years(self, spec: PlanSpec, lower: Key | None, upper: Key | None) -> tuple[int, int]:
         start = int(lower[0][:4]) if lower else spec.from_.year if spec.from_ else int(upper[0][:4]) if upper else 2026
@@ -79,26 +67,33 @@ class Entities(Dataset):
         if spec.since is not None:
             page = self._changed_page(spec, snapshot, after, rows_max)
         else:
-            page = self._page(spec, snapshot, after, rows_max)
+            page = self._page(spec, snapshot, after, rows_max, own=bytes_max is None)
+        # All that a page's rows carry is added up in one go, and row by row only where rows are counted out.
+        carried = "" if bytes_max is not None or spec.since is not None else self._carried(spec, snapshot)
         if bytes_max is not None:
             page = f"""
                 select at, id, bytes, long from (
                     select *, count(*) over in_order as n, sum(bytes) over in_order as running
                     from ({page}) page window in_order as (order by at, id rows unbounded preceding)
                 ) counted where running <= {int(bytes_max)} or n = 1"""
-        # What max() gives is a nameless record, whose fields have names again by way of its text.
+        # The greatest of two columns as a record costs as much as reading the rows.
         return f"""
-            select rows, bytes, long, array[to_char((last).at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"'), (last).id]::text[] as last_key
-            from (select count(*) as rows, coalesce(sum(bytes), 0)::bigint as bytes, bool_or(long) as long, max(row(at, id))::text::ingest.place as last
-                  from ({page}) page) chunk"""
+            with page as materialized ({page})
+            select rows, bytes{carried} as bytes, long, array[to_char(last at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US+00:00"'), (select max(id) from page where at = last)]::text[] as last_key
+            from (select count(*) as rows, coalesce(sum(bytes), 0)::bigint as bytes, bool_or(long) as long, max(at) as last from page) chunk"""
 
-    def _page(self, spec: PlanSpec, snapshot: str, after: Key | None, rows_max: int) -> str:
+    def _carried(self, spec: PlanSpec, snapshot: str) -> str:
+        """What the rows of `page` carry, as terms of a sum."""
+        return "".join(f" + {each.of('= any(array(select id from page))', snapshot)}" for each in self.carried(spec, snapshot))
+
+    def _page(self, spec: PlanSpec, snapshot: str, after: Key | None, rows_max: int, own: bool = False) -> str:
+        """`own`: the bytes are the rows' own, without what they carry."""
         # Along the index of the current rows, merged with the few that ended since: an index over all that ever ended would be walked to its
         # end by every chunk. The order and limit inside let PostgreSQL merge instead of sorting everything.
         return f"""
-            with replaced as materialized ({self._sizes(spec, snapshot, after, "_ended", replaced_since(self.alias, snapshot))})
+            with replaced as materialized ({self._sizes(spec, snapshot, after, "_ended", replaced_since(self.alias, snapshot), own=own)})
             select at, id, bytes, long from (
-                ({self._sizes(spec, snapshot, after, "_current", unreplaced(self.alias, snapshot))} order by at, id limit {int(rows_max)})
+                ({self._sizes(spec, snapshot, after, "_current", unreplaced(self.alias, snapshot), own=own)} order by at, id limit {int(rows_max)})
                 union all select * from replaced
             ) version order by at, id limit {int(rows_max)}"""
 
@@ -124,9 +119,11 @@ class Entities(Dataset):
             select at, id, bytes, long from (select * from there union all {gone}) version {in_order}"""
 
     def _sizes(
-        self, spec: PlanSpec, snapshot: str, after: Key | None, partition: str = "", seen: str = "", more: Sequence[str] = ()
-    ) -> str:
-        size, where = self.size(spec, snapshot), self._where(spec, snapshot, after, None, seen, more)
+        self, spec: PlanSpec, snapshot: str, after: Key | None, partition: str = "", seen: str = "", more: Sequence[str] = (), own: bool = False
+    ) -> str:  # fmt: skip
+        key = f"{self.alias}.{self.key}"
+        carried = [] if own else [each.of(f"= {key}", snapshot) for each in self.carried(spec, snapshot)]
+        size, where = " + ".join([self.size(spec, snapshot), *carried]), self._where(spec, snapshot, after, None, seen, more)
         rows = self._from(size + where, snapshot, partition)
         # What a delta doesn't write may be as long as it likes: the formatter refuses what is.
         looked_at = [] if spec.since else self._long(spec, snapshot)

@@ -21,6 +21,7 @@ from shared.datasets.instants import resolve_instant
 from shared.errors import Detail, invalid_request
 
 IDS_MAX = 10_000
+SEARCH_MAX = 200  # characters of a search, as many as searches of leads take
 
 
 def _clean(value: str) -> str:
@@ -38,6 +39,12 @@ def _as_list(value: Any) -> Any:
 def _instant(value: str, info: ValidationInfo) -> str:
     timezone = (info.context or {}).get("timezone", "UTC")
     return resolve_instant(value, timezone).isoformat(timespec="microseconds")
+
+
+def _search(value: str) -> str:
+    if not value.strip() or len(value) > SEARCH_MAX:
+        raise ValueError(f"must have 1 to {SEARCH_MAX} characters, not all of them blanks")
+    return value
 
 
 def choice(*allowed: str) -> Callable[[str], str]:
@@ -70,6 +77,7 @@ def list_of(item: Any) -> Any:
 
 
 Text = Annotated[StrictStr, AfterValidator(_clean)]
+Search = Annotated[Text, AfterValidator(_search), WithJsonSchema({"type": "string", "minLength": 1, "maxLength": SEARCH_MAX})]
 Texts = Annotated[list[Text], Field(min_length=1, max_length=IDS_MAX), BeforeValidator(_as_list), _OneOrMany()]
 Instant = Annotated[
     Text, AfterValidator(_instant), WithJsonSchema({"type": "string", "anyOf": [{"format": "date"}, {"format": "date-time"}]})

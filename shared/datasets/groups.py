@@ -37,6 +37,10 @@ class Groups(Dataset):
     def relation(self, spec: PlanSpec, snapshot: str, lower: Key | None, upper: Key | None) -> ChunkQuery:
         return self._rows(spec, snapshot, _between(lower, upper))
 
+    def members(self, spec: PlanSpec, snapshot: str, lower: Key | None, upper: Key | None) -> str:
+        return f"""select coalesce(array_agg(key order by key), '{{}}')::text as keys
+            from ({self.keys(spec, snapshot)}) g where {_between(lower, upper)}"""
+
     def before(self, spec: PlanSpec, keys: str) -> ChunkQuery:
         assert spec.since is not None
         return self._rows(base_of(spec), spec.since.snapshot, f"key = any({keys})")

@@ -8,11 +8,12 @@ from pydantic import Field, StrictInt
 
 from shared.datasets import filters
 from shared.datasets.base import any_of, holds_part
+from shared.datasets.belonging import Carried
 from shared.datasets.changes import Changes
 from shared.datasets.entities import Entities
-from shared.datasets.filters import Filter, Instant, TagFilter, Text, Texts
+from shared.datasets.filters import Filter, Instant, Search, TagFilter, Texts
 from shared.datasets.plan import Column, ColumnType, CustomProperty, Dimension, PlanSpec
-from shared.datasets.sql import current, instant, literal, lookup, matching, pulled, texts
+from shared.datasets.sql import counts, current, instant, literal, lookup, matching, pulled, texts
 
 NESTED = frozenset({"json", "jsonl"})
 FLAT = frozenset({"csv", "xlsx", "parquet"})
@@ -33,7 +34,7 @@ class LeadFilter(Filter):
     score_max: Score | None = None
     created_after: Instant | None = None
     created_before: Instant | None = None
-    q: Text | None = None
+    q: Search | None = None
 
 
 class Leads(Entities):
@@ -112,14 +113,18 @@ class Leads(Entities):
     def dimensions(self, spec: PlanSpec, snapshot: str) -> tuple[Dimension, ...]:
         def talks(keys: str) -> str:
             theirs = f"c.lead_id = any({keys}) and c.lead_id is not null and {current('c', snapshot, 'conversations')}"
-            rows = pulled(f"select c.lead_id, c.id, c.created_at from ingest.conversations c where {theirs}")
-            said = f"m.conversation_id = any(array(select c.id from ingest.conversations c where {theirs})) and {current('m', snapshot, 'messages')}"
-            counts = pulled(
-                f"select m.conversation_id, count(*) as messages from ingest.messages m where {said} group by m.conversation_id"
-            )
+            query = f"""
+                with c as materialized (select c.lead_id, c.id, c.created_at from ingest.conversations c where {theirs})
+                select lead_id, id, created_at, null as messages from c
+                union all select null, conversation_id, null, n from ({counts("messages", "conversation_id", "array(select id from c)", snapshot)}) m"""
             one = """concat('{"id":', json_text(c.id), ',"started_at":"', utc_seconds(c.created_at), '","message_count":', coalesce(m.messages, 0), '}')"""
-            return f"""select c.lead_id, concat('[', string_agg({one}, ',' order by c.created_at, c.id), ']') as json
-                from {rows} c left join {counts} m on m.conversation_id = c.id group by c.lead_id"""
+            # In order by way of a list: an aggregate with an order of its own sorts for every lead, at four times the price.
+            in_order = f"list_sort(list({{since: c.created_at, id: c.id, text: {one}}}))"
+            return f"""
+                with found as materialized (from {pulled(query)})
+                select c.lead_id, concat('[', array_to_string(list_transform({in_order}, lambda talk: talk.text), ','), ']') as json
+                from (from found where lead_id is not null) c
+                left join (select id, sum(messages)::bigint as messages from found where lead_id is null group by id) m on m.id = c.id group by c.lead_id"""
 
         def scores(keys: str) -> str:
             rows = pulled(matching("lead_scores", "sc", "sc.id, sc.score", keys, snapshot))
@@ -138,12 +143,13 @@ class Leads(Entities):
 
     def size(self, spec: PlanSpec, snapshot: str) -> str:
         wide = ("email", "name", "phone", "company", "source_url", "custom_properties")
-        size = "400 + coalesce(octet_length(array_to_string(l.tags, ',')), 0) + " + " + ".join(
+        return "400 + coalesce(octet_length(array_to_string(l.tags, ',')), 0) + " + " + ".join(
             f"coalesce(octet_length(l.{name}), 0)" for name in wide
         )
-        if any("conversations" in keys for keys in spec.columns.values()):
-            size += f" + 120 * (select count(*) from ingest.conversations c where c.lead_id = l.id and {current('c', snapshot, 'conversations')})"
-        return size
+
+    def carried(self, spec: PlanSpec, snapshot: str) -> tuple[Carried, ...]:
+        nested = any("conversations" in keys for keys in spec.columns.values())
+        return (Carried("conversations", "c", "lead_id", "120"),) if nested else ()
 
 
 def _column(key: str, kind: ColumnType, description: str, personal: bool = False) -> Column:

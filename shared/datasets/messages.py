@@ -8,7 +8,7 @@ from shared.datasets.care import column
 from shared.datasets.changes import Changes
 from shared.datasets.entities import Entities
 from shared.datasets.plan import ColumnType, Dimension, PlanSpec
-from shared.datasets.sql import current, found, lookup, matching, pulled
+from shared.datasets.sql import among, current, lookup, matching, pulled
 
 COLUMNS = [
     column("Message ID", "The message's id", "fact.id"),
@@ -103,16 +103,20 @@ def _content_but_twitters(snapshot: str) -> str:
 
 
 def _conversations(keys: str, snapshot: str) -> str:
-    """The conversations with what their channel and contact say."""
+    """The conversations with what their channel and contact say: one answer of PostgreSQL with rows of three tables, each read once."""
     conversations = matching("conversations", "c", "c.id, c.channel_id, c.contact_id, c.url", keys, snapshot)
-    contacts = f"array({matching('conversations', 'cc', 'cc.contact_id', keys, snapshot)})"
-    channels = f"array(select distinct channel_id from ({matching('conversations', 'cc', 'cc.channel_id', keys, snapshot)}) cc)"
-    contact = matching("contacts", "ct", "ct.id, ct.primary_identifier, ct.secondary_identifier", contacts, snapshot)
-    channel = matching("channels", "ch", "ch.id, ch.medium, ch.name, ch.display_name", channels, snapshot)
+    contact = "'contact', ct.id, ct.primary_identifier, ct.secondary_identifier, null"
+    channel = "'channel', ch.id, ch.medium, ch.name, ch.display_name"
+    query = f"""
+        with c as materialized ({conversations})
+        select 'conversation' as entity, id, channel_id as a, contact_id as b, url as c from c
+        union all {matching("contacts", "ct", contact, "array(select contact_id from c)", snapshot)}
+        union all {matching("channels", "ch", channel, "array(select distinct channel_id from c)", snapshot)}"""
     return f"""
-        select k.id, ch.medium, ch.name as channel, ch.display_name, c.contact_id, ct.primary_identifier, ct.secondary_identifier, c.url
-        from (select distinct conversation_id as id from fact) k left join {pulled(conversations)} c on c.id = k.id
-        left join {pulled(channel)} ch on ch.id = c.channel_id left join {pulled(contact)} ct on ct.id = c.contact_id"""
+        with entities as materialized (from {pulled(query)})
+        select k.id, ch.a as medium, ch.b as channel, ch.c as display_name, c.b as contact_id, ct.a as primary_identifier, ct.b as secondary_identifier, c.c as url
+        from (select distinct conversation_id as id from fact) k left join (from entities where entity = 'conversation') c on c.id = k.id
+        left join (from entities where entity = 'channel') ch on ch.id = c.a left join (from entities where entity = 'contact') ct on ct.id = c.b"""
 
 
 def _held(keys: str, snapshot: str) -> str:
@@ -121,15 +125,18 @@ def _held(keys: str, snapshot: str) -> str:
     Events are numbered in order once, because aggregates with an ORDER BY of their own sort for every group.
     """
     tagging = "e.tag_id is not null and e.message_id is not null and e.kind in ('tag_applied', 'tag_removed')"
+    events = "e.conversation_id, e.message_id, e.tag_id, e.kind = 'tag_applied' as applied, e.at as since, e.id"
+    names = matching("tags", "t", "null, null, t.id, null, null, null, t.name", "array(select distinct tag_id from e)", snapshot)
     query = f"""
-        select e.conversation_id, e.message_id, e.tag_id, coalesce(t.name, '') as name, e.kind = 'tag_applied' as applied, e.at as since, e.id
-        from unnest({keys}) k(id) join {found("events", "e", f"e.conversation_id = k.id and {tagging}", snapshot)}
-        {lookup("tags", "t", "e.tag_id", snapshot)}"""
-    numbered = f"select *, row_number() over (order by since, id) as n from {pulled(query)}"
+        with e as materialized (
+            select {events} from ingest.events e where e.conversation_id = {among(keys)} and {tagging} and {current("e", snapshot, "events")}
+        ) select *, null as name from e union all {names}"""
+    numbered = "select conversation_id, message_id, tag_id, applied, row_number() over (order by since, id) as n from found where applied is not null"
     tags = f"""
-        select conversation_id, message_id, tag_id, any_value(name) as name, min(n) filter (where applied) as first, arg_max(applied, n) as holds
-        from ({numbered}) group by conversation_id, message_id, tag_id"""
+        select conversation_id, message_id, tag_id, coalesce(any_value(tag.name), '') as name, min(n) filter (where applied) as first, arg_max(applied, n) as holds
+        from ({numbered}) e left join (select tag_id as id, name from found where applied is null) tag on tag.id = e.tag_id group by conversation_id, message_id, tag_id"""
     return f"""
+        with found as materialized (from {pulled(query)})
         select conversation_id, id, list_transform(tags, lambda t: t.id) as tag_ids, list_transform(tags, lambda t: t.name) as tag_names
         from (select conversation_id, message_id as id, list_sort(list({{first: first, id: tag_id, name: name}})) as tags
               from ({tags}) where holds group by conversation_id, message_id)"""

@@ -40,6 +40,12 @@ def first_handover(alias: str, conversation: str, snapshot: str) -> str:
     return first_of("events", alias, conversation, f"{alias}.kind = 'handover'", snapshot, f"{alias}.at, {alias}.id")
 
 
+def first_handovers(conversations: str, snapshot: str) -> str:
+    """The first `handover` event of each of the conversations (text[]) that has one: conversation_id, at, id. One walk along the index."""
+    where = f"e.conversation_id = any({conversations}) and e.kind = 'handover' and {current('e', snapshot, 'events')}"
+    return f"select distinct on (e.conversation_id) e.conversation_id, e.at, e.id from ingest.events e where {where} order by e.conversation_id, e.at, e.id"
+
+
 def first_response(alias: str, conversation: str, handover: str, opening: str, snapshot: str) -> str:
     """The message that ends the first response: `handover` and `opening` are the aliases of first_handover and first_inbound."""
     after_handover = (

@@ -12,6 +12,11 @@ VERSIONED = (
     "agents", "bots", "campaigns", "channels", "contacts", "conversations", "events", "lead_scores", "leads", "locks", "messages", "presences", "tags", "teams", "topics", "visits",
 )  # fmt: skip
 
+# Those whose rows are counted without being read, where that is possible (`Settled.counted`).
+COUNTED = ("messages",)
+# In how many notes of new ids (up to forty each) an index is still asked instead of the rows.
+_NOTES_MAX = 250
+
 _OWN = "{}.org_id = current_setting('app.org_id', true)"
 _SNAPSHOT = re.compile(r"\d+:\d+:(\d+(,\d+)*)?")
 
@@ -65,24 +70,57 @@ def snapshot_literal(snapshot: str) -> str:
 class Settled(str):
     """A snapshot, and the tables in which no row of the organisation has ended since: all that it sees of them lies among the current rows.
 
+    `counted`: those among them in which few rows are new since, so that the current rows less the new ones are what it sees.
     For one PostgreSQL transaction alone, whose own snapshot that was found with: a row that ends meanwhile is still a current one there.
     """
 
     tables: frozenset[str]
+    counted: frozenset[str]
 
-    def __new__(cls, snapshot: str, tables: Iterable[str]) -> "Settled":
-        made = super().__new__(cls, snapshot)
-        made.tables = frozenset(tables)
+    def __new__(cls, snapshot: str, found: Iterable[str]) -> "Settled":
+        """`found`: what `settled_tables` tells."""
+        made, names = super().__new__(cls, snapshot), list(found)
+        made.tables = frozenset(name.removesuffix("+") for name in names)
+        made.counted = frozenset(name.removesuffix("+") for name in names if name.endswith("+"))
         return made
 
 
 def settled_tables(snapshot: str) -> str:
-    """PostgreSQL query for the tables of which nothing has ended since the snapshot: one text, separated by commas."""
+    """PostgreSQL query for the tables of which nothing has ended since the snapshot: one text, separated by commas; a + stands behind one that may be counted."""
     since = oldest_unseen(snapshot)
-    tables = ", ".join(
-        f"({literal(t)}, exists (select from ingest.{t}_ended e where {_OWN.format('e')} and e.ended >= {since}))" for t in VERSIONED
-    )
-    return f"select coalesce(string_agg(name, ','), '') as tables from (values {tables}) t(name, ended) where not ended"
+
+    def found(table: str) -> str:
+        ended = f"exists (select from ingest.{table}_ended e where {_OWN.format('e')} and e.ended >= {since})"
+        return f"({literal(table)}, {ended}, {_few_are_new(table, snapshot) if table in COUNTED else 'false'})"
+
+    tables = ", ".join(map(found, VERSIONED))
+    return f"""select coalesce(string_agg(name || case when few then '+' else '' end, ','), '') as tables
+        from (values {tables}) t(name, ended, few) where not ended"""
+
+
+def _few_are_new(table: str, snapshot: str) -> str:
+    noted = f"(select bool_and(pg_visible_in_snapshot(n.since, {snapshot_literal(snapshot)})) from ingest.arrivals_noted n)"
+    notes = f"select from ({_notes(table, snapshot)}) n limit {_NOTES_MAX + 1}"
+    return f"({noted} and (select count(*) from ({notes}) n) <= {_NOTES_MAX})"
+
+
+def _notes(table: str, snapshot: str) -> str:
+    """The notes of new ids that the snapshot may not see."""
+    since = f"xa.type = {literal(table)} and xa.added >= {oldest_unseen(snapshot)}"
+    return f"select xa.ids from ingest.arrivals xa where {_OWN.format('xa')} and {since}"
+
+
+def counts(table: str, owner: str, keys: str, snapshot: str) -> str:
+    """PostgreSQL query for `owner` and `n`: how many rows of a versioned table name each of `keys` (text[]) there. It may give a key twice: its counts add up.
+
+    Where few rows are new, the index by `owner` is counted alone, and what the snapshot doesn't see yet is taken off again: no row is read but those.
+    """
+    if not isinstance(snapshot, Settled) or table not in snapshot.counted:
+        return f"select r.{owner}, count(*) as n from ingest.{table} r where r.{owner} = any({keys}) and {current('r', snapshot, table)} group by r.{owner}"
+    new = f"r.id = any(array(select unnest(ids) from ({_notes(table, snapshot)}) n)) and not pg_visible_in_snapshot(r.added, {snapshot_literal(snapshot)})"
+    return f"""
+        select r.{owner}, count(*) as n from ingest.{table}_current r where r.{owner} = any({keys}) and {own("r")} group by r.{owner}
+        union all select r.{owner}, -count(*) from ingest.{table}_current r where {new} and {own("r")} group by r.{owner}"""
 
 
 def current(alias: str, snapshot: str, table: str = "") -> str:
@@ -145,7 +183,27 @@ def matching(table: str, alias: str, columns: str, keys: str, snapshot: str) -> 
 
     One walk along the index, which reads each of its pages once; a lookup a key (`found`) would go down the tree as often as there are keys, at three times the price.
     """
-    return f"select {columns} from ingest.{table} {alias} where {alias}.id = any({keys}) and {current(alias, snapshot, table)}"
+    return f"select {columns} from ingest.{table} {alias} where {alias}.id = {among(keys)} and {current(alias, snapshot, table)}"
+
+
+def among(keys: str) -> str:
+    """What stands behind `=` where a value is to be among `keys` (text[], of thousands). As a subquery: the planner would look at each of a literal's, which takes
+    as long as finding the rows."""
+    return f"any((select {keys})::text[])"
+
+
+def hashed(relation: str, alias: str, key: str, by: str = "id") -> str:
+    """A left join by a hash with what was found for the rows on its left: nothing else may be in `relation`. For many rows, where nothing has an index any more.
+
+    Sessions plan no left join by a hash, and a full one by nothing else. PostgreSQL makes a left one of it where a condition on its left side isn't met by
+    nulls: so what stands behind it says `given`, and `offset 0` where conditions come from outside.
+    """
+    return f"full join {relation} {alias} on {alias}.{by} = {key}"
+
+
+def given(column: str) -> str:
+    """The condition that an id is not null, behind `hashed`: null meets it as far as the planner can tell. No id holds a control character (records.yaml, "id")."""
+    return f"coalesce({column}, E'\\x01') <> E'\\x01'"
 
 
 def pulled(query: str) -> str:

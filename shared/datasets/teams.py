@@ -37,12 +37,13 @@ class Teams(Groups):
         answers = f"""select team_id, {care_people.average("took")} as response_s from ({care_people.responded(spec, snapshot)}) r
             where team_id is not null group by team_id"""
         return f"""
+            with {care_people.said(spec, snapshot)}
             select s.team_id as key, s.first as created_at, s.team_id, t.name as team_name, coalesce(r.replied, 0) as resolves_with_reply,
                    coalesce(r.unreplied, 0) as resolves_without_reply, f.response_s as avg_first_response_time_s,
                    r.resolution_s as avg_resolution_time_s, coalesce(l.handle_time_s, 0) as total_handle_time_s,
                    coalesce(l.no_reply_time_s, 0) as total_no_reply_time_s, coalesce(l.cherry_picking_time_s, 0) as total_cherry_picking_time_s,
                    l.handle_average_s as avg_handle_time_s, s.contacts as contacts_helped
-            from ({care_people.talk_figures("team_id", spec, snapshot)}) s
+            from ({care_people.talk_figures("team_id")}) s
             left join ({care_people.resolve_figures("team_id", spec, snapshot)}) r using (team_id)
             left join ({answers}) f using (team_id) left join ({care_people.lock_figures("team_id", spec, snapshot)}) l using (team_id)
             {lookup("teams", "t", "s.team_id", snapshot)}"""

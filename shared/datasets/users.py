@@ -45,13 +45,14 @@ class Users(Groups):
     def groups(self, spec: PlanSpec, snapshot: str) -> str:
         tags = f"select agent_id, count(*) as tags from ({care_people.tagged(spec, snapshot)}) t group by agent_id"
         return f"""
+            with {care_people.said(spec, snapshot)}
             select agent_id as key, s.first as created_at, agent_id as user_id, a.name as user_name, a.email as user_email_address,
                    a.reference as user_reference, coalesce(p.available_s, 0) as available_time_s, coalesce(p.away_s, 0) as away_time_s,
                    coalesce(s.contacts, 0) as contacts_handled, l.handle_average_s as avg_handle_time_s,
                    coalesce(l.handle_time_s, 0) as handle_time_s, coalesce(l.no_reply_time_s, 0) as no_reply_time_s,
                    coalesce(l.cherry_picking_time_s, 0) as cherry_picking_time_s, coalesce(s.messages, 0) as replies,
                    coalesce(r.replied, 0) as resolves_with_reply, coalesce(r.unreplied, 0) as resolves_no_reply, coalesce(g.tags, 0) as tags_added
-            from ({care_people.talk_figures("agent_id", spec, snapshot)}) s
+            from ({care_people.talk_figures("agent_id")}) s
             full join ({care_people.resolve_figures("agent_id", spec, snapshot)}) r using (agent_id)
             full join ({care_people.lock_figures("agent_id", spec, snapshot)}) l using (agent_id)
             full join ({tags}) g using (agent_id) full join ({_presence(spec, snapshot)}) p using (agent_id)

@@ -42,11 +42,12 @@ Piece = Fixed | Sql
 
 @dataclass(frozen=True)
 class Cell:
-    """A column and the DuckDB expressions of its value, and of its row's id where one row has it."""
+    """A column and the DuckDB expressions of its value, and of its row's id where one row has it. `quiet`: no format has to look at its texts, though they may be null."""
 
     column: Column
     sql: str
     row: str = "null"
+    quiet: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,7 @@ class Format:
     document: ClassVar[bool] = False  # a part is a whole file, made of all rows at once: for few rows, and no file is split
     rows_max_per_file: ClassVar[int | None] = None
     cell_units_max: ClassVar[int | None] = None  # of a text, in UTF-16 code units
+    looks_at_texts: ClassVar[bool] = False  # and is faster where a chunk's facts are known to be quiet (shared/formatting/quiet.py)
     sheeted: ClassVar[bool] = False  # shows what a dataset has besides its rows, on sheets of their own
     encrypts_itself: ClassVar[bool] = False  # a password makes it no ZIP, but another file of the format
     protected_rows_max: ClassVar[int | None] = None  # rows a file under a password has, unless fewer are asked for

@@ -5,7 +5,7 @@ goes by the parquet types.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -75,17 +75,21 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DUCK = {ColumnType.int64: "bigint", ColumnType.double: "double", ColumnType.boolean: "boolean", ColumnType.date: "date"}
 
 
-def note(footer: bytes, size: int) -> bytes:
+def note(footer: bytes, size: int, nulls: Sequence[Mapping[str, int]]) -> bytes:
     """What is noted of a part of `size` bytes: the row groups of the footer that it would have as a file of its own.
 
-    Numbers, dates and times keep their least and greatest value; of texts only the nulls are counted, because notes travel through topics.
+    Numbers, dates and times keep their least and greatest value; of texts only the `nulls` are counted (by group and column), because notes travel through topics.
     """
     groups = loads(footer).get(4)
-    for group in groups.values:
+    for group, missing in zip(groups.values, nulls, strict=True):
         for column in group.get(1).values:
             meta, statistics = column.get(3), column.get(3).get(12)
-            if statistics is not None and meta.get(1) == _BYTE_ARRAY:
-                meta.put(12, STRUCT, Struct({3: statistics.fields[3]} if 3 in statistics.fields else {}))
+            if meta.get(1) == _BYTE_ARRAY:
+                path = meta.get(3).values
+                if len(path) == 1:
+                    meta.put(12, STRUCT, Struct().put(3, I64, missing[path[0].decode()]))
+                elif statistics is not None:
+                    meta.put(12, STRUCT, Struct({3: statistics.fields[3]} if 3 in statistics.fields else {}))
     return dumps(Struct().put(1, LIST, groups).put(2, I64, size))
 
 

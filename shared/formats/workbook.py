@@ -19,7 +19,6 @@ from shared.formats.ziprecords import Entry, blocks, descriptor, directory, open
 SHEET_ROWS_MAX = 1_048_575  # and the header
 # Places in the list of cell styles (cellXfs).
 HEADER, TIMESTAMP, DATE = 1, 2, 3
-TEXT_OPEN, TEXT_OPEN_KEPT, TEXT_CLOSE = '<c t="inlineStr"><is><t>', '<c t="inlineStr"><is><t xml:space="preserve">', "</t></is></c>"
 
 _XML = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
 _MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"

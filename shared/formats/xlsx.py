@@ -3,9 +3,10 @@
 import json
 import re
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import groupby
 from typing import Any, cast
 from xml.etree import ElementTree
 
@@ -34,6 +35,7 @@ class Xlsx(Format):
     media_type = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
     opening, comma, closing = "<row>", "", "</row>"
     binary = True
+    looks_at_texts = True
     sheeted = True
     rows_max_per_file = SHEET_ROWS_MAX
     cell_units_max = 32_767
@@ -45,41 +47,48 @@ class Xlsx(Format):
 
     def cells(self, cells: Sequence[Cell], spec: PlanSpec) -> list[Piece]:
         """One look at all texts together: hardly one needs its markup or control characters escaped, so hardly a row is looked at cell by cell."""
-        texts = [_looked_at(c) for c in cells if c.column.type in (*_TEXTS, ColumnType.property) and not c.column.plain]
-        careful = f"xml_controls({concat([piece for c in cells for piece in self._cell(c, spec, plain=False)])})"
-        if not texts:
-            return [Sql(careful)]
-        together = concat([Fixed("|"), *(piece for t in texts for piece in (Sql(t), Fixed("|")))])
-        quick = [piece for c in cells for piece in self._cell(c, spec, plain=True)]
-        return [Sql(f"case when xml_plain({together}) then {concat(quick)} else {careful} end")]
+        looked_at = [_looked_at(c) for c in cells if c.column.type in (*_TEXTS, ColumnType.property) and not (c.quiet or c.column.plain)]
+        quick = [piece for c in cells for piece in self._cell(c, spec)]
+        if not looked_at:
+            return quick
+        together = concat([Fixed("|"), *(piece for t in looked_at for piece in (Sql(t), Fixed("|")))])
+        return [Sql(f"case when xml_plain({together}) then {concat(quick)} else {concat(self._careful(cells, spec))} end")]
 
     def texts(self, row: Any, columns: Sequence[Column], spec: PlanSpec) -> list[str]:
         """As a spreadsheet program shows them."""
         clock = "seconds" if datasets.get(spec.dataset).family == "leads" else "milliseconds"
         return [_shown(cell, clock) for cell in ElementTree.fromstring(row)]
 
-    def finish(self, line: str) -> str:
-        return f"xml_finished({line})"
-
-    def _cell(self, cell: Cell, spec: PlanSpec, plain: bool) -> list[Piece]:
-        """`plain`: texts are short, and nothing in them means anything to XML."""
+    def _cell(self, cell: Cell, spec: PlanSpec) -> list[Piece]:
+        """Texts are short, and nothing in them means anything to XML."""
         kind, family = cell.column.type, datasets.get(spec.dataset).family
         if kind in _TEXTS:
             there = f"len({cell.sql}) > 0" if kind is ColumnType.texts else f"{_text(cell)} is not null"
-            if cell.column.plain or plain:
-                return [Sql(f"xml_open({there})"), Sql(_text(cell)), Sql(f"xml_close({there})")]
-            return _careful(there, _text(cell), cell)
+            return [Sql(f"xml_open({there})"), Sql(_text(cell)), Sql(f"xml_close({there})")]
         if kind is ColumnType.boolean:
             return [Sql(f"xml_boolean({cell.sql})")]
         if kind is ColumnType.timestamp:
-            return [Sql(f"xml_instant({cell.sql}, {_milliseconds(cell.sql, family)}, {timestamp_text(cell.sql, family)})")]
+            return [Sql(f"xml_instant({cell.sql}, {_days(cell.sql, family)}, {timestamp_text(cell.sql, family)})")]
         if kind is ColumnType.date:
             return [Sql(f"xml_date({cell.sql})")]
         if kind is ColumnType.property:
-            x = cell.sql  # an object or a list is its JSON
-            text = concat(_careful("true", f"case when starts_with({x}, '\"') then {x}->>'$' else lower_escapes({x}) end", cell))
-            return [Sql(f"""case when left({x}, 1) in ('"', '[', '{{') then {text} else xml_value({x}) end""")]
+            return [Sql(f"xml_property({cell.sql}, xml_property_plain({cell.sql}))")]
         return [Sql(f"xml_number({cell.sql})")]
+
+    def _careful(self, cells: Sequence[Cell], spec: PlanSpec) -> list[Piece]:
+        """The same of any texts. Neighbours are one expression: DuckDB plans each anew for every chunk."""
+        pieces: list[Piece] = []
+        for are_texts, run in groupby(cells, key=lambda c: c.column.type in _TEXTS):
+            if are_texts:
+                pieces.append(_texts(list(run), _text))
+                continue
+            for cell in run:
+                if cell.column.type is ColumnType.property:
+                    text = _texts([cell], lambda c: f"xml_property_text({c.sql})")
+                    pieces.append(Sql(f"xml_property({cell.sql}, {text.sql})"))
+                else:
+                    pieces += self._cell(cell, spec)
+        return pieces
 
     def compressor(self, spec: PlanSpec) -> Compressor:
         return Fragment()
@@ -162,7 +171,7 @@ class Fragment(Evenly):
 def _shown(cell: ElementTree.Element, clock: str) -> str:
     """What a program makes of a cell (<c>) that this module wrote."""
     text, style = "".join(cell.itertext()), cell.get("s")
-    if cell.get("t") == "inlineStr":
+    if cell.get("t") in ("str", "inlineStr"):
         return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)
     if cell.get("t") == "b":
         return "TRUE" if text == "1" else "FALSE"
@@ -189,16 +198,17 @@ def _looked_at(cell: Cell) -> str:
     return f"array_to_string({cell.sql}, '|')" if cell.column.type is ColumnType.texts else cell.sql
 
 
-def _careful(there: str, x: str, cell: Cell) -> list[Piece]:
-    text = f"xml_text({x}, {duck_literal(cell.column.header)}, {cell.row})"
-    return [Sql(f"xml_open_kept({there})"), Sql(text), Sql(f"xml_close({there})")]
+def _texts(cells: Sequence[Cell], text: Callable[[Cell], str]) -> Sql:
+    """Adjacent cells of any texts. Cells of one run are of one row."""
+    headers = ", ".join(duck_literal(c.column.header) for c in cells)
+    return Sql(f"xml_texts([{', '.join(text(c) for c in cells)}], [{headers}], {cells[0].row})")
 
 
-def _milliseconds(sql: str, family: str) -> str:
+def _days(sql: str, family: str) -> str:
     """Since 1899-12-30 on the clock that the cell shows: UTC cut to the second, or local."""
     if family == "leads":
-        return f"(epoch_us({sql}) + {_SINCE_MS * 1000}) // 1000000 * 1000"
-    return f"epoch_ms(local_time({sql})) + {_SINCE_MS}"
+        return f"(epoch_us({sql}) + {_SINCE_MS * 1000}) // 1000000 / 86400"
+    return f"(epoch_ms(local_time({sql})) + {_SINCE_MS}) / 86400000"
 
 
 FORMAT = Xlsx()

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from shared.errors import PermanentError
 
@@ -41,3 +42,13 @@ def text_bytes(column: pa.Array) -> memoryview:
         return memoryview(b"")
     places = memoryview(offsets).cast("q" if pa.types.is_large_string(column.type) else "i")
     return memoryview(data)[places[column.offset] : places[column.offset + len(column)]]
+
+
+def array_text(column: pa.ChunkedArray) -> str:
+    """PostgreSQL's text of the array of a column's distinct texts, in no order of meaning; null is left out."""
+    distinct = column.cast(pa.string()).unique().drop_null()
+    for special in ("\\", '"'):
+        distinct = pc.replace_substring(distinct, special, "\\" + special)
+    whole = pa.ListArray.from_arrays(pa.array([0, len(distinct)], pa.int32()), distinct)
+    joined = pc.binary_join(whole, '","')[0].as_py()
+    return f'{{"{joined}"}}' if len(distinct) else "{}"

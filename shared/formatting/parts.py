@@ -141,15 +141,15 @@ class DocumentPart:
 
 
 class TypedPart:
-    """Takes rows as structs: a field for each column that isn't `coded`. Nothing is written where there is none."""
+    """Takes rows as structs: a field for each column that doesn't lie `elsewhere`. Nothing is written where there is none."""
 
     def __init__(self, sink: ByteSink, columns: Sequence[Column]) -> None:
         self._output, self._columns = _Output(sink), columns
         self._groups = RowGroups(columns, self._output.put)
 
-    def code(self, coded: Mapping[int, Coded]) -> None:
+    def elsewhere(self, coded: Mapping[int, Coded], straight: Mapping[int, pa.ChunkedArray]) -> None:
         """Before the first rows: what some columns (by place) hold isn't in the rows."""
-        self._groups = RowGroups(self._columns, self._output.put, coded)
+        self._groups = RowGroups(self._columns, self._output.put, coded, straight)
 
     def take(self, column: pa.Array) -> None:
         self._groups.write(column)

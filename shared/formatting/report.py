@@ -14,6 +14,7 @@ from shared.datasets.redaction import rule_of
 from shared.datasets.reports import Figure, Reported, start_before
 from shared.formatting import charts, wording
 from shared.formatting.palette import palette
+from shared.formatting.typesetting import picture
 from shared.formatting.wording import Number
 
 _FIRST = {"day": "Day", "week": "Week from", "month": "Month"}
@@ -73,9 +74,7 @@ def _text(text: str, timezone: str) -> dict[str, Any]:
 def _logo(branding: Branding, organisation: str) -> dict[str, str] | None:
     if branding.logo is None:
         return None
-    head, _, data = branding.logo.partition(",")
-    kind = "jpg" if head.startswith("data:image/jpeg") else "png"
-    return {"format": kind, "base64": data, "alt": f"Logo of {organisation}" if organisation else "Logo"}
+    return picture(branding.logo) | {"alt": f"Logo of {organisation}" if organisation else "Logo"}
 
 
 def _clock(moment: datetime | None, spec: PlanSpec) -> datetime:

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from shared.datasets.plan import Column, ColumnType
 from shared.formats.parquet import MAGIC, note
 
-_LOOKED_AT = 8_192  # rows that tell whether a column's texts repeat
+_LOOKED_AT = 2_048  # rows that tell whether a column's texts repeat
 _GROUP_ROWS = 1 << 20  # a chunk is bounded by bytes, so it is one row group
 _FOOTER_MAX = 1 << 20
 _LEVEL = 1
@@ -23,9 +23,6 @@ _TYPES = {
 def arrow_type(kind: ColumnType) -> pa.DataType:
     """What a column of the kind is in a file."""
     return _TYPES.get(kind, pa.string())
-
-
-_CODED = pa.dictionary(pa.int32(), pa.string())
 
 
 @dataclass(frozen=True)
@@ -45,14 +42,17 @@ class Coded:
 
 
 class RowGroups:
-    """Takes a struct column of rows and puts out bytes: one field a column (`c0`, `c1` …) but for those that are `coded`, by their places."""
+    """Takes a struct column of rows and puts out bytes: one field a column (`c0`, `c1` …) but for those that are `coded` or `straight`, by their places.
+
+    `straight`: whole columns, of which a row's values are where the row is.
+    """
 
     def __init__(
-        self, columns: Sequence[Column], put: Callable[[bytes | memoryview], None], coded: Mapping[int, Coded] | None = None
-    ) -> None:
-        self._coded = coded or {}
-        self._schema = pa.schema([pa.field(c.key, _CODED if i in self._coded else arrow_type(c.type)) for i, c in enumerate(columns)])
-        self._body = _Body(put)
+        self, columns: Sequence[Column], put: Callable[[bytes | memoryview], None], coded: Mapping[int, Coded] | None = None,
+        straight: Mapping[int, pa.ChunkedArray] | None = None,
+    ) -> None:  # fmt: skip
+        self._coded, self._straight = coded or {}, straight or {}
+        self._columns, self._body = columns, _Body(put)
         self._held: list[pa.RecordBatch] = []
 
     def write(self, column: pa.StructArray) -> None:
@@ -62,21 +62,38 @@ class RowGroups:
         """Everything is out but the footer; the part's note. Rows are written all at once: a chunk is bounded by bytes, and a column whose values are coded
         costs the writer a look at all of them for each batch."""
         rows = pa.Table.from_batches(self._held)
-        arrays = [self._array(rows, i, field) for i, field in enumerate(self._schema)]
-        batch = pa.RecordBatch.from_arrays(arrays, schema=self._schema)
+        arrays = [self._array(rows, i, column) for i, column in enumerate(self._columns)]
+        batch = pa.RecordBatch.from_arrays(arrays, names=[column.key for column in self._columns])
         writer = pq.ParquetWriter(
-            pa.PythonFile(self._body, mode="w"), self._schema, compression="zstd", compression_level=_LEVEL, store_schema=False,
-            write_statistics=True, version="2.6", data_page_version="1.0", use_dictionary=_repeating(batch),
+            pa.PythonFile(self._body, mode="w"), batch.schema, compression="zstd", compression_level=_LEVEL, store_schema=False,
+            write_statistics=_compared(batch.schema), version="2.6", data_page_version="1.0", use_dictionary=_repeating(batch),
         )  # fmt: skip
         writer.write_batch(batch, row_group_size=_GROUP_ROWS)
         writer.close()
         size = self._body.end()
-        return note(self._body.footer, size)
+        return note(self._body.footer, size, _nulls(batch))
 
-    def _array(self, rows: pa.Table, place: int, field: pa.Field) -> pa.Array:
+    def _array(self, rows: pa.Table, place: int, column: Column) -> pa.Array:
         if coded := self._coded.get(place):
             return coded.take(rows.column(coded.field).combine_chunks())
-        return rows.column(f"c{place}").cast(field.type).combine_chunks()
+        values = self._straight[place] if place in self._straight else rows.column(f"c{place}")
+        wanted = arrow_type(column.type)
+        if not (wanted == pa.string() and pa.types.is_large_string(values.type)):  # which is written the same
+            # Of times what is finer than the file's unit is cut off.
+            values = values.cast(wanted, safe=not pa.types.is_timestamp(wanted))
+        return values.combine_chunks()
+
+
+def _nulls(rows: pa.RecordBatch) -> list[dict[str, int]]:
+    """How many nulls each row group has, by column."""
+    groups = [rows.slice(start, _GROUP_ROWS) for start in range(0, rows.num_rows, _GROUP_ROWS)]
+    return [dict(zip(group.schema.names, (column.null_count for column in group.columns), strict=True)) for group in groups]
+
+
+def _compared(schema: pa.Schema) -> list[str]:
+    """The columns whose least and greatest value the writer looks for: those of which a note keeps them, and lists, of whose entries it counts nulls."""
+    compared = [field for field in schema if not _is_text(field.type) and not pa.types.is_dictionary(field.type)]
+    return [f"{field.name}.list.element" if pa.types.is_list(field.type) else field.name for field in compared]
 
 
 def _repeating(rows: pa.RecordBatch) -> list[str]:
@@ -87,9 +104,13 @@ def _repeating(rows: pa.RecordBatch) -> list[str]:
     for name, array in zip(first.schema.names, first.columns, strict=True):
         if pa.types.is_list(array.type):
             names.append(f"{name}.list.element")
-        elif pa.types.is_dictionary(array.type) or (pa.types.is_string(array.type) and 2 * pc.count_distinct(array).as_py() <= len(array)):
+        elif pa.types.is_dictionary(array.type) or (_is_text(array.type) and 2 * pc.count_distinct(array).as_py() <= len(array)):
             names.append(name)
     return names
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 class _Body:

@@ -5,8 +5,8 @@ with one copy.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import NamedTuple
 
@@ -20,10 +20,13 @@ from shared.formats.base import Cell, Fixed, Format, Piece, Sql, concat
 from shared.formats.fields import FIELDS
 from shared.formats.redaction import Redacted, counted_missing, missing, redacted
 
+_FACT_FIELD = re.compile(r"fact\.(\w+)")
+_AS_THEY_ARE = (ColumnType.text, ColumnType.timestamp, ColumnType.texts)
+
 
 @dataclass(frozen=True)
 class DimensionTable:
-    """A temporary table of a dimension's rows: `create` takes the text[] literal of its keys (see `keys_of`). `numbered`: its rows have a number `n`, in order of their keys."""
+    """A temporary table of a dimension's rows: `create` takes the text[] literal of its keys. `numbered`: its rows have a number `n`, in order of their keys."""
 
     dimension: Dimension
     fragments: tuple[str, ...]
@@ -40,20 +43,20 @@ class DimensionTable:
         return f"create temp table {name} as select {', '.join(columns)} from {rows} {name}"
 
 
-def keys_of(column: str) -> str:
-    """The statement for the text of a text[] literal: the distinct values of a column of `fact`, in order."""
-    return f"select array_text(k) from (select distinct {column} as k from fact)"
-
-
 class Code(NamedTuple):
     """A column's values as a fragment of a dimension's table."""
 
     dimension: str
     fragment: int
 
-    def read(self) -> str:
-        """The statement for the values, in order of the rows' numbers."""
-        return f"select f{self.fragment} as value from {self.dimension} order by n"
+    @property
+    def field(self) -> str:
+        return f"f{self.fragment}"
+
+
+def read_coded(dimension: str) -> str:
+    """The statement for a dimension's table, in order of the rows' numbers."""
+    return f"from {dimension} order by n"
 
 
 @dataclass(frozen=True)
@@ -63,8 +66,8 @@ class ChunkStatements:
     in the order of the dataset), _key0, _key1 … (its place in that order), and _count0, _count1 … (how much of it was redacted, by `counters`).
     A hash join hands out the rows of a vector in an order of its own, so rows come a little out of order.
 
-    `codes`: the columns of a typed format (by place) that aren't in its rows: what they hold stands in a dimension's table, in the row whose number a row of
-    the chunk has as `<dimension>_n`."""
+    Columns of a typed format (by place) that aren't in its rows: what `codes` hold stands in a dimension's table, in the row whose number a row of
+    the chunk has as `<dimension>_n`; what `straight` ones hold is the facts' column of that name as it is."""
 
     facts: str | None
     dimensions: tuple[DimensionTable, ...]
@@ -72,6 +75,7 @@ class ChunkStatements:
     counters: tuple[str, ...] = ()
     keys: int = 2
     codes: Mapping[int, Code] = field(default_factory=dict)
+    straight: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -99,17 +103,20 @@ def as_it_is(constant: str) -> str:
 
 def compile_chunk(
     dataset: Dataset, spec: PlanSpec, wanted: Sequence[str], snapshot: str, lower: Key | None, upper: Key | None, fold: Fold = as_it_is,
-    coded: bool = False,
+    coded: bool = False, quiet: Collection[str] = (),
 ) -> ChunkStatements:  # fmt: skip
     """The statements of one chunk in the `wanted` formats. `fold` may turn a constant expression into its literal: DuckDB would bind and fold
-    it again for every chunk, which is most of the time that a small chunk takes to plan. `coded`: a typed format's texts of dimensions stay in their tables."""
+    it again for every chunk, which is most of the time that a small chunk takes to plan. `coded`: what a typed format writes as it is stays where it is.
+    `quiet`: columns of the facts at whose texts no format has to look (quiet.py); `rows` alone depends on it."""
     spec = spec.model_copy(update={"formats": list(wanted)})
-    return compile_query(dataset, dataset.relation(spec, snapshot, lower, upper), spec, fold, coded)
+    return compile_query(dataset, dataset.relation(spec, snapshot, lower, upper), spec, fold, coded, quiet)
 
 
-def compile_query(dataset: Dataset, query: ChunkQuery, spec: PlanSpec, fold: Fold = as_it_is, coded: bool = False) -> ChunkStatements:
+def compile_query(
+    dataset: Dataset, query: ChunkQuery, spec: PlanSpec, fold: Fold = as_it_is, coded: bool = False, quiet: Collection[str] = ()
+) -> ChunkStatements:
     """The statements of any rows of the dataset, in all formats of the spec."""
-    return _compile(query, {name: dataset.chosen(spec, name) for name in spec.formats}, spec, fold, coded)
+    return _compile(query, {name: dataset.chosen(spec, name) for name in spec.formats}, spec, fold, coded, quiet)
 
 
 def compile_fields(query: ChunkQuery, columns: Sequence[Column], spec: PlanSpec) -> ChunkStatements:
@@ -137,7 +144,7 @@ def compile_sheet(sheet: Sheet, names: Sequence[str], spec: PlanSpec, wanted: Se
 
 
 def _compile(
-    query: ChunkQuery, columns: Mapping[str, Sequence[Column]], spec: PlanSpec, fold: Fold, coded: bool = False
+    query: ChunkQuery, columns: Mapping[str, Sequence[Column]], spec: PlanSpec, fold: Fold, coded: bool = False, quiet: Collection[str] = ()
 ) -> ChunkStatements:
     fragments = _Fragments()
     family = datasets.get(spec.dataset).family
@@ -145,13 +152,14 @@ def _compile(
     # What a redaction may hide, an error doesn't tell.
     row = f"fact.{query.place[-1]}" if query.place and spec.redaction is None else "null"
     dense = {d.name for d in query.dimensions if d.dense} if coded else set()
-    lines, codes = {}, {}
+    lines, codes, straight = {}, {}, {}
     for name, selected in columns.items():
         if _format(name).typed:
             codes = _codes(_format(name), selected, spec, sources, fragments, dense)
-            lines[name] = _struct(_format(name), selected, spec, sources, fragments, codes)
+            straight = _straight(selected, sources["fact"]) if coded and query.dimensions else {}
+            lines[name] = _struct(_format(name), selected, spec, sources, fragments, codes, straight)
         else:
-            lines[name] = _line(_format(name), selected, spec, sources, fragments, fold, row)
+            lines[name] = _line(_format(name), selected, spec, sources, fragments, fold, row, quiet if spec.redaction is None else ())
     counts = _counts(spec, columns.values(), sources, fragments)
     numbered = {code.dimension for code in codes.values()}
     tables = tuple(
@@ -165,7 +173,7 @@ def _compile(
     places |= {f"_count{i}": sql for i, sql in enumerate(counts.values())}
     place = ", ".join(f"{sql} as {name}" for name, sql in places.items())
     rows = f"select {finished}, {', '.join(places)} from (select {texts}, {place} from {_joined(fact, tables)}) line"
-    return ChunkStatements(facts if query.dimensions else None, tables, rows, tuple(counts), len(query.place), codes)
+    return ChunkStatements(facts if query.dimensions else None, tables, rows, tuple(counts), len(query.place), codes, straight)
 
 
 def _format(name: str) -> Format:
@@ -212,12 +220,14 @@ def _joined(fact: str, tables: Sequence[DimensionTable]) -> str:
 
 
 def _line(
-    fmt: Format, columns: Sequence[Column], spec: PlanSpec, sources: Mapping[str, Redacted], fragments: _Fragments, fold: Fold, row: str
+    fmt: Format, columns: Sequence[Column], spec: PlanSpec, sources: Mapping[str, Redacted], fragments: _Fragments, fold: Fold, row: str,
+    quiet: Collection[str],
 ) -> str:  # fmt: skip
     runs: list[list[Piece]] = []
     for source, run in groupby(columns, key=lambda c: c.source):
         adjacent = list(run)
-        pieces = fmt.cells([_cell(sources[source].cells[c], row if source == "fact" else "null") for c in adjacent], spec)
+        cells = [_cell(sources[source].cells[c], row if source == "fact" else "null") for c in adjacent]
+        pieces = fmt.cells([replace(c, quiet=c.sql.removeprefix("fact.") in quiet) for c in cells], spec)
         if source != "fact":
             family = datasets.get(spec.dataset).family
             absent = concat(fmt.cells([_cell(missing(c, spec.redaction, family)) for c in adjacent], spec))
@@ -243,13 +253,23 @@ def _codes(
     }
 
 
+def _straight(columns: Sequence[Column], facts: Redacted) -> dict[int, str]:
+    """The columns (by place) that are a field of the facts, with nothing to do to it."""
+    found = {}
+    for place, column in enumerate(columns):
+        if column.type in _AS_THEY_ARE and (field_ := _FACT_FIELD.fullmatch(column.sql)) and facts.cells.get(column) is column:
+            found[place] = field_[1]
+    return found
+
+
 def _struct(
-    fmt: Format, columns: Sequence[Column], spec: PlanSpec, sources: Mapping[str, Redacted], fragments: _Fragments, codes: Mapping[int, Code]
+    fmt: Format, columns: Sequence[Column], spec: PlanSpec, sources: Mapping[str, Redacted], fragments: _Fragments, codes: Mapping[int, Code],
+    straight: Mapping[int, str],
 ) -> str:  # fmt: skip
     """A row as typed values, a dimension's made once for each of its rows, and the numbers of rows that hold the others."""
     fields = [f"{name}_n := {name}.n" for name in dict.fromkeys(code.dimension for code in codes.values())]
     for place, column in enumerate(columns):
-        if place in codes:
+        if place in codes or place in straight:
             continue
         value = _value(fmt, sources[column.source].cells[column], spec)
         if column.source != "fact":
@@ -258,7 +278,7 @@ def _struct(
                 absent = missing(column, spec.redaction, datasets.get(spec.dataset).family)
                 value = f"coalesce({value}, {_value(fmt, absent, spec)})"
         fields.append(f"c{place} := {value}")
-    return f"struct_pack({', '.join(fields)})"
+    return f"struct_pack({', '.join(fields or ['_ := null'])})"
 
 
 def _value(fmt: Format, column: Column, spec: PlanSpec) -> str:

@@ -43,12 +43,17 @@ def _export(caller: Caller, rows: int, **body: object) -> float:
     return done.seconds
 
 
+def ensure_nested(stack: Stack) -> None:
+    """An organisation whose leads have conversations."""
+    if _ensure_leads(stack, NESTED_ORG, NESTED_LEADS):
+        run_sql(stack.database_url, "-f", str(HERE / "nested.sql"), org_id=NESTED_ORG)
+
+
 def nested(context: Context) -> Section:
     """200,000 leads with their conversations as JSON lines into a directory against `psql \\copy` of json_agg."""
     stack = context.stack
     stack.up(WAYBILL_STORE=DIRECTORY_STORE)
-    if _ensure_leads(stack, NESTED_ORG, NESTED_LEADS):
-        run_sql(stack.database_url, "-f", str(HERE / "nested.sql"), org_id=NESTED_ORG)
+    ensure_nested(stack)
     query = psql.nested_query(stack.database_url, NESTED_ORG)
     with Caller(stack, NESTED_ORG) as caller:
         seconds = interleave({

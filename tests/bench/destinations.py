@@ -78,6 +78,11 @@ def _run(command: list[str], env: dict[str, str], own: bool) -> float | None:
     return float(done.stdout) if own else None
 
 
+def peer(command: list[str], env: dict[str, str]) -> None:
+    """The clock around it is its time."""
+    _run(command, env, own=False)
+
+
 def destinations(context: Context) -> Section:
     """One process each, from a file of this machine to SeaweedFS."""
     folder, env = OUT / "destinations", context.stack.env

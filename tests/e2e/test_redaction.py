@@ -20,6 +20,7 @@ PROFILE = {
     "detect": ["email", "phone", "card_number", "iban", "ip_address", "url"], "patterns": [{"pattern": "CANARY-[0-9]{5}"}],
 }  # fmt: skip
 PASSWORD = "correct4horse"
+AT_ONCE = 4  # exports: each is small, and goes through the whole road
 RANGE = {"from": "2025-01-01", "to": "2027-12-31"}
 # Records as they come in hold what they hold, and chunks begin and end with ids (docs/redaction.md).
 RAW = ("records", "lead-changes", "lead-scores", "export-chunks", "export-chunks-express", "export-requests")
@@ -56,27 +57,35 @@ async def messages(stack: Stack, topics: list[str]) -> list[tuple[str, bytes]]:
     return found
 
 
+def body_of(name: str) -> dict[str, Any]:
+    dataset = registry.get(name)
+    protected = {"password": PASSWORD, "purpose": "a test"} if dataset.protected else {}
+    return {"dataset": name, "formats": list(dataset.formats), **(RANGE if dataset.range_rule == "required" else {}), **protected}
+
+
 async def test_planted_values_are_nowhere(stack: Stack, canaries: Organisation) -> None:
-    for name in registry.names():
-        dataset = registry.get(name)
-        body: dict[str, Any] = {"dataset": name, "formats": list(dataset.formats), **(RANGE if dataset.range_rule == "required" else {})}
-        if dataset.protected:
-            body |= {"password": PASSWORD, "purpose": "a test"}
-        export = canaries.completed(body)
+    asked: dict[str, str] = {}
+    names, again = registry.names(), {}
+    for place, name in enumerate(names):
+        asked |= {each: canaries.ask(body_of(each))["id"] for each in names[place : place + AT_ONCE] if each not in asked}
+        export_id = asked[name]
+        export = canaries.ended(export_id)
+        assert export["status"] == "completed", export
         for number, file in enumerate(export["files"]):
             clean(planted.readable(canaries.download(export, number), PASSWORD), file["name"])
         manifest = canaries.http.get(export["manifest_url"]).json()
         clean(json.dumps(manifest), f"{name}'s manifest")
         told = manifest["redaction"]
         assert (told["profile"], {p["name"] for p in told["patterns"]}) == ("everything", {"everything.1", *PROFILE["detect"]})
-        if any(c.key == "email" for c in dataset.columns()) and manifest["rows_planned"]:
+        if any(c.key == "email" for c in registry.get(name).columns()) and manifest["rows_planned"]:
             (email,) = [c for c in told["columns"] if c["column"] == "email"]
             assert email["values"] > 0
-        if dataset.protected:  # its password is gone
-            continue
-        again = canaries.ended(canaries.http.post(f"/v1/exports/{export['id']}/rerun").raise_for_status().json()["id"])
-        repeated = canaries.http.get(again["manifest_url"]).json()
-        assert (repeated["reproduces"], repeated["redaction"]) == (export["id"], told)
+        if not registry.get(name).protected:  # its password is gone
+            rerun = canaries.http.post(f"/v1/exports/{export_id}/rerun").raise_for_status().json()["id"]
+            again[rerun] = (export_id, told)
+    for rerun, reproduced in again.items():
+        repeated = canaries.http.get(canaries.ended(rerun)["manifest_url"]).json()
+        assert (repeated["reproduces"], repeated["redaction"]) == reproduced
     topics = [topic for topic in all_topics() if topic not in RAW and not topic.endswith("-dlq")]
     own = canaries.org_id.encode()
     for topic, value in await messages(stack, topics):

@@ -2,6 +2,7 @@
 
 import asyncpg
 import psycopg
+import pytest
 
 from tests.conftest import Database
 
@@ -50,3 +51,35 @@ async def test_a_service_sees_only_the_organisation_it_names(database: Database)
         assert refused is not None
     finally:
         await connection.close()
+
+
+SECRET = (
+    "SELECT sealed FROM delivery.destinations",
+    "SELECT config FROM delivery.destinations",
+    "UPDATE delivery.destinations SET config = '{}'",
+)
+BROUGHT = (
+    "UPDATE delivery.deliveries SET due_at = now()", "DELETE FROM delivery.deliveries", "SELECT recipients FROM delivery.deliveries",
+    "SELECT note FROM delivery.delivery_files", "SELECT error_message FROM delivery.delivery_attempts",
+)  # fmt: skip
+
+
+async def test_only_delivery_reads_where_files_go_and_changes_what_was_brought(database: Database) -> None:
+    """Nor does export_request as the role in which it goes across organisations."""
+    refused = []
+    connection = await asyncpg.connect(database.as_service("export_request"))
+    try:
+        for into in ("SELECT 1", "SET LOCAL ROLE waybill_dispatcher"):
+            for statement in SECRET + BROUGHT:
+                with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                    async with connection.transaction():
+                        await connection.execute(into)
+                        await connection.execute("SELECT set_config('app.org_id', 'org_a', true)")
+                        await connection.execute(statement)
+                refused.append((into, statement))
+        others = "SELECT rolname FROM pg_roles WHERE rolname LIKE 'waybill%' AND pg_has_role(oid, 'waybill_courier', 'MEMBER')"
+        may = {row["rolname"] for row in await connection.fetch(others)}
+    finally:
+        await connection.close()
+    assert len(refused) == 2 * len(SECRET + BROUGHT)
+    assert may == {"waybill_courier", "waybill_delivery"}

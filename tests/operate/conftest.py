@@ -166,7 +166,8 @@ class Own:
 
 def _environment(base: int, collector: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("WAYBILL_")}
-    small = {"WAYBILL_DEAD_LETTERS_MAX": "5", "WAYBILL_CHUNK_ROWS_MAX": "200"}
+    # Groups hear of who came, left or died within seconds.
+    small = {"WAYBILL_DEAD_LETTERS_MAX": "5", "WAYBILL_CHUNK_ROWS_MAX": "200", "WAYBILL_KAFKA_SESSION_SECONDS": "6"}
     return kept | small | {"WAYBILL_PORT_BASE": str(base), "WAYBILL_OTLP_ENDPOINT": collector, "OTEL_BSP_SCHEDULE_DELAY": "500"}
 
 

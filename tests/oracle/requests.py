@@ -13,7 +13,8 @@ from random import Random
 from typing import Any
 
 from tests.oracle.columns import ANALYTICS, CARE, CONVERSATIONS, FORMATS, LEADS, key
-from tests.oracle.generate import DAY, FIRST, LAST, SETTINGS
+from tests.oracle.generate import SETTINGS
+from tests.oracle.making.records import DAY, FIRST, LAST
 from tests.oracle.times import EPOCH, first_at, local
 
 Request = dict[str, Any]

@@ -29,6 +29,7 @@ from services.delivery.destinations.upkeep import Upkeep
 from services.delivery.settings import Settings
 from services.delivery.threads import Threads
 from shared.clock import utc_now
+from shared.database import Time, database_now
 from shared.http import Authenticator
 from shared.outbox import Outbox
 from shared.sealing import DESTINATION_SECRETS, Seal
@@ -61,12 +62,12 @@ class DestinationParts:
 
 def assemble(
     settings: Settings, pool: asyncpg.Pool, objects: ObjectStore, outbox: Outbox, auth: Authenticator, told: Told | None = None,
-    carriers: Mapping[str, Carrier] | None = None, clock: Callable[[], datetime] = utc_now,
+    carriers: Mapping[str, Carrier] | None = None, clock: Callable[[], datetime] = utc_now, time: Time = database_now,
 ) -> DestinationParts:  # fmt: skip
-    """`told`: what follows where files didn't arrive. `carriers`: others than the types' own."""
+    """`told`: what follows where files didn't arrive. `carriers`: others than the types' own. `clock` is this process's; the queue goes by `time`, PostgreSQL's."""
     told = told or NobodyTold()
     carriers = all_carriers(settings) if carriers is None else carriers
-    store, seal = DestinationStore(pool), Seal(settings.secret_keys, DESTINATION_SECRETS)
+    store, seal = DestinationStore(pool, time), Seal(settings.secret_keys, DESTINATION_SECRETS)
     limits = Limits(
         settings.destination_deliveries, settings.destination_deliveries_per_organisation, settings.destination_deliveries_per_destination
     )
@@ -75,19 +76,19 @@ def assemble(
     freight = Freight(
         pool, objects, reads, seal, settings.secret_key, settings.public_url, timedelta(days=settings.destination_link_days), clock
     )
-    leftovers = Leftovers(queue, seal, carriers, clock)
+    leftovers = Leftovers(queue, seal, carriers)
     dispatcher = Dispatcher(pool, queue, freight, carriers, limits, settings.destination_lease_seconds, leftovers, outbox, clock)
     mail = settings.mail_server is not None
     rules = partial(Rules, allow_http=settings.destination_allow_http, addresses=settings.destination_addresses, mail=mail)
-    destinations = Destinations(store, seal, rules, told, outbox, leftovers, dispatcher.wake, clock)
-    tests = Probes(store, seal, carriers, settings.destination_test_seconds, told, outbox, dispatcher.wake, clock)
+    destinations = Destinations(store, seal, rules, told, outbox, leftovers, dispatcher.wake)
+    tests = Probes(store, seal, carriers, settings.destination_test_seconds, told, outbox, dispatcher.wake)
     deliveries, secret = Deliveries(store, outbox, dispatcher.wake, clock), settings.secret_key.encode()
-    bounces = Bounces(pool, store, told, outbox, settings.secret_keys, clock)
+    bounces = Bounces(pool, store, told, outbox, settings.secret_keys)
     routers = (
-        destinations_router(destinations, tests, store, auth, secret),
+        destinations_router(destinations, tests, auth, secret),
         deliveries_router(deliveries, store, auth, secret),
         mail_router(bounces, settings.operator_token),
     )
-    intake = DestinationIntake(store, told, outbox, settings.public_url, dispatcher.wake, clock)
-    upkeep = Upkeep(queue, leftovers, seal, timedelta(days=settings.destination_keep_days), clock)
+    intake = DestinationIntake(store, told, outbox, settings.public_url, dispatcher.wake)
+    upkeep = Upkeep(queue, leftovers, seal, timedelta(days=settings.destination_keep_days))
     return DestinationParts(routers, intake, dispatcher, upkeep, queue, store, carriers, bounces, reads)

@@ -31,7 +31,6 @@ class Deliveries:
         """One that was delivered begins anew: all of its files are brought again. One that was given up goes on where it was, and so does one that waits for its next
         attempt: it is tried now.
         Raises ApiError 409 where it can't be."""
-        now = self._clock()
         async with self._store.transaction(by.org_id) as connection:
             seen = await self._store.find_delivery(connection, delivery_id)
             if seen is None:
@@ -40,6 +39,7 @@ class Deliveries:
             row = await self._store.lock_delivery(connection, delivery_id)
             if row is None:
                 raise not_found(WHAT)
+            now = await self._store.now(connection)
             if row["claimed_by"] is not None and row["due_at"] > now:
                 raise conflict("The delivery is under way: wait for what comes of it.")
             if seen["destination_id"] and destination is None:

@@ -1,11 +1,10 @@
 """Brings what is due. A claim is a lease that is renewed while its carrier works: of a process that dies, another one goes on by the ledger."""
 
 import asyncio
-import contextlib
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
 import asyncpg
 import structlog
@@ -20,6 +19,7 @@ from services.delivery.destinations.leftovers import Leftovers
 from services.delivery.destinations.metrics import ATTEMPTS, ENDED, PAUSED, SECONDS, UNDER_WAY
 from services.delivery.destinations.queue import Claim, Limits, Queue, Recorded, Result
 from services.delivery.destinations.store import Problem
+from services.delivery.dispatching import Dispatching
 from shared.consumer import persist
 from shared.errors import TransientError
 from shared.observability import span
@@ -27,8 +27,6 @@ from shared.outbox import Outbox
 from shared.stopping import Stopping
 
 log = structlog.get_logger()
-POLL_SECONDS = 1.0
-STOP_SECONDS, HAND_BACK_SECONDS = 4.0, 2.0
 Outcome = tuple[Happening, Problem | None]
 
 
@@ -48,93 +46,48 @@ class _Trip:
             self.carrying.cancel()
 
 
-@dataclass
-class _Under:
-    """What this process brings, by delivery."""
+class Dispatcher(Dispatching[Claim]):
+    """Brings deliveries; while it does it renews their leases."""
 
-    trips: dict[str, _Trip] = field(default_factory=dict)
-    tasks: dict[asyncio.Task[None], Claim] = field(default_factory=dict)
-
-    def room(self, limits: Limits) -> tuple[int, int]:
-        """For how many more there are places, and of these for how many large ones."""
-        large = sum(not claim.small for claim in self.tasks.values())
-        total = limits.total - len(self.tasks)
-        return total, max(0, min(total, limits.total // 2 - large))
-
-
-class Dispatcher:
-    """`run` goes on for ever; several processes may run."""
+    waits = "deliveries_wait"
 
     def __init__(
         self, pool: asyncpg.Pool, queue: Queue, freight: Freight, carriers: Mapping[str, Carrier], limits: Limits, lease_seconds: float,
         leftovers: Leftovers, outbox: Outbox, clock: Callable[[], datetime],
     ) -> None:  # fmt: skip
-        self._pool, self._queue, self._freight, self._carriers, self._leftovers, self._outbox = (
-            pool,
-            queue,
-            freight,
-            carriers,
-            leftovers,
-            outbox,
-        )
+        super().__init__()
+        self._pool, self._queue, self._freight, self._carriers = pool, queue, freight, carriers
+        self._leftovers, self._outbox = leftovers, outbox
         self._limits, self._lease_seconds, self._clock = limits, lease_seconds, clock
-        self._under, self._wake = _Under(), asyncio.Event()
-        self._failure: BaseException | None = None
+        self._trips: dict[str, _Trip] = {}
 
-    def wake(self) -> None:
-        """Something may be due. Without this it is found by looking once a second."""
-        self._wake.set()
+    def _room(self) -> tuple[int, int]:
+        """For how many more there are places, and of these for how many large ones."""
+        large = sum(not claim.small for claim in self._tasks.values())
+        total = self._limits.total - len(self._tasks)
+        return total, max(0, min(total, self._limits.total // 2 - large))
 
-    async def run(self) -> None:
-        renewing = asyncio.create_task(self._renew_loop())
-        renewing.add_done_callback(self._failed)
-        try:
-            while self._failure is None:
-                self._wake.clear()
-                await self._take()
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(POLL_SECONDS):
-                        await self._wake.wait()
-            raise self._failure
-        finally:
-            await self._let_go()
-            renewing.cancel()
+    async def _claim(self) -> Sequence[Claim]:
+        total, large = self._room()
+        return await self._queue.claim(total, large, self._lease_seconds) if total > 0 else []
 
-    async def _take(self) -> None:
-        total, large = self._under.room(self._limits)
-        if total <= 0:
-            return
-        until = time.monotonic() + self._lease_seconds
-        try:
-            claims = await self._queue.claim(total, large, self._clock(), self._lease_seconds)
-        except TransientError as error:
-            log.warning("deliveries_wait", dependency=error.dependency, reason=str(error))
-            return
-        for claim in claims:
-            task = asyncio.create_task(self._bring(claim, until))
-            self._under.tasks[task] = claim
-            task.add_done_callback(self._brought)
-        UNDER_WAY.set(len(self._under.tasks))
+    async def _hand_back(self, claims: Sequence[Claim]) -> None:
+        await self._queue.hand_back(claims)
 
-    def _brought(self, task: asyncio.Task[None]) -> None:
-        self._under.tasks.pop(task)
-        UNDER_WAY.set(len(self._under.tasks))
-        self._failed(task)
-        self._wake.set()
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        super()._ended(task)
+        self.wake()  # its place, and its destination's, are free
 
-    def _failed(self, task: asyncio.Task[None]) -> None:
-        """A defect: the process ends by it."""
-        if not task.cancelled() and task.exception():
-            self._failure = task.exception()
-            self._wake.set()
+    def _measure(self) -> None:
+        UNDER_WAY.set(len(self._tasks))
 
     # ---- one delivery
 
-    async def _bring(self, claim: Claim, until: float) -> None:
+    async def _work(self, claim: Claim) -> None:
         began, started = self._clock(), time.monotonic()
         with structlog.contextvars.bound_contextvars(export_id=claim.export_id, delivery_id=claim.id, destination_id=claim.destination_id):
-            trip = _Trip(claim, until, asyncio.create_task(self._carry(claim)))
-            self._under.trips[claim.id] = trip
+            trip = _Trip(claim, claim.until, asyncio.create_task(self._carry(claim)))
+            self._trips[claim.id] = trip
             try:
                 outcome: Outcome | None = await trip.carrying
             except asyncio.CancelledError:
@@ -147,8 +100,8 @@ class Dispatcher:
                 SECONDS.labels(claim.type).observe(seconds)
             else:
                 log.warning("delivery_lost", reason="its lease ran out, or it was cancelled")
-            if self._under.trips.get(claim.id) is trip:
-                del self._under.trips[claim.id]
+            if self._trips.get(claim.id) is trip:
+                del self._trips[claim.id]
 
     async def _carry(self, claim: Claim) -> Outcome:
         """What came of an attempt. Raises nothing but CancelledError: what a carrier didn't foresee is one delivery's trouble, not the process's."""
@@ -180,7 +133,7 @@ class Dispatcher:
 
         async def record() -> None:
             nonlocal recorded
-            recorded = await self._queue.record(result, self._clock())
+            recorded = await self._queue.record(result)
 
         try:
             await persist(record)
@@ -193,25 +146,23 @@ class Dispatcher:
         self._outbox.wake()
         if recorded is not None and recorded.status in (Status.failed, Status.cancelled):
             await self._leftovers.clear(result.claim.id)
-        if recorded is not None and recorded.due_at is not None:
-            seconds = (recorded.due_at - self._clock()).total_seconds()
-            if seconds < POLL_SECONDS:
-                asyncio.get_running_loop().call_later(max(0.0, seconds), self.wake)
+        if recorded is not None and recorded.due_in is not None:
+            self.wake_in(recorded.due_in.total_seconds())
 
     # ---- leases
 
-    async def _renew_loop(self) -> None:
+    async def _beside(self) -> None:
         while True:
             await asyncio.sleep(self._lease_seconds / 3)
-            if self._under.trips:
-                await self._renew(dict(self._under.trips))
+            if self._trips:
+                await self._renew(dict(self._trips))
 
     async def _renew(self, trips: Mapping[str, _Trip]) -> None:
         """Whoever has lost a lease stops: another one may be at it."""
-        until, now = time.monotonic() + self._lease_seconds, self._clock()
+        until = time.monotonic() + self._lease_seconds
         ours: Mapping[str, Standing | None] = {}
         try:
-            ours = await self._queue.renew([trip.claim for trip in trips.values()], now + timedelta(seconds=self._lease_seconds))
+            ours = await self._queue.renew([trip.claim for trip in trips.values()], self._lease_seconds)
         except TransientError as error:
             log.warning("leases_wait", dependency=error.dependency, reason=str(error))
             for trip in trips.values():
@@ -224,21 +175,9 @@ class Dispatcher:
                 continue
             trip.until = until
             try:
-                refuse_gone(ours[delivery_id], now)
+                refuse_gone(ours[delivery_id], self._clock())
             except Undelivered as refusal:
                 trip.call_off((Pointless(), Problem(refusal.code, refusal.message)))
-
-    async def _let_go(self) -> None:
-        """On the way out: what is under way may end, what doesn't is handed back, so that another process goes on at once."""
-        if self._under.tasks:
-            await asyncio.wait(self._under.tasks, timeout=STOP_SECONDS)
-        left = dict(self._under.tasks)
-        for task in left:
-            task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
-        with contextlib.suppress(TransientError, TimeoutError):  # leases run out by themselves
-            async with asyncio.timeout(HAND_BACK_SECONDS):
-                await self._queue.hand_back(list(left.values()), self._clock())
 
 
 def _defect(claim: Claim) -> Outcome:
@@ -261,7 +200,7 @@ def _count(result: Result, recorded: Recorded | None) -> None:
     if recorded is None:
         log.warning("delivery_lost", reason="another process has it, or it was cancelled")
         return
-    if recorded.due_at is None:
+    if recorded.due_in is None:
         ENDED.labels(claim.type, recorded.status).inc()
     log.info(
         "delivery_attempted",

@@ -1,7 +1,6 @@
 """Ends of exports, from `export-events`: each completed one becomes a delivery for each of its destinations, once, and is brought from there."""
 
 from collections.abc import Callable
-from datetime import datetime
 
 from services.delivery.core.destinations.life import Status
 from services.delivery.core.destinations.problems import Code
@@ -26,11 +25,9 @@ DELETED = Problem(Code.deleted, "The destination that the request named was dele
 class DestinationIntake:
     """`wake` is told when there is something to bring."""
 
-    def __init__(
-        self, store: DestinationStore, told: Told, outbox: Outbox, public_url: str, wake: Callable[[], None], clock: Callable[[], datetime]
-    ) -> None:
+    def __init__(self, store: DestinationStore, told: Told, outbox: Outbox, public_url: str, wake: Callable[[], None]) -> None:
         self._store, self._told, self._outbox = store, told, outbox
-        self._public_url, self._wake, self._clock = public_url, wake, clock
+        self._public_url, self._wake = public_url, wake
 
     async def handle(self, message: Incoming) -> None:
         """Raises TransientError (try again) and PermanentError (dead letter)."""
@@ -43,7 +40,7 @@ class DestinationIntake:
             raise PermanentError("unknown_export", "The event is about an export that does not exist.", "id")
         async with self._store.transaction(org_id) as connection:
             if kind in OVER:
-                await self._store.cancel_of_export(connection, event.export_id, GONE, self._clock())
+                await self._store.cancel_of_export(connection, event.export_id, GONE, await self._store.now(connection))
                 return
             made = await self._record(connection, org_id, event)
         if made:
@@ -61,7 +58,7 @@ class DestinationIntake:
         return sum(made)
 
     async def _add(self, connection: Connection, export: Row, event: Event, wanted: Wanted, destination: Row | None) -> bool:
-        now = self._clock()
+        now = await self._store.now(connection)
         new = NewDelivery(
             export["org_id"], event.export_id, export["schedule_id"], wanted.destination_id, wanted.key, wanted.type, event.payload,
             export["bytes"] <= SMALL_BYTES_MAX, export["in_order"], current_traceparent(), wanted.recipients,

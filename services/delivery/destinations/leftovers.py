@@ -1,8 +1,9 @@
 """What is half there of deliveries that were given up, or that have nowhere to go any more: taken away where that can be done."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+import json
+from collections.abc import Mapping
+from datetime import timedelta
 
 import structlog
 
@@ -18,18 +19,18 @@ log = structlog.get_logger()
 SECONDS_MAX = 60.0
 SETTLED = timedelta(minutes=10)  # after which nobody is at it any more
 AT_ONCE = 100
+GIVEN_UP = timedelta(days=7)
 
 
 class Leftovers:
-    def __init__(self, queue: Queue, seal: Seal, carriers: Mapping[str, Carrier], clock: Callable[[], datetime]) -> None:
-        self._queue, self._seal, self._carriers, self._clock = queue, seal, carriers, clock
-        self._working: set[asyncio.Task[bool]] = set()
+    def __init__(self, queue: Queue, seal: Seal, carriers: Mapping[str, Carrier]) -> None:
+        self._queue, self._seal, self._carriers = queue, seal, carriers
+        self._working: set[asyncio.Task[None]] = set()
 
     async def clear(self, delivery_id: str | None = None) -> None:
         """Of one delivery that has just ended, or of all whose processes died over it. What can't be taken away now is tried again at the next look."""
-        long_ago = datetime.min.replace(tzinfo=self._clock().tzinfo)
         try:
-            found = await self._queue.leftovers(long_ago if delivery_id else self._clock() - SETTLED, AT_ONCE, delivery_id)
+            found = await self._queue.leftovers(SETTLED, AT_ONCE, delivery_id)
             dead: set[str] = set()
             for row in found:
                 if row["id"] not in dead and await self._abandon(row, dict(zip(row["names"], row["notes"], strict=True))):
@@ -39,12 +40,24 @@ class Leftovers:
         except TransientError as error:
             log.warning("leftovers_wait", dependency=error.dependency, reason=str(error))
 
-    def take_away(self, destination: Row, half: Sequence[Mapping[str, str]]) -> None:
-        """Of a destination that was deleted: nobody waits for it."""
-        for notes in half:
-            task = asyncio.create_task(self._abandon(destination, notes))
-            self._working.add(task)
-            task.add_done_callback(self._working.discard)
+    async def clear_deleted(self, destination_id: str | None = None) -> None:
+        """Of a destination that has just been deleted, or of all of them. Given up after a week: their secrets are kept for it."""
+        try:
+            for row in await self._queue.leftovers_of_deleted(AT_ONCE, destination_id):
+                gone = True
+                for notes in json.loads(row["notes"]):
+                    gone = gone and await self._abandon(row, notes)
+                await self._queue.leftovers_tried(row["id"], gone)
+            if given_up := await self._queue.give_up_leftovers(GIVEN_UP):
+                log.warning("leftovers_given_up", destinations=given_up)
+        except TransientError as error:
+            log.warning("leftovers_wait", dependency=error.dependency, reason=str(error))
+
+    def take_away(self, destination_id: str) -> None:
+        """Of one that was deleted: nobody waits for it."""
+        task = asyncio.create_task(self.clear_deleted(destination_id))
+        self._working.add(task)
+        task.add_done_callback(self._working.discard)
 
     async def _abandon(self, destination: Row, notes: Mapping[str, str]) -> bool:
         try:

@@ -12,6 +12,9 @@ READ = Counter("waybill_delivery_delivery_bytes_total", "Bytes of files read to 
 UNDER_WAY = Gauge("waybill_delivery_deliveries_under_way", "Deliveries to destinations that this process is bringing")
 QUEUED = Gauge("waybill_delivery_deliveries_queue", "Deliveries to destinations that are to be brought, now or later")
 HELD = Gauge("waybill_delivery_deliveries_held", "Deliveries that wait because their destination is paused")
-QUEUE_AGE = Gauge("waybill_delivery_deliveries_queue_age_seconds", "For how long the oldest delivery that is due has been so")
+QUEUE_AGE = Gauge(
+    "waybill_delivery_deliveries_queue_age_seconds",
+    "For how long the oldest delivery has been due at a destination where nobody is at one, and that hasn't asked to wait",
+)
 PAUSED = Counter("waybill_delivery_destinations_paused_total", "Destinations that were paused because deliveries kept failing")
 TESTS = Counter("waybill_delivery_destination_tests_total", "Tests of destinations by what came of them", ["type", "outcome"])

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
 from services.delivery.core.destinations import bodies
@@ -22,6 +21,7 @@ from shared.errors import conflict, not_found
 from shared.http import Principal
 from shared.ids import new_id
 from shared.outbox import Outbox
+from shared.paging import Place
 from shared.sealing import CannotOpen, Seal
 
 DESTINATIONS_MAX = 50
@@ -34,10 +34,10 @@ class Destinations:
 
     def __init__(
         self, store: DestinationStore, seal: Seal, rules: Callable[[str], Rules], told: Told, outbox: Outbox, leftovers: Leftovers,
-        wake: Callable[[], None], clock: Callable[[], datetime],
+        wake: Callable[[], None],
     ) -> None:  # fmt: skip
         self._store, self._seal, self._rules, self._told, self._outbox = store, seal, rules, told, outbox
-        self._leftovers, self._wake, self._clock = leftovers, wake, clock
+        self._leftovers, self._wake = leftovers, wake
 
     async def create(self, by: Principal, body: Any) -> dict[str, Any]:
         """Raises ApiError 400 and 422 for the body, 409 where there are too many."""
@@ -46,13 +46,15 @@ class Destinations:
         async with self._store.transaction(by.org_id) as connection:
             if await self._store.count(connection, by.org_id) >= DESTINATIONS_MAX:
                 raise conflict(f"An organisation has at most {DESTINATIONS_MAX} destinations: delete one that is not needed.")
-            sealed = self._sealed(destination_id, None, written)
-            row = await self._store.add(
-                connection, by.org_id, destination_id, kind.name, written, sealed, f"key:{by.key_id}", self._clock()
-            )
+            sealed, now = self._sealed(destination_id, None, written), await self._store.now(connection)
+            row = await self._store.add(connection, by.org_id, destination_id, kind.name, written, sealed, f"key:{by.key_id}", now)
             await self._note(connection, by, "created", destination_id, **_told(row))
         self._outbox.wake()
         return destination_view(row, written.shown_once)
+
+    async def page(self, org_id: str, behind: Place | None, count: int) -> tuple[list[Row], list[dict[str, Any]]]:
+        rows = await self._store.listed(org_id, behind, count)
+        return rows, [destination_view(row) for row in rows]
 
     async def show(self, org_id: str, destination_id: str) -> dict[str, Any]:
         row = await self._store.find(org_id, destination_id)
@@ -73,7 +75,7 @@ class Destinations:
                 self._rules(by.org_id),
             )
             sealed = self._sealed(destination_id, before["sealed"], written)
-            row = await self._store.save(connection, destination_id, written, sealed, self._clock())
+            row = await self._store.save(connection, destination_id, written, sealed, await self._store.now(connection))
             if changed := _changes(before, row, written):
                 await self._note(connection, by, "changed", destination_id, **changed)
         self._outbox.wake()
@@ -87,11 +89,10 @@ class Destinations:
             if using := await self._store.schedules_using(connection, by.org_id, destination_id):
                 named = ", ".join(f"'{each['name']}' ({each['id']})" for each in using)
                 raise conflict(f"The destination is used by schedules: {named}. Change or delete them first.")
-            half = await self._store.half_there(connection, destination_id)
-            await self._store.delete(connection, destination_id, DELETED, self._clock())
+            await self._store.delete(connection, destination_id, DELETED, await self._store.now(connection))
             await self._note(connection, by, "deleted", destination_id, **_told(row))
         self._outbox.wake()
-        self._leftovers.take_away(row, half)
+        self._leftovers.take_away(destination_id)
 
     async def pause(self, by: Principal, destination_id: str) -> dict[str, Any]:
         """Whatever it was paused for before: only resuming it goes on."""
@@ -106,9 +107,10 @@ class Destinations:
             health, after = health_of(before), change(health_of(before))
             if health == after:
                 return destination_view(before)
-            row = await self._store.save_health(connection, before, after, self._clock())
+            now = await self._store.now(connection)
+            row = await self._store.save_health(connection, before, after, now)
             if health.paused is Reason.failing and after.paused is None:
-                await self._told.resumed(connection, resumed(row, self._clock()))
+                await self._told.resumed(connection, resumed(row, now))
             await self._note(connection, by, action, destination_id)
         self._outbox.wake()
         self._wake()

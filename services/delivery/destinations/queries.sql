@@ -1,9 +1,13 @@
--- Every query of destinations. Under row-level security unless it says "across tenants": those run as waybill_dispatcher.
+-- Every query of destinations. Under row-level security unless it says "across tenants": those run as waybill_courier.
 -- Who locks destinations and deliveries locks destinations first, each in the order of their ids.
 
 -- name: add_destination(id, org_id, name, type, config, secrets, sealed, created_by, now)^
 INSERT INTO delivery.destinations (id, org_id, name, type, config, secrets, sealed, created_by, created_at, updated_at)
 VALUES (:id, :org_id, :name, :type, :config, :secrets, :sealed, :created_by, :now, :now) RETURNING *;
+
+-- name: lock_count(org_id)!
+-- So that no two are added by the same count.
+SELECT pg_advisory_xact_lock(hashtextextended('delivery.destinations/' || :org_id, 0));
 
 -- name: count_destinations(org_id)$
 SELECT count(*) FROM delivery.destinations WHERE org_id = :org_id;
@@ -43,10 +47,14 @@ DELETE FROM delivery.destinations WHERE id = :id;
 -- Of export_request's: what names the destination. `destination` is [{"id": …}].
 SELECT id, name FROM exports.schedules WHERE org_id = :org_id AND destinations::jsonb @> :destination::jsonb ORDER BY id LIMIT 10;
 
--- name: unsent_notes_to(destination_id)
--- What is half there, of deliveries that are about to have nowhere to go.
-SELECT d.id AS delivery_id, f.name, f.note FROM delivery.deliveries d JOIN delivery.delivery_files f ON f.delivery_id = d.id
-WHERE d.destination_id = :destination_id AND f.sent_at IS NULL AND f.note IS NOT NULL;
+-- name: keep_leftovers(destination_id, now)!
+-- What is half there, of deliveries that are about to have nowhere to go; and how to get there.
+INSERT INTO delivery.leftovers (destination_id, org_id, type, config, sealed, notes, created_at)
+SELECT p.id, p.org_id, p.type, p.config, p.sealed, json_agg(d.notes)::text, :now
+FROM delivery.destinations p JOIN (
+    SELECT d.destination_id, json_object_agg(f.name, f.note) AS notes FROM delivery.deliveries d JOIN delivery.delivery_files f ON f.delivery_id = d.id
+    WHERE d.destination_id = :destination_id AND f.sent_at IS NULL AND f.note IS NOT NULL GROUP BY d.destination_id, d.id) d ON d.destination_id = p.id
+WHERE p.id = :destination_id GROUP BY p.id;
 
 -- name: hold(destination_id, now)!
 -- Its destination is paused. What is under way goes on to its end.
@@ -239,9 +247,27 @@ WHERE d.id IN (SELECT f.delivery_id FROM delivery.delivery_files f WHERE f.sent_
 DELETE FROM delivery.delivery_files f USING unnest(:names::text[], :notes::text[]) AS gone (name, note)
 WHERE f.delivery_id = :delivery_id AND f.name = gone.name AND f.note = gone.note AND f.sent_at IS NULL;
 
+-- name: leftovers_of_deleted(destination_id, count)
+-- Of destinations that were deleted: of one, or of those for which it wasn't tried for the longest time.
+SELECT destination_id AS id, org_id, type, config, sealed, notes FROM delivery.leftovers
+WHERE :destination_id::text IS NULL OR destination_id = :destination_id ORDER BY tried_at NULLS FIRST, destination_id LIMIT :count;
+
+-- name: leftovers_tried(destination_id, now)!
+UPDATE delivery.leftovers SET tried_at = :now WHERE destination_id = :destination_id;
+
+-- name: forget_leftovers(destination_id)!
+DELETE FROM delivery.leftovers WHERE destination_id = :destination_id;
+
+-- name: give_up_leftovers(before)$
+WITH gone AS (DELETE FROM delivery.leftovers WHERE created_at < :before RETURNING destination_id) SELECT count(*) FROM gone;
+
 -- name: queue_facts(now)^
-SELECT count(*) FILTER (WHERE status = 'pending') AS waiting, count(*) FILTER (WHERE status = 'held') AS held, min(due_at) FILTER (WHERE due_at <= :now) AS oldest
-FROM delivery.deliveries WHERE due_at IS NOT NULL OR status = 'held';
+-- The oldest of what could be brought: its destination is not left alone, and nobody is at it (a slow one's queue is its owner's trouble).
+WITH busy AS (SELECT DISTINCT key FROM delivery.deliveries WHERE claimed_by IS NOT NULL AND due_at > :now)
+SELECT count(*) FILTER (WHERE d.status = 'pending') AS waiting, count(*) FILTER (WHERE d.status = 'held') AS held,
+    min(d.due_at) FILTER (WHERE d.due_at <= :now AND b.key IS NULL AND (p.held_until IS NULL OR p.held_until <= :now)) AS oldest
+FROM delivery.deliveries d LEFT JOIN delivery.destinations p ON p.id = d.destination_id LEFT JOIN busy b ON b.key = d.key
+WHERE d.due_at IS NOT NULL OR d.status = 'held';
 
 -- name: cancel_pointless(code, message, now)$
 -- Deliveries that wait for an export whose files are gone.

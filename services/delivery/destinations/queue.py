@@ -1,6 +1,7 @@
 """The queue across organisations: claim what is due, keep the claim, record what came of it. Several processes may do so at once."""
 
 import secrets
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -10,7 +11,7 @@ import asyncpg
 from services.delivery.core.access import Standing
 from services.delivery.core.destinations.life import Arrived, Happening, Reason, Refused, Status, health_after, held_until, step
 from services.delivery.core.destinations.problems import Code
-from services.delivery.destinations.store import DestinationStore, Problem, Row, delivery_of, health_of, load, rows, standing_of
+from services.delivery.destinations.store import COURIER, DestinationStore, Problem, Row, delivery_of, health_of, load, rows, standing_of
 from services.delivery.destinations.telling import Failed, Paused, Told
 from shared.database import Connection, across_tenants
 from shared.sealing import PREFIX_BYTES, Seal
@@ -50,6 +51,7 @@ class Claim:
     claimed_by: str
     config: str = field(repr=False)
     sealed: bytes | None = field(repr=False)
+    until: float  # of the lease, by this process's monotonic clock
 
 
 @dataclass(frozen=True)
@@ -73,15 +75,15 @@ class Result:
 
 @dataclass(frozen=True)
 class Recorded:
-    """What a result came to: the delivery's status, when it is due again, whether its destination was paused by it."""
+    """What a result came to: the delivery's status, in how long it is due again, whether its destination was paused by it."""
 
     status: Status
-    due_at: datetime | None
+    due_in: timedelta | None
     paused: bool
 
 
 class Queue:
-    """`chance` gives numbers in [0, 1)."""
+    """By the store's clock, so that no process takes what another one has claimed. `chance` gives numbers in [0, 1)."""
 
     def __init__(
         self, pool: asyncpg.Pool, store: DestinationStore, told: Told, limits: Limits, scale: float, chance: Callable[[], float]
@@ -89,31 +91,34 @@ class Queue:
         self._pool, self._store, self._told, self._limits, self._queries = pool, store, told, limits, load()
         self._scale, self._chance = scale, chance
 
-    async def claim(self, total: int, large: int, now: datetime, lease_seconds: float) -> list[Claim]:
+    async def claim(self, total: int, large: int, lease_seconds: float) -> list[Claim]:
         """At most `total`, of which at most `large` are large ones."""
-        async with across_tenants(self._pool) as connection:
+        until = time.monotonic() + lease_seconds
+        async with across_tenants(self._pool, COURIER) as connection:
             if not await self._queries.lock_claims(connection):
                 return []
+            now = await self._store.now(connection)
             found = await rows(self._queries.claim(
                 connection, now=now, lease_until=now + timedelta(seconds=lease_seconds), claim=secrets.token_hex(8), total=total, large=large,
                 organisation_places=self._limits.organisation, organisation_large=self._limits.organisation_large,
                 destination_places=self._limits.destination,
             ))  # fmt: skip
-        return [Claim(**row) for row in found]
+        return [Claim(**row, until=until) for row in found]
 
-    async def renew(self, claims: Sequence[Claim], until: datetime) -> dict[str, Standing | None]:
+    async def renew(self, claims: Sequence[Claim], lease_seconds: float) -> dict[str, Standing | None]:
         """Those that are still ours, by delivery: how their exports stand."""
-        async with across_tenants(self._pool) as connection:
+        async with across_tenants(self._pool, COURIER) as connection:
+            until = await self._store.now(connection) + timedelta(seconds=lease_seconds)
             found = await rows(self._queries.renew(connection, **_named(claims), lease_until=until))
         return {row["id"]: standing_of(row) for row in found}
 
-    async def hand_back(self, claims: Sequence[Claim], now: datetime) -> None:
-        async with across_tenants(self._pool) as connection:
-            await self._queries.hand_back(connection, **_named(claims), now=now)
+    async def hand_back(self, claims: Sequence[Claim]) -> None:
+        async with across_tenants(self._pool, COURIER) as connection:
+            await self._queries.hand_back(connection, **_named(claims), now=await self._store.now(connection))
 
     # ---- recording
 
-    async def record(self, result: Result, now: datetime) -> Recorded | None:
+    async def record(self, result: Result) -> Recorded | None:
         """In one transaction: the attempt, what becomes of the delivery, its destination's health, who is told. None where the claim was lost: whoever has it says."""
         claim = result.claim
         async with self._store.transaction(claim.org_id) as connection:
@@ -121,6 +126,7 @@ class Queue:
             row = await self._queries.lock_claimed(connection, id=claim.id, claim=claim.claimed_by)
             if row is None:
                 return None
+            now = await self._store.now(connection)
             if isinstance(result.happening, Arrived) and (why := await self._queries.came_back_of(connection, delivery_id=claim.id)):
                 result = replace(result, happening=Refused(again=False), problem=Problem(Code.bounced, f"A mail {why}"))
             paused = destination is not None and destination["paused_reason"] is not None
@@ -133,7 +139,7 @@ class Queue:
             fell = await self._save_health(connection, destination, result, after.status, now)
             if after.status is Status.failed and result.problem is not None:
                 await self._told.failed(connection, _failed(result, result.problem, after.attempts, now))
-        return Recorded(after.status, after.due_at, fell)
+        return Recorded(after.status, None if after.due_at is None else after.due_at - now, fell)
 
     async def _add_attempt(self, connection: Connection, result: Result, number: int) -> None:
         code, message = (result.problem.code, result.problem.message) if result.problem else (None, None)
@@ -161,32 +167,53 @@ class Queue:
 
     # ---- upkeep
 
-    async def leftovers(self, before: datetime, count: int, delivery_id: str | None = None) -> list[Row]:
-        """What is half there of deliveries that were given up, with their destinations: of one, and of those that ended before."""
-        async with across_tenants(self._pool) as connection:
+    async def leftovers(self, settled: timedelta, count: int, delivery_id: str | None = None) -> list[Row]:
+        """What is half there of deliveries that were given up, with their destinations: of one, or of those that ended so long ago."""
+        async with across_tenants(self._pool, COURIER) as connection:
+            before = None if delivery_id else await self._store.now(connection) - settled
             return await rows(self._queries.leftovers(connection, delivery_id=delivery_id, before=before, count=count))
 
     async def forget_notes(self, row: Row) -> None:
         """Of a row of `leftovers`: it was taken away."""
-        async with across_tenants(self._pool) as connection:
+        async with across_tenants(self._pool, COURIER) as connection:
             await self._queries.forget_notes(connection, delivery_id=row["delivery_id"], names=row["names"], notes=row["notes"])
 
-    async def facts(self, now: datetime) -> tuple[int, int, float]:
-        """(how many wait, how many are held, for how many seconds the oldest that is due has been so)."""
-        async with across_tenants(self._pool) as connection:
+    async def leftovers_of_deleted(self, count: int, destination_id: str | None = None) -> list[Row]:
+        """The same of destinations that were deleted; `notes` is a list of name → note, as JSON."""
+        async with across_tenants(self._pool, COURIER) as connection:
+            return await rows(self._queries.leftovers_of_deleted(connection, destination_id=destination_id, count=count))
+
+    async def leftovers_tried(self, destination_id: str, gone: bool) -> None:
+        async with across_tenants(self._pool, COURIER) as connection:
+            if gone:
+                await self._queries.forget_leftovers(connection, destination_id=destination_id)
+            else:
+                await self._queries.leftovers_tried(connection, destination_id=destination_id, now=await self._store.now(connection))
+
+    async def give_up_leftovers(self, after: timedelta) -> int:
+        """Those of destinations that were deleted longer ago; how many destinations."""
+        async with across_tenants(self._pool, COURIER) as connection:
+            return int(await self._queries.give_up_leftovers(connection, before=await self._store.now(connection) - after))
+
+    async def facts(self) -> tuple[int, int, float]:
+        """(how many wait, how many are held, for how many seconds the oldest that could be brought has been due)."""
+        async with across_tenants(self._pool, COURIER) as connection:
+            now = await self._store.now(connection)
             row = await self._queries.queue_facts(connection, now=now)
         return row["waiting"], row["held"], max(0.0, (now - row["oldest"]).total_seconds()) if row["oldest"] else 0.0
 
-    async def cancel_pointless(self, now: datetime) -> int:
+    async def cancel_pointless(self) -> int:
         """What waits for an export whose files are gone; how many."""
-        async with across_tenants(self._pool) as connection:
+        async with across_tenants(self._pool, COURIER) as connection:
+            now = await self._store.now(connection)
             return int(await self._queries.cancel_pointless(connection, code=Code.gone, message=GONE_MEANWHILE, now=now))
 
-    async def prune(self, before: datetime) -> int:
-        """Forget deliveries that ended, and were made before; how many. In steps, so that no transaction is long."""
+    async def prune(self, keep: timedelta) -> int:
+        """Forget deliveries that ended, and were made longer ago; how many. In steps, so that no transaction is long."""
         pruned = 0
         while True:
-            async with across_tenants(self._pool) as connection:
+            async with across_tenants(self._pool, COURIER) as connection:
+                before = await self._store.now(connection) - keep
                 gone = int(await self._queries.prune(connection, before=before, count=PRUNED_AT_ONCE))
             pruned += gone
             if gone < PRUNED_AT_ONCE:
@@ -194,7 +221,7 @@ class Queue:
 
     async def seal_again(self, seal: Seal) -> int:
         """Seal with the present key what was sealed with an older one; how many destinations. Raises CannotOpen where a key is missing."""
-        async with across_tenants(self._pool) as connection:
+        async with across_tenants(self._pool, COURIER) as connection:
             found = await rows(self._queries.sealed_before(connection, prefix=seal.prefix, prefix_bytes=PREFIX_BYTES))
             for row in found:
                 await self._queries.save_sealed(connection, id=row["id"], sealed=seal.seal(seal.open(row["sealed"], row["id"]), row["id"]))

@@ -31,6 +31,14 @@ class Remote:
         limit: int = self._client.limits.max_write_len
         return limit
 
+    async def answers(self) -> bool:
+        """Whether it is still there."""
+        try:
+            await self._ask(self._client.realpath("."))
+        except (asyncssh.SFTPError, Undelivered):
+            return False
+        return True
+
     # ---- files
 
     async def size(self, path: str) -> int | None:

@@ -15,11 +15,12 @@ import asyncpg
 from services.delivery.core.access import Standing
 from services.delivery.core.destinations.bodies import Written
 from services.delivery.core.destinations.life import Delivery, Health, Reason, Status
-from shared.database import Connection, across_tenants, tenant
+from shared.database import Connection, Time, across_tenants, database_now, tenant
 from shared.ids import new_id
 from shared.inbox import Inbox
 
 Row = Mapping[str, Any]
+COURIER = "waybill_courier"  # across organisations: destinations and deliveries are delivery's alone
 
 
 @functools.cache
@@ -60,8 +61,9 @@ class Problem:
 class DestinationStore:
     """Methods that take a connection belong to the caller's transaction."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
-        self._pool, self._queries = pool, load()
+    def __init__(self, pool: asyncpg.Pool, time: Time = database_now) -> None:
+        """`time`: by which leases go, and what is due when."""
+        self._pool, self._queries, self.now = pool, load(), time
         self.inbox = Inbox("delivery")
 
     @asynccontextmanager
@@ -81,6 +83,8 @@ class DestinationStore:
         return row
 
     async def count(self, connection: Connection, org_id: str) -> int:
+        """No other one is added to them before the transaction ends."""
+        await self._queries.lock_count(connection, org_id=org_id)
         return int(await self._queries.count_destinations(connection, org_id=org_id))
 
     async def listed(self, org_id: str, after: tuple[datetime, str] | None, count: int) -> list[Row]:
@@ -124,21 +128,16 @@ class DestinationStore:
         wanted = json.dumps([{"id": destination_id}])
         return await rows(self._queries.schedules_using(connection, org_id=org_id, destination=wanted))
 
-    async def half_there(self, connection: Connection, destination_id: str) -> Sequence[Mapping[str, str]]:
-        """Of each delivery that has some, what was noted of files that weren't sent: name → note."""
-        found: dict[str, dict[str, str]] = {}
-        for row in await rows(self._queries.unsent_notes_to(connection, destination_id=destination_id)):
-            found.setdefault(row["delivery_id"], {})[row["name"]] = row["note"]
-        return list(found.values())
-
     async def delete(self, connection: Connection, destination_id: str, why: Problem, now: datetime) -> None:
+        """What is half there is kept in mind, to be taken away."""
+        await self._queries.keep_leftovers(connection, destination_id=destination_id, now=now)
         await self._queries.cancel_of_destination(connection, destination_id=destination_id, code=why.code, message=why.message, now=now)
         await self._queries.delete_destination(connection, id=destination_id)
 
     # ---- what came in
 
     async def organisation_of(self, export_id: str) -> str | None:
-        async with across_tenants(self._pool) as connection:
+        async with across_tenants(self._pool, COURIER) as connection:
             org_id: str | None = await self._queries.organisation_of(connection, export_id=export_id)
         return org_id
 

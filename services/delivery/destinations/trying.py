@@ -5,7 +5,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any
 
 import structlog
@@ -55,10 +54,9 @@ class Probes:
 
     def __init__(
         self, store: DestinationStore, seal: Seal, carriers: Mapping[str, Carrier], seconds: float, told: Told, outbox: Outbox, wake: Callable[[], None],
-        clock: Callable[[], datetime],
     ) -> None:  # fmt: skip
         self._store, self._seal, self._carriers, self._seconds = store, seal, carriers, seconds
-        self._told, self._outbox, self._wake, self._clock = told, outbox, wake, clock
+        self._told, self._outbox, self._wake = told, outbox, wake
         self._running: Counter[str] = Counter()
 
     async def run(self, by: Principal, destination_id: str) -> dict[str, Any]:
@@ -94,11 +92,11 @@ class Probes:
 
     async def _record(self, by: Principal, tried: Row, tested: Tested) -> None:
         """What was changed or deleted meanwhile was not what was tested."""
-        now = self._clock()
         async with self._store.transaction(by.org_id) as connection:
             row = await self._store.lock(connection, tried["id"])
             if row is None or row["updated_at"] != tried["updated_at"]:
                 return
+            now = await self._store.now(connection)
             row = await self._store.save_test(connection, row["id"], str(tested.code) if tested.code else None, now)
             health = health_of(row)
             resumed = tested.code is None and health.paused is Reason.failing

@@ -1,45 +1,31 @@
 """What destinations need now and then: deliveries that have no point any more ended, old ones forgotten, secrets sealed with the present key, the queue measured."""
 
-import asyncio
-import time
-from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import structlog
 
 from services.delivery.destinations.leftovers import Leftovers
 from services.delivery.destinations.metrics import HELD, QUEUE_AGE, QUEUED
 from services.delivery.destinations.queue import Queue
-from shared.errors import TransientError
+from services.delivery.upkeep import keep_up
 from shared.sealing import CannotOpen, Seal
 
 log = structlog.get_logger()
-LOOK_SECONDS = 10.0
-TIDY_SECONDS = 3600.0
 
 
 class Upkeep:
     """A loop that several processes may run at once."""
 
-    def __init__(self, queue: Queue, leftovers: Leftovers, seal: Seal, keep: timedelta, clock: Callable[[], datetime]) -> None:
-        self._queue, self._leftovers, self._seal, self._keep, self._clock = queue, leftovers, seal, keep, clock
+    def __init__(self, queue: Queue, leftovers: Leftovers, seal: Seal, keep: timedelta) -> None:
+        self._queue, self._leftovers, self._seal, self._keep = queue, leftovers, seal, keep
 
     async def run(self) -> None:
-        tidied = -TIDY_SECONDS
-        while True:
-            try:
-                await self.look()
-                if time.monotonic() - tidied > TIDY_SECONDS:
-                    await self.tidy()
-                    tidied = time.monotonic()
-            except TransientError as error:
-                log.warning("destination_upkeep_waits", dependency=error.dependency, reason=str(error))
-            await asyncio.sleep(LOOK_SECONDS)
+        await keep_up(self.look, self.tidy, "destination_upkeep_waits")
 
     async def look(self) -> None:
-        if cancelled := await self._queue.cancel_pointless(self._clock()):
+        if cancelled := await self._queue.cancel_pointless():
             log.info("deliveries_cancelled", deliveries=cancelled)
-        waiting, held, age = await self._queue.facts(self._clock())
+        waiting, held, age = await self._queue.facts()
         QUEUED.set(waiting)
         HELD.set(held)
         QUEUE_AGE.set(age)
@@ -51,5 +37,6 @@ class Upkeep:
         except CannotOpen as error:
             log.error("destination_secret_unreadable", reason=str(error))
         await self._leftovers.clear()
-        if pruned := await self._queue.prune(self._clock() - self._keep):
+        await self._leftovers.clear_deleted()
+        if pruned := await self._queue.prune(self._keep):
             log.info("deliveries_pruned", deliveries=pruned)

@@ -7,7 +7,6 @@ before recording sends again when the lease runs out, with the same webhook-id.
 import asyncio
 import contextlib
 import json
-import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,7 +19,8 @@ from services.delivery.core.notifications.alerts import Alert, Channel, channels
 from services.delivery.notifications.channels import Channels, Outcome
 from services.delivery.notifications.metrics import AGE, ALERTS, WAITING
 from services.delivery.notifications.store import load, rows
-from shared.database import Connection, across_tenants
+from services.delivery.upkeep import keep_up
+from shared.database import Connection, Time, across_tenants, database_now
 from shared.errors import TransientError
 from shared.ids import new_id
 
@@ -30,19 +30,17 @@ QUEUED_MAX = 200  # notifications of a round
 SENT_MAX = 16  # alerts of a round, side by side
 TELL_SECONDS = 240.0  # what a channel may take
 LEASE_SECONDS = 300.0  # longer than that
-LOOK_SECONDS = 10.0
-TIDY_SECONDS = 3_600.0
 PRUNED_AT_ONCE = 2_000
 
 
 class Alerter:
-    """`chance` gives numbers in [0, 1); `scale` shortens the retries (tests)."""
+    """By `time`, PostgreSQL's clock, so that no process takes what another one has claimed. `chance` gives numbers in [0, 1); `scale` shortens the retries (tests)."""
 
     def __init__(
-        self, pool: asyncpg.Pool, channels: Channels, quiet: timedelta, keep: timedelta, chance: Callable[[], float], clock: Callable[[], datetime],
-        scale: float = 1.0,
+        self, pool: asyncpg.Pool, channels: Channels, quiet: timedelta, keep: timedelta, chance: Callable[[], float],
+        scale: float = 1.0, time: Time = database_now,
     ) -> None:  # fmt: skip
-        self._pool, self._channels, self._quiet, self._keep, self._chance, self._clock = pool, channels, quiet, keep, chance, clock
+        self._pool, self._channels, self._quiet, self._keep, self._chance, self._now = pool, channels, quiet, keep, chance, time
         self._scale, self._queries, self._wake = scale, load(), asyncio.Event()
 
     def wake(self) -> None:
@@ -68,9 +66,8 @@ class Alerter:
     # ---- from notifications to alerts
 
     async def queue(self) -> int:
-        now = self._clock()
         async with across_tenants(self._pool) as connection:
-            found = await rows(self._queries.to_alert(connection, count=QUEUED_MAX))
+            found, now = await rows(self._queries.to_alert(connection, count=QUEUED_MAX)), await self._now(connection)
             for row in found:
                 for channel in channels_of(row["alert_channels"]):
                     await self._queue(connection, row, channel, now)
@@ -94,8 +91,8 @@ class Alerter:
     # ---- from alerts to channels
 
     async def send(self) -> int:
-        now = self._clock()
         async with across_tenants(self._pool) as connection:
+            now = await self._now(connection)
             claims = await rows(
                 self._queries.claim(connection, now=now, lease_until=now + timedelta(seconds=LEASE_SECONDS), count=SENT_MAX)
             )
@@ -122,7 +119,7 @@ class Alerter:
             return Outcome(Code.unexpected, UNEXPECTED)
 
     async def _record(self, connection: Connection, claim: Any, outcome: Outcome) -> None:
-        now = self._clock()
+        now = await self._now(connection)
         mine = {"id": claim["id"], "attempts": claim["attempts"]}
         ALERTS.labels(claim["type"], outcome.code or "sent").inc()
         wait = retry_seconds(claim["attempts"], self._chance(), self._scale) if outcome.code and outcome.again else None
@@ -142,20 +139,11 @@ class Alerter:
 
     async def upkeep(self) -> None:
         """A loop that several processes may run at once: measures, and forgets what is old."""
-        tidied = -TIDY_SECONDS
-        while True:
-            try:
-                await self.look()
-                if time.monotonic() - tidied > TIDY_SECONDS:
-                    await self.tidy()
-                    tidied = time.monotonic()
-            except TransientError as error:
-                log.warning("notifications_upkeep_waits", dependency=error.dependency, reason=str(error))
-            await asyncio.sleep(LOOK_SECONDS)
+        await keep_up(self.look, self.tidy, "notifications_upkeep_waits")
 
     async def look(self) -> None:
-        now = self._clock()
         async with across_tenants(self._pool) as connection:
+            now = await self._now(connection)
             row = await self._queries.waiting(connection, now=now)
         WAITING.set(row["alerts"])
         AGE.set(max(0.0, (now - row["oldest"]).total_seconds()) if row["oldest"] else 0.0)
@@ -165,7 +153,8 @@ class Alerter:
         pruned = 0
         while True:
             async with across_tenants(self._pool) as connection:
-                gone = int(await self._queries.prune(connection, before=self._clock() - self._keep, count=PRUNED_AT_ONCE))
+                before = await self._now(connection) - self._keep
+                gone = int(await self._queries.prune(connection, before=before, count=PRUNED_AT_ONCE))
             pruned += gone
             if gone < PRUNED_AT_ONCE:
                 return pruned

@@ -21,6 +21,7 @@ from services.delivery.settings import Settings
 from services.delivery.webhooks.sender import Sender
 from services.delivery.webhooks.store import WebhookStore
 from shared.clock import utc_now
+from shared.database import Time, database_now
 from shared.http import Authenticator
 from shared.outbox import Outbox
 
@@ -42,14 +43,16 @@ class Notifications:
 
 
 def assemble(
-    settings: Settings, pool: asyncpg.Pool, outbox: Outbox, authenticator: Authenticator, mailer: Mailer, clock: Callable[[], datetime] = utc_now
+    settings: Settings, pool: asyncpg.Pool, outbox: Outbox, authenticator: Authenticator, mailer: Mailer, clock: Callable[[], datetime] = utc_now,
+    time: Time = database_now,
 ) -> Notifications:  # fmt: skip
+    """`clock` is this process's; the queue goes by `time`, PostgreSQL's."""
     addresses = AddressRule(loopback=settings.webhook_allow_loopback)
     sender = Sender(settings.webhook_timeout_seconds, addresses, clock)
     channels = Channels(sender, mailer, UrlRules(settings.webhook_allow_http, addresses))
     alerter = Alerter(
-        pool, channels, timedelta(minutes=settings.alert_quiet_minutes), timedelta(days=settings.notification_keep_days), random.random, clock,
-        settings.webhook_time_scale,
+        pool, channels, timedelta(minutes=settings.alert_quiet_minutes), timedelta(days=settings.notification_keep_days), random.random,
+        settings.webhook_time_scale, time,
     )  # fmt: skip
     feed = Feed(pool, alerter.wake)
     router = notifications_router(feed, channels, authenticator, settings.secret_key.encode(), clock)

@@ -85,10 +85,10 @@ SELECT count(*) AS objects, coalesce(sum(bytes), 0)::bigint AS bytes FROM pg_tem
 -- name: orphans(after, count)
 SELECT key, bytes FROM pg_temp.unclaimed WHERE orphan AND key > :after ORDER BY key LIMIT :count;
 
--- name: harmed(began, count)
--- Exports of which something that was published is missing, or of another size.
+-- name: harmed(began, after, count)
+-- Exports of which something that was published is missing, or of another size: the next behind `after`.
 WITH expected AS (
     SELECT a.key, a.bytes, a.name, p.org_id, p.export_id FROM delivery.publications p JOIN delivery.assemblies a USING (export_id)
-    WHERE p.published_at < :began AND p.discard IS DISTINCT FROM 'files' AND a.state = 'assembled')
+    WHERE p.published_at < :began AND p.discard IS DISTINCT FROM 'files' AND a.state = 'assembled' AND p.export_id > :after)
 SELECT e.org_id, e.export_id, array_agg(e.name ORDER BY e.name) AS names FROM expected e LEFT JOIN pg_temp.seen s ON s.key = e.key
 WHERE s.key IS NULL OR s.bytes <> e.bytes GROUP BY 1, 2 ORDER BY 2 LIMIT :count;

@@ -30,7 +30,7 @@ POLL_SECONDS = 2.0
 LISTED_AT_ONCE = 5_000
 REMOVED_AT_ONCE = 1_000
 LEASE_SECONDS = 300.0
-TOLD_MAX = 1_000  # exports whose owners are told of files that are missing
+TOLD_AT_ONCE = 1_000
 DOUBTFUL = 1_000  # orphans from which on it is looked whether they are most of the store
 
 
@@ -109,16 +109,22 @@ class Reconciler:
         async with connection.transaction(isolation="repeatable_read"):
             await self._enter(connection)
             report = await self._compare(connection, began, uploads)
-            for row in await rows(self._queries.harmed(connection, began=began, count=TOLD_MAX)):
-                await self._feed.tell(
-                    connection, row["org_id"], files_missing(at=self._clock(), export_id=row["export_id"], names=row["names"])
-                )
+            await self._tell(connection, began)
         if not repair:
             return report
         _check_repair(report, self._doubtful)
         removed = await self._remove(connection)
         await self._threads.run(self._objects.abort_stale, stale)
         return Report(report.store, report.tables, report.kinds, 0, removed, report.examples)
+
+    async def _tell(self, connection: Connection, began: datetime) -> None:
+        """Every export whose files are gone, in steps."""
+        after = ""
+        while harmed := await rows(self._queries.harmed(connection, began=began, after=after, count=TOLD_AT_ONCE)):
+            for row in harmed:
+                notice = files_missing(at=self._clock(), export_id=row["export_id"], names=row["names"])
+                await self._feed.tell(connection, row["org_id"], notice)
+            after = harmed[-1]["export_id"]
 
     async def _list(self, connection: Connection) -> None:
         await self._as_dispatcher(connection, self._queries.drop_seen)

@@ -49,7 +49,7 @@ def assemble(
     announced = timedelta(days=settings.delivery_sftp_host_key_days)
     host_keys = HostKeys(store, Seal(settings.secret_keys, SFTP_HOST_KEYS), hashes, outbox, announced, clock)
     policy = Policy(settings.delivery_sftp_failures, settings.delivery_sftp_failures * 10, settings.delivery_sftp_lock_seconds)
-    router = sftp_router(Users(store, hashes, outbox, clock), store, host_keys, auth, settings.secret_key.encode(), settings.operator_token)
+    router = sftp_router(Users(store, hashes, outbox, clock), host_keys, auth, settings.secret_key.encode(), settings.operator_token)
     limits = Limits(
         settings.delivery_sftp_connections, settings.delivery_sftp_connections_per_organisation, settings.delivery_sftp_login_seconds,
         settings.delivery_sftp_idle_seconds,

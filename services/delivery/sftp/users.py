@@ -14,6 +14,7 @@ from shared.errors import conflict, not_found
 from shared.http import Principal
 from shared.ids import new_id
 from shared.outbox import Outbox
+from shared.paging import Place
 
 USERS_MAX = 200
 WHAT = "The SFTP user"
@@ -38,6 +39,10 @@ class Users:
             await self._note(connection, by, "created", user_id, username=row["username"], **_told(row))
         self._outbox.wake()
         return {**user_view(row), "password": password}
+
+    async def page(self, org_id: str, behind: Place | None, count: int) -> tuple[list[Row], list[dict[str, Any]]]:
+        rows = await self._store.users(org_id, behind, count)
+        return rows, [user_view(row) for row in rows]
 
     async def show(self, org_id: str, user_id: str) -> dict[str, Any]:
         row = await self._store.user(org_id, user_id)

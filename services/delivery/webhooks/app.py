@@ -23,6 +23,7 @@ from services.delivery.webhooks.sender import Sender
 from services.delivery.webhooks.store import WebhookStore
 from services.delivery.webhooks.upkeep import Upkeep
 from shared.clock import utc_now
+from shared.database import Time, database_now
 from shared.http import Authenticator
 from shared.outbox import Outbox
 from shared.sealing import WEBHOOK_SECRETS, Seal
@@ -52,19 +53,31 @@ def assemble(
     authenticator: Authenticator,
     feed: Feed,
     clock: Callable[[], datetime] = utc_now,
+    time: Time = database_now,
 ) -> Webhooks:
-    store, seal = WebhookStore(pool), Seal(settings.secret_keys, WEBHOOK_SECRETS)
-    queue = Queue(pool, f"webhooks-{secrets.token_hex(6)}", settings.webhook_time_scale, random.random, feed)
+    """`clock` is this process's; the queue goes by `time`, PostgreSQL's."""
+    store, seal = WebhookStore(pool, time), Seal(settings.secret_keys, WEBHOOK_SECRETS)
+    queue = Queue(pool, f"webhooks-{secrets.token_hex(6)}", settings.webhook_time_scale, random.random, feed, time)
     addresses = AddressRule(loopback=settings.webhook_allow_loopback)
     sender = Sender(settings.webhook_timeout_seconds, addresses, clock)
     limits = Limits(settings.webhook_requests, settings.webhook_requests_per_organisation, settings.webhook_requests_per_endpoint)
     dispatcher = Dispatcher(queue, sender, seal, limits, settings.webhook_lease_seconds, clock)
     rules = UrlRules(settings.webhook_allow_http, addresses)
     parts = Parts(
-        store, queue, seal, sender, rules, settings.webhook_rotation_seconds, settings.webhook_lease_seconds, dispatcher.wake, outbox, clock
+        store,
+        queue,
+        seal,
+        sender,
+        rules,
+        settings.webhook_rotation_seconds,
+        settings.webhook_lease_seconds,
+        dispatcher.wake,
+        dispatcher.wake_in,
+        outbox,
+        clock,
     )
     endpoints = Endpoints(parts)
     router = webhooks_router(endpoints, store, authenticator, settings.secret_key.encode())
-    intake = WebhookIntake(store, settings.public_url, dispatcher.wake, clock)
-    upkeep = Upkeep(queue, seal, timedelta(days=settings.webhook_keep_days), clock)
+    intake = WebhookIntake(store, settings.public_url, dispatcher.wake)
+    upkeep = Upkeep(queue, seal, timedelta(days=settings.webhook_keep_days))
     return Webhooks(router, intake, dispatcher, upkeep, sender, queue, endpoints)

@@ -24,6 +24,7 @@ from shared.errors import ApiError, conflict, not_found
 from shared.http import Principal
 from shared.ids import new_id
 from shared.outbox import Outbox
+from shared.paging import Place
 from shared.sealing import CannotOpen, Seal
 
 ENDPOINTS_MAX = 50
@@ -43,6 +44,7 @@ class Parts:
     rotation_seconds: int
     lease_seconds: float
     wake: Callable[[], None]
+    wake_in: Callable[[float], None]
     outbox: Outbox
     clock: Callable[[], datetime]
 
@@ -62,8 +64,9 @@ class Endpoints:
         """The endpoint with its secret, shown only now. Raises ApiError 400, 409 where there are too many."""
         wanted = bodies.endpoint_body(body, self._parts.rules)
         endpoint_id, secret = new_id("whe"), secrets.token_bytes(signing.SECRET_BYTES)
-        now, org_id = self._clock(), by.org_id
+        org_id = by.org_id
         async with self._store.transaction(org_id) as connection:
+            now = await self._store.now(connection)
             if await self._store.count_endpoints(connection, org_id) >= ENDPOINTS_MAX:
                 raise conflict(f"An organisation has at most {ENDPOINTS_MAX} webhook endpoints: delete one that is not needed.")
             sealed = self._seal.seal(secret, endpoint_id)
@@ -72,13 +75,17 @@ class Endpoints:
         self._outbox.wake()
         return {**endpoint_view(row, now), "secret": signing.secret_text(secret)}
 
+    async def page(self, org_id: str, behind: Place | None, count: int) -> tuple[list[Row], list[dict[str, Any]]]:
+        rows, now = await self._store.endpoints(org_id, behind, count), self._clock()
+        return rows, [endpoint_view(row, now) for row in rows]
+
     async def show(self, org_id: str, endpoint_id: str) -> dict[str, Any]:
         return endpoint_view(await self._get(org_id, endpoint_id), self._clock())
 
     async def change(self, by: Principal, endpoint_id: str, body: Any) -> dict[str, Any]:
-        changes, now = bodies.endpoint_changes(body, self._parts.rules), self._clock()
+        changes = bodies.endpoint_changes(body, self._parts.rules)
         async with self._store.transaction(by.org_id) as connection:
-            before = await self._lock(connection, endpoint_id)
+            before, now = await self._lock(connection, endpoint_id), await self._store.now(connection)
             row = await self._store.save_endpoint(connection, before, _effects(before, changes, now), now)
             changed = {
                 name: {"old": _told(name, before[name]), "new": _told(name, row[name])} for name in changes if before[name] != row[name]
@@ -114,22 +121,23 @@ class Endpoints:
         return {**endpoint_view(row, now), "secret": signing.secret_text(secret)}
 
     async def recover(self, by: Principal, endpoint_id: str, body: Any) -> dict[str, Any]:
-        since, now, org_id = bodies.recovery_body(body), self._clock(), by.org_id
+        since, org_id = bodies.recovery_body(body), by.org_id
         async with self._store.transaction(org_id) as connection:
             _require_enabled(await self._lock(connection, endpoint_id))
-            recovered = await self._store.recover(connection, org_id, endpoint_id, since, now)
+            recovered = await self._store.recover(connection, org_id, endpoint_id, since, await self._store.now(connection))
             await self._note(connection, by, "recovered", endpoint_id, since=instant(since), recovered=recovered)
         self._outbox.wake()
         self._parts.wake()
         return {"since": instant(since), "recovered": recovered}
 
     async def redeliver(self, by: Principal, endpoint_id: str, delivery_id: str) -> dict[str, Any]:
-        now, org_id = self._clock(), by.org_id
+        org_id = by.org_id
         async with self._store.transaction(org_id) as connection:
             _require_enabled(await self._lock(connection, endpoint_id))
             row = await self._store.lock_delivery(connection, endpoint_id, delivery_id)
             if row is None:
                 raise not_found("The delivery")
+            now = await self._store.now(connection)
             before = Delivery(Status(row["status"]), row["tries"], row["attempts"])
             await self._store.send_again(connection, row, step(before, AskedAgain(), now, 0, Retries()), now)
             await self._note(connection, by, "redelivered", endpoint_id, delivery_id=delivery_id)
@@ -157,8 +165,9 @@ class Endpoints:
         event = Event(new_id("evt"), TEST_EVENT, now, "", payload(TEST_EVENT, str(instant(now)), data))
         async with self._store.transaction(org_id) as connection:
             await self._lock(connection, endpoint_id)
-            until = now + timedelta(seconds=self._parts.lease_seconds)
-            delivery_id = await self._store.add_test(connection, org_id, endpoint_id, event, until, now)
+            made = await self._store.now(connection)
+            until = made + timedelta(seconds=self._parts.lease_seconds)
+            delivery_id = await self._store.add_test(connection, org_id, endpoint_id, event, until, made)
             await self._note(connection, by, "tested", endpoint_id, delivery_id=delivery_id)
         self._outbox.wake()
         claim = Claim(
@@ -169,7 +178,7 @@ class Endpoints:
             result = await send(claim, self._seal, self._parts.sender, now, self._clock)
         except CannotOpen:
             raise conflict("The endpoint's secret can't be read any more: rotate it.") from None
-        told(await self._parts.queue.record([result], self._clock()), self._clock(), self._parts.wake)
+        told(await self._parts.queue.record([result]), self._parts.wake_in)
         count(result)
         return {"delivered": result.sent.attempt.succeeded, "delivery": await self._delivery(org_id, endpoint_id, delivery_id)}
 

@@ -1,7 +1,6 @@
 """Events from `export-events`: each is recorded once for every endpoint that wants it, and sent from there."""
 
 from collections.abc import Callable
-from datetime import datetime
 
 from services.delivery.core.webhooks.events import Event, event_of, hears, type_of
 from services.delivery.webhooks.metrics import EVENTS
@@ -14,8 +13,8 @@ from shared.observability import current_traceparent
 class WebhookIntake:
     """`wake` is told when there is something to send."""
 
-    def __init__(self, store: WebhookStore, public_url: str, wake: Callable[[], None], clock: Callable[[], datetime]) -> None:
-        self._store, self._public_url, self._wake, self._clock = store, public_url, wake, clock
+    def __init__(self, store: WebhookStore, public_url: str, wake: Callable[[], None]) -> None:
+        self._store, self._public_url, self._wake = store, public_url, wake
 
     async def handle(self, message: Incoming) -> None:
         """Raises TransientError (try again) and PermanentError (dead letter)."""
@@ -32,11 +31,12 @@ class WebhookIntake:
 
     async def _record(self, org_id: str, event: Event) -> int:
         """How many endpoints are told. The event is claimed by its own id: it may lie in the topic twice."""
-        now, told = self._clock(), 0
+        told = 0
         async with self._store.transaction(org_id) as connection:
             wanted = [e for e in await self._store.subscribers(connection, event.type) if hears(e["events"], e["created_at"], event)]
             if not wanted or not await self._store.inbox.claim(connection, f"webhooks/{event.id}"):
                 return 0
+            now = await self._store.now(connection)
             for endpoint in wanted:
                 told += await self._store.add_delivery(connection, org_id, endpoint, event, current_traceparent(), now)
         return told

@@ -17,7 +17,7 @@ from services.delivery.core.webhooks.traffic import Room
 from services.delivery.notifications.store import Feed
 from services.delivery.webhooks.sender import Sent
 from services.delivery.webhooks.store import load, rows
-from shared.database import Connection, across_tenants
+from shared.database import Connection, Time, across_tenants, database_now
 from shared.sealing import PREFIX_BYTES, Seal
 
 PRUNED_AT_ONCE = 2000
@@ -54,6 +54,7 @@ class Result:
 class Recorded:
     """What a batch of results came to."""
 
+    at: datetime
     retries: list[datetime] = field(default_factory=list)  # when each is due
     ended: list[Status] = field(default_factory=list)
     disabled: dict[str, Reason] = field(default_factory=dict)  # endpoint → why
@@ -68,14 +69,17 @@ class _Columns:
 
 
 class Queue:
-    """`chance` gives numbers in [0, 1)."""
+    """By `now`, PostgreSQL's clock, so that no process takes what another one has claimed. `chance` gives numbers in [0, 1)."""
 
-    def __init__(self, pool: asyncpg.Pool, worker: str, scale: float, chance: Callable[[], float], feed: Feed) -> None:
+    def __init__(
+        self, pool: asyncpg.Pool, worker: str, scale: float, chance: Callable[[], float], feed: Feed, now: Time = database_now
+    ) -> None:
         self._pool, self._queries, self._feed = pool, load(), feed
-        self._worker, self._scale, self._chance = worker, scale, chance
+        self._worker, self._scale, self._chance, self._now = worker, scale, chance, now
 
-    async def claim(self, room: Room, now: datetime, lease_seconds: float) -> list[Claim]:
+    async def claim(self, room: Room, lease_seconds: float) -> list[Claim]:
         async with across_tenants(self._pool) as connection:
+            now = await self._now(connection)
             found = await rows(self._queries.claim(
                 connection, now=now, lease_until=now + timedelta(seconds=lease_seconds), worker=self._worker, total=room.total,
                 endpoint_places=room.endpoint, organisation_places=room.organisation,
@@ -84,16 +88,17 @@ class Queue:
             ))  # fmt: skip
         return [Claim(**row) for row in found]
 
-    async def hand_back(self, delivery_ids: Sequence[str], now: datetime) -> None:
+    async def hand_back(self, delivery_ids: Sequence[str]) -> None:
         async with across_tenants(self._pool) as connection:
+            now = await self._now(connection)
             await self._queries.hand_back(connection, delivery_ids=list(delivery_ids), worker=self._worker, now=now)
 
     # ---- recording
 
-    async def record(self, results: Sequence[Result], now: datetime) -> Recorded:
+    async def record(self, results: Sequence[Result]) -> Recorded:
         """All in one transaction: attempts, what becomes of the deliveries, their endpoints' health."""
-        recorded = Recorded()
         async with across_tenants(self._pool) as connection:
+            recorded = Recorded(now := await self._now(connection))
             await self._record_health(connection, results, now, recorded)
             known = {row["id"]: row for row in await rows(self._queries.lock_deliveries(connection, ids=[r.claim.id for r in results]))}
             columns = _Columns()
@@ -164,17 +169,19 @@ class Queue:
 
     # ---- upkeep
 
-    async def facts(self, now: datetime) -> tuple[int, float]:
+    async def facts(self) -> tuple[int, float]:
         """(how many wait, for how many seconds the oldest that could be sent has been due)."""
         async with across_tenants(self._pool) as connection:
+            now = await self._now(connection)
             row = await self._queries.queue_facts(connection, now=now)
         return row["waiting"], max(0.0, (now - row["oldest"]).total_seconds()) if row["oldest"] else 0.0
 
-    async def prune(self, before: datetime) -> int:
-        """Forget deliveries that ended, and were made before; how many. In steps, so that no transaction is long."""
+    async def prune(self, keep: timedelta) -> int:
+        """Forget deliveries that ended, and were made longer ago; how many. In steps, so that no transaction is long."""
         pruned = 0
         while True:
             async with across_tenants(self._pool) as connection:
+                before = await self._now(connection) - keep
                 gone = int(await self._queries.prune(connection, before=before, count=PRUNED_AT_ONCE))
             pruned += gone
             if gone < PRUNED_AT_ONCE:

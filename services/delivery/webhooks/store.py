@@ -12,7 +12,7 @@ import asyncpg
 
 from services.delivery.core.webhooks.events import TEST_EVENT, Event
 from services.delivery.core.webhooks.life import Delivery, Status
-from shared.database import Connection, across_tenants, tenant
+from shared.database import Connection, Time, across_tenants, database_now, tenant
 from shared.ids import new_id
 from shared.inbox import Inbox
 
@@ -37,8 +37,9 @@ async def rows(found: Any) -> list[Any]:
 class WebhookStore:
     """Methods that take a connection belong to the caller's transaction."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
-        self._pool, self._queries = pool, load()
+    def __init__(self, pool: asyncpg.Pool, time: Time = database_now) -> None:
+        """`time`: by which leases go, and what is due when."""
+        self._pool, self._queries, self.now = pool, load(), time
         self.inbox = Inbox("delivery")
 
     @asynccontextmanager

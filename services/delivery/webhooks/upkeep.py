@@ -1,42 +1,28 @@
 """What webhooks need now and then: old deliveries forgotten, secrets sealed with the present key, the queue's age measured."""
 
-import asyncio
-import time
-from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import structlog
 
+from services.delivery.upkeep import keep_up
 from services.delivery.webhooks.metrics import QUEUE_AGE, QUEUED
 from services.delivery.webhooks.queue import Queue
-from shared.errors import TransientError
 from shared.sealing import CannotOpen, Seal
 
 log = structlog.get_logger()
-LOOK_SECONDS = 10.0
-TIDY_SECONDS = 3600.0
 
 
 class Upkeep:
     """A loop that several processes may run at once."""
 
-    def __init__(self, queue: Queue, seal: Seal, keep: timedelta, clock: Callable[[], datetime]) -> None:
-        self._queue, self._seal, self._keep, self._clock = queue, seal, keep, clock
+    def __init__(self, queue: Queue, seal: Seal, keep: timedelta) -> None:
+        self._queue, self._seal, self._keep = queue, seal, keep
 
     async def run(self) -> None:
-        tidied = -TIDY_SECONDS
-        while True:
-            try:
-                await self.look()
-                if time.monotonic() - tidied > TIDY_SECONDS:
-                    await self.tidy()
-                    tidied = time.monotonic()
-            except TransientError as error:
-                log.warning("webhook_upkeep_waits", dependency=error.dependency, reason=str(error))
-            await asyncio.sleep(LOOK_SECONDS)
+        await keep_up(self.look, self.tidy, "webhook_upkeep_waits")
 
     async def look(self) -> None:
-        waiting, age = await self._queue.facts(self._clock())
+        waiting, age = await self._queue.facts()
         QUEUED.set(waiting)
         QUEUE_AGE.set(age)
 
@@ -46,6 +32,6 @@ class Upkeep:
                 log.info("webhook_secrets_sealed_again", endpoints=again)
         except CannotOpen as error:
             log.error("webhook_secret_unreadable", reason=str(error))
-        pruned = await self._queue.prune(self._clock() - self._keep)
+        pruned = await self._queue.prune(self._keep)
         if pruned:
             log.info("webhook_deliveries_pruned", deliveries=pruned)

@@ -5,18 +5,19 @@ from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 
 from fastapi import APIRouter, Depends, Request
-from fastapi.responses import JSONResponse, Response, StreamingResponse
+from fastapi.responses import Response, StreamingResponse
 
 from services.export_request.audit import operations
 from services.export_request.audit.trail import Trail, Wanted
 from services.export_request.core.auditing import TEXT_MAX
-from shared import audit, cursors
+from shared import audit
 from shared.audit_chain import OPERATOR
 from shared.checks import is_seen
-from shared.datasets.instants import resolve_instant
 from shared.errors import Detail, invalid_request
-from shared.http import Authenticator, Operator, Principal, address_of, limit_of, refuse_unknown_parameters
+from shared.http import Authenticator, Operator, Principal, address_of, refuse_unknown_parameters
 from shared.outbox import Outbox, Outgoing
+from shared.paging import page_of
+from shared.parameters import Parameters
 
 _TEXTS = ("action", "actor", "subject")
 
@@ -47,14 +48,10 @@ def audit_router(trail: Trail, outbox: Outbox, auth: Authenticator, secret: byte
 
 
 async def _page(trail: Trail, secret: bytes, org_id: str, request: Request) -> Response:
-    refuse_unknown_parameters(request, {*_TEXTS, "from", "to", "limit", "cursor"})
-    wanted, count = _wanted(request), limit_of(request)
-    scope = f"audit/{org_id}/{wanted}"
-    before = int(cursors.open_(secret, scope, c)[1]) if (c := request.query_params.get("cursor")) is not None else None
-    found = await trail.newest(org_id, wanted, before, count + 1)
-    more, found = len(found) > count, found[:count]
-    following = cursors.sign(secret, scope, datetime.fromisoformat(found[-1]["at"]), str(found[-1]["seq"])) if more else None
-    return JSONResponse({"data": found, "next_cursor": following, "has_more": more})
+    wanted = _wanted(request)
+    page = page_of(request, secret, f"audit/{org_id}/{wanted}")
+    found = await trail.newest(org_id, wanted, int(page.behind[1]) if page.behind else None, page.sought)
+    return page.answer(found, found, lambda each: (datetime.fromisoformat(each["at"]), str(each["seq"])))
 
 
 async def _whole(trail: Trail, outbox: Outbox, org_id: str, request: Request, noted: Callable[[dict[str, int]], Outgoing]) -> Response:
@@ -79,17 +76,11 @@ def _after(request: Request) -> int:
 
 def _wanted(request: Request) -> Wanted:
     """The list's filters. Raises ApiError 400 naming every wrong one."""
-    query, wrong = request.query_params, []
-    texts = {name: query.get(name) for name in _TEXTS}
+    given = Parameters(request, (*_TEXTS, "from", "to"))
+    texts = {name: given.one(name) for name in _TEXTS}
     for name, text in texts.items():
         if text is not None and not (1 <= len(text) <= TEXT_MAX and is_seen(text)):
-            wrong.append(Detail(name, f"must be text of 1 to {TEXT_MAX} printable characters"))
-    times: dict[str, datetime | None] = {"from": None, "to": None}
-    for name in times:
-        try:
-            times[name] = resolve_instant(query[name], "UTC") if name in query else None
-        except ValueError as error:
-            wrong.append(Detail(name, str(error)))
-    if wrong:
-        raise invalid_request(*wrong)
-    return Wanted(**texts, from_at=times["from"], to_at=times["to"])
+            given.wrong.append(Detail(name, f"must be text of 1 to {TEXT_MAX} printable characters"))
+    wanted = Wanted(**texts, from_at=given.instant("from"), to_at=given.instant("to"))
+    given.require_right()
+    return wanted

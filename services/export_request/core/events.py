@@ -33,7 +33,11 @@ def run_failed_event(
     schedule: Mapping[str, Any], run: Mapping[str, Any], code: str, message: str | None, event_id: str, now: datetime, traceparent: str = ""
 ) -> Outgoing:
     """A schedule's run has failed, and isn't tried again; key and subject are the schedule's id."""
-    data = _of_run(schedule, run) | {"export_id": run.get("export_id"), "error": {"code": code, "message": message or ""}}
+    data = _of_run(schedule, run) | {
+        "backfill_id": run.get("backfill_id"),
+        "export_id": run.get("export_id"),
+        "error": {"code": code, "message": message or ""},
+    }
     return _event("run_failed", schedule["id"], data, event_id, now, traceparent, "schedule")
 
 

@@ -1,70 +1,19 @@
-"""What a preview tells of an export: how large it would be, from what was counted and what samples weigh, and what would break."""
+"""What a preview tells of an export: its first rows, how large it would be (estimates.py), and what would break."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
+from services.export_request.core.estimates import Walked, files_of
 from services.export_request.core.limits import Limits
 from services.export_request.core.planning import FILES_MAX
 from shared.datasets import registry as datasets
 from shared.datasets.plan import PlanSpec
 from shared.datasets.workbooks import Workbook
-from shared.formats import registry as formats
-from shared.formats.base import Frame
 from shared.formatting.parts import Table
 
 ROWS_SHOWN = 50
 PROBLEMS_MAX = 50
-SAMPLES_MAX = 4
-SECONDS_BESIDE = 0.3  # of an export, whatever its size: acceptance, plan, assembly
-_PROTECTED_BYTES = 250  # around a member of an encrypted ZIP
-_NOTES_MAX = 200
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """Rows in (lower, upper] of the walk, and about how many bytes they are in PostgreSQL; `long`: a text of them may fit no cell."""
-
-    lower: Sequence[str] | None
-    upper: Sequence[str]
-    rows: int
-    bytes: int
-    long: bool = False
-
-
-@dataclass(frozen=True)
-class Walked:
-    """What was counted; `complete`: all of it. Where not, `rest` says how many rows come behind, as PostgreSQL's statistics put it."""
-
-    chunks: tuple[Chunk, ...] = ()
-    complete: bool = True
-    rest: int = 0
-
-    @property
-    def counted(self) -> int:
-        return sum(c.rows for c in self.chunks)
-
-    @property
-    def rows(self) -> int:
-        return self.counted + self.rest
-
-    @property
-    def bytes(self) -> int:
-        """In PostgreSQL, of the rows counted."""
-        return sum(c.bytes for c in self.chunks)
-
-
-@dataclass(frozen=True)
-class Sample:
-    """Rows that were formatted for their size: `size` of them in PostgreSQL, of each format the bytes of its part and its note. Of a delta not all are written."""
-
-    rows: int
-    size: int
-    seconds: float
-    parts: Mapping[str, tuple[int, bytes | None]]
-    written: int = 0
 
 
 @dataclass(frozen=True)
@@ -78,73 +27,6 @@ class Problem:
     @property
     def view(self) -> dict[str, Any]:
         return {"row": self.row, "column": self.column, "message": self.message}
-
-
-def rest_of(counted: int, explained: float, explained_rest: float) -> int:
-    """How many rows come behind those counted: PostgreSQL's guess, corrected by how far it is off where it could be checked."""
-    return round(explained_rest * counted / explained) if explained > 0 else round(explained_rest)
-
-
-def sampled(chunks: Sequence[Chunk]) -> list[int]:
-    """Places of the chunks that samples are taken from the start of: spread over all."""
-    count = min(SAMPLES_MAX, len(chunks))
-    return [i * len(chunks) // count for i in range(count)]
-
-
-def beyond(spec: PlanSpec, walked: Walked, now: datetime) -> list[list[str]]:
-    """Keys behind the rows that were counted, spread over the time that is left: where the order is one of time and the range ends."""
-    last = walked.chunks[-1].upper[0] if walked.chunks else ""
-    if walked.complete or spec.to is None:
-        return []
-    begin = datetime.fromisoformat(last)
-    end = max(begin, min(spec.to, now))
-    return [[(begin + (end - begin) * i / SAMPLES_MAX).isoformat(timespec="microseconds"), ""] for i in range(SAMPLES_MAX)]
-
-
-def estimated_bytes(
-    spec: PlanSpec, walked: Walked, samples: Sequence[Sample], frames: Mapping[str, Frame], chunk_rows: float, protected: bool
-) -> dict[str, int]:
-    """Of all files of each format. `chunk_rows`: how many rows a chunk has."""
-    files = files_of(spec, walked.rows)
-    size, found = sum(s.size for s in samples), {}
-    for name, frame in frames.items():
-        kind = formats.get(name)
-        wrapped = _PROTECTED_BYTES if protected and not kind.encrypts_itself else 0
-        if not walked.rows or not size:
-            found[name] = len(frame.empty) + wrapped
-            continue
-        notes = [note or b"" for note in (s.parts[name][1] for s in samples)]
-        parts = max(1, math.ceil(walked.rows / files / chunk_rows))
-        shown = [notes[i % len(notes)] for i in range(min(parts, _NOTES_MAX))]
-        behind = sum(len(piece) for piece in kind.behind(frame.tail, shown) if isinstance(piece, bytes))
-        ending = behind * max(1.0, parts / _NOTES_MAX)
-        # Of rows that were counted one knows how large they are; those behind are as those that were looked at.
-        share = walked.bytes / size if walked.complete else walked.rows / sum(s.rows for s in samples)
-        found[name] = round(
-            sum(s.parts[name][0] for s in samples) * share
-            + files * (len(frame.head) + ending + wrapped + (parts - 1) * len(frame.separator))
-        )
-    return found
-
-
-def estimated_rows(spec: PlanSpec, walked: Walked, samples: Sequence[Sample]) -> int:
-    """Of a delta the rows counted are those that may have changed."""
-    looked_at = sum(s.rows for s in samples)
-    return round(walked.rows * sum(s.written for s in samples) / looked_at) if spec.since is not None and looked_at else walked.rows
-
-
-def estimated_seconds(spec: PlanSpec, walked: Walked, samples: Sequence[Sample], formatters: int) -> float:
-    """Until the files are there, where nothing else is under way."""
-    rows, seconds = sum(s.rows for s in samples), sum(s.seconds for s in samples)
-    if not rows:
-        return SECONDS_BESIDE
-    groups = datasets.get(spec.dataset).whole and not isinstance(datasets.get(spec.dataset), Workbook)
-    return round(SECONDS_BESIDE + (seconds if groups else seconds * walked.rows / rows / formatters), 1)
-
-
-def files_of(spec: PlanSpec, rows: int) -> int:
-    """How many files each format has."""
-    return max(1, math.ceil(rows / spec.max_rows_per_file)) if spec.max_rows_per_file else 1
 
 
 def limits_met(spec: PlanSpec, rows: int, limits: Limits, used_running: int, used_rows: int, approval_above: int | None) -> list[Problem]:

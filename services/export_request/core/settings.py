@@ -29,6 +29,8 @@ SPANS_MAX = 6
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 _CLOCK = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]|24:00")
 _LOGO = re.compile(r"data:image/(png|jpeg);base64,([A-Za-z0-9+/]+={0,2})")
+_LOGO_IS = f"must be a PNG or JPEG of at most {LOGO_BYTES_MAX} bytes and {images.SIDE_MAX} pixels a side, as data:image/png;base64,…"
+LOGO_UNREADABLE = Detail("branding.logo", f"is damaged: reports can't show it; it {_LOGO_IS}")
 _MAGIC = {"png": b"\x89PNG\r\n\x1a\n", "jpeg": b"\xff\xd8\xff"}
 
 
@@ -74,8 +76,7 @@ def branding(value: Any) -> list[Detail]:
 
 
 def _logo(value: Any) -> list[Detail]:
-    kind = f"must be a PNG or JPEG of at most {LOGO_BYTES_MAX} bytes and {images.SIDE_MAX} pixels a side, as data:image/png;base64,…"
-    problem = [Detail("branding.logo", kind)]
+    problem = [Detail("branding.logo", _LOGO_IS)]
     found = _LOGO.fullmatch(value) if isinstance(value, str) and len(value) <= 2 * LOGO_BYTES_MAX else None
     if found is None:
         return problem
@@ -86,7 +87,7 @@ def _logo(value: Any) -> list[Detail]:
     if len(image) > LOGO_BYTES_MAX or not image.startswith(_MAGIC[found[1]]):
         return problem
     wrong = images.problem_with(image)
-    return [Detail("branding.logo", f"{wrong}: it {kind}")] if wrong else []
+    return [Detail("branding.logo", f"{wrong}: it {_LOGO_IS}")] if wrong else []
 
 
 def redaction_profiles(value: Any) -> list[Detail]:

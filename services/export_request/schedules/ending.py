@@ -7,7 +7,7 @@ from typing import Any
 
 from services.export_request.core.events import run_failed_event
 from services.export_request.core.life import Status
-from services.export_request.core.schedules import RUNS_BEFORE, RunStatus, after_failure
+from services.export_request.core.schedules.runs import RUNS_BEFORE, RunStatus, after_failure
 from services.export_request.metrics import SCHEDULE_RUNS
 from services.export_request.schedules.queries import load
 from shared.database import Connection

@@ -3,7 +3,8 @@
 from typing import Any
 
 from services.export_request.core.destinations import TYPES
-from services.export_request.core.schedules import CATCH_UP, NAME_MAX, Kind, RunStatus
+from services.export_request.core.schedules.bodies import CATCH_UP, NAME_MAX
+from services.export_request.core.schedules.runs import Kind, RunStatus
 from services.export_request.core.windows import CRON_MAX, FREQUENCIES
 from services.export_request.operations import DESTINATIONS, SCHEDULED_EXPORT
 from shared.openapi import (

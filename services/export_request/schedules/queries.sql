@@ -1,8 +1,5 @@
 -- Every query of schedules. Under row-level security unless it says "across tenants": those run as waybill_dispatcher.
 
--- name: database_time()$
-SELECT clock_timestamp();
-
 -- name: count_schedules(org_id)$
 SELECT count(*) FROM exports.schedules WHERE org_id = :org_id;
 

@@ -7,7 +7,7 @@ run is started in one transaction (the export is accepted, the run has it) under
 import asyncio
 import contextlib
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,31 +15,22 @@ from typing import Any
 import asyncpg
 import structlog
 
+from services.export_request.asking import Request, ScheduledRun, organisation_of
 from services.export_request.assembly import published_as, spec_of
 from services.export_request.core.events import windows_skipped_event
 from services.export_request.core.naming import folder
-from services.export_request.core.request import resolve
-from services.export_request.core.schedules import (
-    RUNS_BEFORE,
-    Decision,
-    Kind,
-    RunStatus,
-    base_fits,
-    decide,
-    due_at,
-    measured,
-    request_of,
-    shows_an_instant,
-)
+from services.export_request.core.request.resolving import resolve
+from services.export_request.core.schedules.bodies import measured, request_of, shows_an_instant
+from services.export_request.core.schedules.runs import RUNS_BEFORE, Decision, Kind, RunStatus, base_fits, decide, due_at
 from services.export_request.core.windows import Timing, Window
 from services.export_request.effects import Row
-from services.export_request.intake import Intake, Request, ScheduledRun, organisation_of
+from services.export_request.intake import Intake
 from services.export_request.metrics import SCHEDULE_CLOCK, SCHEDULE_RUNS, SCHEDULE_START_SECONDS
 from services.export_request.queries import load as load_exports
 from services.export_request.queries import rows
 from services.export_request.schedules.ending import close
 from services.export_request.schedules.queries import load
-from shared.database import Connection, across_tenants, tenant
+from shared.database import Connection, Time, across_tenants, database_now, tenant
 from shared.datasets import registry as datasets
 from shared.errors import ApiError, TransientError
 from shared.ids import new_id
@@ -73,18 +64,12 @@ def timing_of(row: Row) -> Timing:
     return Timing(row["frequency"], row["cron"], row["timezone"])
 
 
-async def database_now(connection: Connection) -> datetime:
-    """PostgreSQL's clock: the same for every scheduler."""
-    now: datetime = await load().database_time(connection)
-    return now
-
-
 class Scheduler:
     """A loop that several processes may run at once. `clock` is this process's; windows go by `time`, PostgreSQL's."""
 
     def __init__(
         self, pool: asyncpg.Pool, intake: Intake, outbox: Outbox, secret_key: str, spread_seconds: float, clock: Callable[[], datetime],
-        time: Callable[[Connection], Awaitable[datetime]] = database_now,
+        time: Time = database_now,
     ) -> None:  # fmt: skip
         self._pool, self._intake, self._outbox, self._clock, self._time = pool, intake, outbox, clock, time
         self._queries, self._exports, self._wake = load(), load_exports(), asyncio.Event()

@@ -7,27 +7,16 @@ from typing import Any
 
 import asyncpg
 
+from services.export_request.asking import organisation_of
 from services.export_request.core import destinations, upgrades
 from services.export_request.core.destinations import Named
 from services.export_request.core.events import windows_skipped_event
-from services.export_request.core.schedules import (
-    BACKFILLS_AT_ONCE,
-    SCHEDULES_MAX,
-    Kind,
-    Wanted,
-    backfill,
-    backfill_view,
-    decide,
-    due_at,
-    resumption,
-    retimed,
-    run_view,
-    schedule_view,
-    wanted,
-)
+from services.export_request.core.schedules.backfills import BACKFILLS_AT_ONCE, backfill
+from services.export_request.core.schedules.bodies import SCHEDULES_MAX, Wanted, resumption, wanted
+from services.export_request.core.schedules.runs import Kind, decide, due_at, retimed
+from services.export_request.core.schedules.view import backfill_view, run_view, schedule_view
 from services.export_request.core.windows import Window, first_window, newest_window
 from services.export_request.effects import Row
-from services.export_request.intake import organisation_of
 from services.export_request.queries import load as load_exports
 from services.export_request.queries import rows
 from services.export_request.schedules.queries import load

@@ -74,8 +74,8 @@ class Life(RuleBasedStateMachine):
         self.told.paused_of.clear()
         outbox, seal = Outbox(room.pool, None, "delivery"), Seal([SECRET_KEY], DESTINATION_SECRETS)
         self.deliveries = Deliveries(self.store, outbox, _nothing, room.clock)
-        self.owned = Destinations(self.store, seal, None, self.told, outbox, None, _nothing, room.clock)  # type: ignore[arg-type]
-        self.tests = Probes(self.store, seal, {KIND: self.rooms.carrier}, 5, self.told, outbox, _nothing, room.clock)
+        self.owned = Destinations(self.store, seal, None, self.told, outbox, None, _nothing)  # type: ignore[arg-type]
+        self.tests = Probes(self.store, seal, {KIND: self.rooms.carrier}, 5, self.told, outbox, _nothing)
         self.org, self.working = new_org(), dict[str, Claim]()
         self.ledgers = dict[tuple[str, str], PostgresLedger]()  # as each claim found them when it began
         self.brought, self.wanted, self.failures = Counter[str](), Counter[str](), Counter[str]()
@@ -119,7 +119,7 @@ class Life(RuleBasedStateMachine):
 
     @rule()
     def a_process_claims(self) -> None:
-        for claim in self._run(self.queue.claim(16, 8, self._now(), LEASE)):
+        for claim in self._run(self.queue.claim(16, 8, LEASE)):
             assert self.rows[claim.id]["status"] == "pending"
             self.working[f"{claim.id}/{claim.claimed_by}"] = claim
             self.ledgers[claim.claimed_by, claim.id] = self._run(
@@ -146,7 +146,7 @@ class Life(RuleBasedStateMachine):
             "arrived": Arrived(), "again": Refused(True), "never": Refused(False), "later": Refused(True, 600.0), "waited": Waited(), "gone": Pointless(),
         }[how]  # fmt: skip
         before = self.rows[claim.id]
-        recorded = self._run(self.queue.record(Result(claim, happening, problem, self._now(), 5), self._now()))
+        recorded = self._run(self.queue.record(Result(claim, happening, problem, self._now(), 5)))
         self._look()
         mine = before["claimed_by"] == claim.claimed_by
         assert (recorded is not None) == mine
@@ -182,7 +182,7 @@ class Life(RuleBasedStateMachine):
     def leases_are_renewed(self) -> None:
         """Of those who still work; who has lost the claim hears of it and stops."""
         claims = list(self.working.values())
-        ours = self._run(self.queue.renew(claims, self._now().replace() + (self._lease())))
+        ours = self._run(self.queue.renew(claims, LEASE))
         for key, claim in list(self.working.items()):
             mine = self.rows[claim.id]["claimed_by"] == claim.claimed_by
             assert (claim.id in ours) >= mine
@@ -190,14 +190,9 @@ class Life(RuleBasedStateMachine):
                 del self.working[key]
         self._look()
 
-    def _lease(self) -> Any:
-        from datetime import timedelta
-
-        return timedelta(seconds=LEASE)
-
     @rule()
     def a_process_ends_in_order(self) -> None:
-        self._run(self.queue.hand_back(list(self.working.values()), self._now()))
+        self._run(self.queue.hand_back(list(self.working.values())))
         self.working.clear()
         self._look()
 
@@ -231,7 +226,7 @@ class Life(RuleBasedStateMachine):
     def an_export_expires(self, number: int) -> None:
         if self.exports:
             self._run(self.room.change_export(self.exports[number % len(self.exports)], "status = 'expired'"))
-            self._run(self.queue.cancel_pointless(self._now()))
+            self._run(self.queue.cancel_pointless())
             self._look()
 
     # ---- what always holds
@@ -268,7 +263,7 @@ class Life(RuleBasedStateMachine):
             self._run(self.owned.resume(of(self.org), place))
         for _ in range(40):
             self.room.clock.advance(seconds=3700)
-            claims = self._run(self.queue.claim(16, 8, self._now(), LEASE))
+            claims = self._run(self.queue.claim(16, 8, LEASE))
             if not claims:
                 break
             self._look()
@@ -277,7 +272,7 @@ class Life(RuleBasedStateMachine):
                     PostgresLedger.open(self.room.pool, self.org, claim.id, claim.claimed_by, self.room.clock)
                 )
                 assert self._bring(claim)
-                self._run(self.queue.record(Result(claim, Arrived(), None, self._now(), 5), self._now()))
+                self._run(self.queue.record(Result(claim, Arrived(), None, self._now(), 5)))
         self._look()
         assert all(row["status"] in ENDED for row in self.rows.values())
         self.nothing_is_lost_or_brought_twice()

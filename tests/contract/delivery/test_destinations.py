@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ import pytest_asyncio
 from services.delivery.core.destinations.problems import Code
 from services.delivery.core.destinations.registry import all_kinds
 from services.delivery.destinations.carriers import all_carriers
+from services.delivery.destinations.owned import DESTINATIONS_MAX
 from services.delivery.settings import Settings
 from shared.codec import decode
 from shared.database import create_pool
@@ -26,6 +28,7 @@ from tests.conftest import Database
 from tests.contract.delivery.conftest import make_key
 from tests.integration.delivery.destinations.folder import FolderCarrier, refused
 from tests.integration.delivery.destinations.room import SECRET_KEY, TYPE, Process, Room
+from tests.integration.delivery.room import until
 from tests.integration.delivery.webhooks.room import Clock
 
 PATH = "/v1/destinations"
@@ -231,3 +234,45 @@ async def test_every_type_has_its_carrier() -> None:
     for carrier in carriers.values():
         await carrier.close()
     assert all_kinds().keys() == carriers.keys() == {"s3", "sftp", "email", "webhook"}
+
+
+async def test_there_are_never_more_than_may_be_however_many_are_made_at_once(desk: Desk) -> None:
+    body = {"name": "Warehouse", "type": "sftp", "config": SFTP}
+    desk.keys["many"] = await make_key(desk.room, "org_many", ["destinations:write"])
+    for _ in range(DESTINATIONS_MAX - 2):
+        await desk.room.destination("org_many", kind="sftp")
+    answers = await asyncio.gather(*(desk.ask("POST", PATH, body, key="many") for _ in range(5)))
+    (kept,) = await desk.room.rows("SELECT count(*) FROM delivery.destinations WHERE org_id = 'org_many'")
+    assert Counter(each.status_code for each in answers) == {201: 2, 409: 3} and kept["count"] == DESTINATIONS_MAX
+
+
+async def test_what_is_half_there_at_a_deleted_destination_is_taken_away_once_it_can_be(desk: Desk) -> None:
+    room, carrier = desk.room, desk.process.carrier
+    destination, export_id = (await desk.made())["id"], await room.export("org_a", [])
+    await room.rows(
+        """INSERT INTO delivery.deliveries (id, org_id, export_id, destination_id, key, type, event, small, status, created_at, ended_at)
+           VALUES ('dlv_half', 'org_a', $1, $2, $2, 'sftp', '{}', true, 'failed', now(), now()) RETURNING id""",
+        export_id, destination,
+    )  # fmt: skip
+    await room.rows(
+        "INSERT INTO delivery.delivery_files (delivery_id, name, org_id, note) VALUES ('dlv_half', 'a.csv', 'org_a', '/half') RETURNING name"
+    )
+    carrier.away, carrier.abandoned = True, []
+    leftovers = "SELECT destination_id, tried_at FROM delivery.leftovers"
+
+    async def tried() -> list[Any]:
+        return await room.rows(f"{leftovers} WHERE tried_at IS NOT NULL")
+
+    assert (await desk.ask("DELETE", f"{PATH}/{destination}")).status_code == 204
+    waiting = await until(tried)
+    carrier.away = False
+    await desk.process.parts.upkeep.tidy()
+    assert [each["destination_id"] for each in waiting] == [destination]
+    assert carrier.abandoned == [{"a.csv": "/half"}] and not await room.rows(leftovers)
+    carrier.away = True
+    await room.rows(
+        "INSERT INTO delivery.leftovers (destination_id, org_id, type, config, notes, created_at) VALUES ('dst_old', 'org_a', 'sftp', '{}', '[{}]', now() - interval '8 days') RETURNING org_id",
+    )  # fmt: skip
+    await desk.process.parts.upkeep.tidy()
+    carrier.away = False
+    assert not await room.rows(leftovers), "after a week nobody tries any more"

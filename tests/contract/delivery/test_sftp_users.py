@@ -47,9 +47,7 @@ async def desk(room: Room) -> AsyncIterator[Desk]:
     store, hashes, outbox = SftpStore(room.pool), Threads(2, "hash"), NoRelay(room.pool)
     host_keys = HostKeys(store, Seal([SECRET], SFTP_HOST_KEYS), hashes, outbox, timedelta(days=14), utc_now)
     app = create_api("delivery")
-    app.include_router(
-        sftp_router(Users(store, hashes, outbox, utc_now), store, host_keys, Authenticator(room.pool), SECRET.encode(), OPERATOR)
-    )
+    app.include_router(sftp_router(Users(store, hashes, outbox, utc_now), host_keys, Authenticator(room.pool), SECRET.encode(), OPERATOR))
     await host_keys.ensure()
     keys = {
         "admin": await make_key(room, "org_a", ["sftp:write"]), "reader": await make_key(room, "org_a", ["exports:read"]),

@@ -6,8 +6,8 @@ import pytest
 
 from services.delivery.core.notifications.events import notice_of
 from tests.contract.export_request.conftest import LEADS, Caller, World
+from tests.contract.export_request.scheduling import HOUR, NOON, look, make, runs, tick
 from tests.contract.export_request.test_requests_over_kafka import as_json
-from tests.contract.export_request.test_schedules import HOUR, NOON, look, make, runs, tick
 
 ADA = "ada@customer.example"
 TO_ADA: dict[str, Any] = {"type": "email", "to": [ADA]}

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.contract.export_request.conftest import LEADS, World
@@ -24,6 +25,8 @@ WRONG: dict[str, tuple[Any, int, list[str]]] = {
     "a column that the format lacks": (LEADS | {"columns": ["conversations"]}, 422, ["columns.0"]),
     "an unknown filter": (LEADS | {"filter": {"colour": ["red"]}}, 400, ["filter.colour"]),
     "a filter of another type": (LEADS | {"filter": {"score_min": "high"}}, 400, ["filter.score_min"]),
+    "a search for nothing": (LEADS | {"filter": {"q": " "}}, 400, ["filter.q"]),
+    "a search for a book": (LEADS | {"filter": {"q": "x" * 201}}, 400, ["filter.q"]),
     "an unknown profile": (LEADS | {"redaction": "nope"}, 400, ["redaction"]),
     "an unknown timezone": (LEADS | {"timezone": "Mars/Olympus"}, 400, ["timezone"]),
     "an unknown field": (LEADS | {"colour": "red"}, 400, ["colour"]),
@@ -92,19 +95,27 @@ STORED = "SELECT (SELECT count(*) FROM exports.exports) + (SELECT count(*) FROM 
 async def test_both_ways_say_the_same_and_nothing_begins(world: World, what: str) -> None:
     body, status, fields = WRONG[what]
     caller = await world.organisation(leads=2)
-    await same(world, caller, body, status, fields)
+    over_http, over_kafka = await refused_both_ways(world, caller, body)
+    assert (over_http.status_code, fields_of(over_http)) == (status, fields), over_http.text
+    assert over_kafka == told(caller, over_http)
     assert await world.admin.fetchval(STORED) == 0
     assert [m.event for m in world.published] == ["refused"]
 
 
-async def same(world: World, caller: Any, body: Any, status: int, fields: list[str]) -> None:
+async def refused_both_ways(world: World, caller: Any, body: Any) -> tuple[httpx.Response, dict[str, Any]]:
+    """The answer over HTTP, and what `export.refused` says of the same over Kafka."""
     over_http = await caller.call("POST", "/v1/exports", json=body)
-    error = over_http.json()["error"]
-    assert (over_http.status_code, sorted(d["field"] for d in error["details"])) == (status, fields), over_http.text
     await world.parts.handlers.export_requests(as_json(caller, body))
-    refused = await refusal(world)
-    assert refused["error"] == error
-    assert (refused["org_id"], refused["request_id"], refused["requested_by"]) == (caller.org_id, "r1", "crm")
+    return over_http, await refusal(world)
+
+
+def fields_of(answer: httpx.Response) -> list[str]:
+    return sorted(detail["field"] for detail in answer.json()["error"]["details"])
+
+
+def told(caller: Any, answer: httpx.Response) -> dict[str, Any]:
+    """What is to be said over Kafka of what was answered over HTTP."""
+    return {"org_id": caller.org_id, "request_id": "r1", "requested_by": "crm", "error": answer.json()["error"]}
 
 
 @pytest.mark.parametrize("whose", ["another dataset's", "another organisation's", "a pruned one's"])
@@ -118,7 +129,9 @@ async def test_a_delta_that_can_not_be_is_refused_in_the_same_words(world: World
     if whose == "a pruned one's":
         await world.admin.execute(PRUNED, caller.org_id)
         await world.admin.execute("UPDATE exports.exports SET status = 'expired' WHERE id = $1", base["id"])
-    await same(world, caller, body, status, ["since"])
+    over_http, over_kafka = await refused_both_ways(world, caller, body)
+    assert (over_http.status_code, fields_of(over_http)) == (status, ["since"]), over_http.text
+    assert over_kafka == told(caller, over_http)
 
 
 PRUNED = "INSERT INTO ingest.prunings (org_id, before) VALUES ($1, pg_current_xact_id())"
@@ -143,5 +156,7 @@ async def test_a_destination_that_can_not_be_is_refused_in_the_same_words(world:
     theirs = await world.destination(owner.org_id, "sftp")
     body = LEADS | {"destinations": [{"type": "email", "to": ["a@b.example"]}, {"type": "s3", "id": theirs}]}
     status, field = {"another type's": (422, "destinations.1.type"), "another organisation's": (404, "destinations.1.id")}[whose]
-    await same(world, caller, body, status, [field])
+    over_http, over_kafka = await refused_both_ways(world, caller, body)
+    assert (over_http.status_code, fields_of(over_http)) == (status, [field]), over_http.text
+    assert over_kafka == told(caller, over_http)
     assert await world.admin.fetchval(STORED) == 0

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from tests.contract.export_request.conftest import Caller, World
+from tests.contract.export_request.scheduling import HOUR, NOON, make, runs, tick
 from tests.contract.export_request.test_same_refusals import PRUNED
-from tests.contract.export_request.test_schedules import HOUR, NOON, make, runs, tick
 
 DELTAS: dict[str, Any] = {"dataset": "leads", "format": "csv", "since": "previous"}
 

@@ -1,8 +1,10 @@
 """Settings over HTTP: versions of them, and what they mean for who asks for an export."""
 
 import asyncio
+import base64
 
 from tests.contract.export_request.conftest import LEADS, Caller, World
+from tests.documents import JPEG
 
 
 async def test_a_change_can_be_bound_to_what_was_seen(world: World) -> None:
@@ -59,3 +61,15 @@ async def test_a_key_that_may_not_change_settings_sees_no_channels_url(world: Wo
     mine, theirs = await caller.call("GET", "/v1/settings"), await reads.call("GET", "/v1/settings")
     assert theirs.json()["alert_channels"] == [{"type": "slack", "url": "https://hooks.slack.com/"}, channels[1]]
     assert (mine.json()["alert_channels"], mine.headers["etag"]) == (channels, theirs.headers["etag"])
+
+
+async def test_a_picture_with_damaged_tables_is_refused_when_it_is_set_and_not_when_a_report_is_made(world: World) -> None:
+    caller = await world.organisation()
+    tables = JPEG.index(b"\xff\xc4") + 4
+    for picture, status in ((JPEG, 200), (JPEG[:tables] + b"\xff" + JPEG[tables + 1 :], 400)):
+        logo = f"data:image/jpeg;base64,{base64.b64encode(picture).decode()}"
+        answer = await caller.call("PATCH", "/v1/settings", json={"branding": {"logo": logo}})
+        assert answer.status_code == status, answer.text
+    assert answer.json()["error"]["details"][0]["field"] == "branding.logo"
+    kept = (await caller.call("GET", "/v1/settings")).json()["branding"]["logo"]
+    assert kept == f"data:image/jpeg;base64,{base64.b64encode(JPEG).decode()}"

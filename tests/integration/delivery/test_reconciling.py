@@ -11,6 +11,7 @@ import pytest_asyncio
 
 from services.delivery.core.reconciling import Count, Report
 from services.delivery.notifications.store import Feed
+from services.delivery.reconciling import reconciler
 from services.delivery.reconciling.reconciler import Reconciler
 from services.delivery.reconciling.store import Reconciliations
 from services.delivery.threads import Threads
@@ -123,6 +124,17 @@ async def test_each_thing_that_is_wrong_is_called_by_its_name_and_its_owner_is_t
             )
         ]
     assert told == sorted([lost.id, torn.id])
+
+
+async def test_every_owner_is_told_however_many_files_are_gone(house: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    await forget(house)
+    monkeypatch.setattr(reconciler, "TOLD_AT_ONCE", 2)
+    lost = [await published(house) for _ in range(5)]
+    house.objects.delete([each.key() for each in lost])
+    await reconciler_of(house).reconcile(repair=False)
+    async with across_tenants(house.pool) as connection:
+        told = await connection.fetch("SELECT subject::json ->> 'export_id' AS id FROM delivery.notifications WHERE kind = 'files_missing'")
+    assert {each.id for each in lost} <= {row["id"] for row in told}
 
 
 async def test_a_repair_removes_what_is_nobodys_and_not_young_and_then_they_agree(house: Room) -> None:

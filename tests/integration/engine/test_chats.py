@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from shared.errors import PermanentError
-from shared.formatting import engine
+from shared.formatting import sheets
 from tests.integration.engine.conftest import CASES, EXAMPLES, Exporter
 
 CASE = next(c for c in CASES["cases"] if c["file"] == "chat-data.json")
@@ -35,7 +35,7 @@ async def test_profile_columns_are_those_of_the_files_users(exporter: Exporter) 
 
 
 async def test_too_many_of_them_fail_the_export_with_what_to_do(exporter: Exporter, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "NAMES_MAX", 1)
+    monkeypatch.setattr(sheets, "NAMES_MAX", 1)
     with pytest.raises(PermanentError, match="fewer rows a file") as caught:
         await exporter.export(exporter.spec(CASE["request"]), exporter.snapshot())
     assert caught.value.code == "too_many_columns"

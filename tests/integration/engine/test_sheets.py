@@ -65,6 +65,18 @@ def test_the_plan_finds_the_message_that_no_cell_takes(exporter: Exporter, datas
         assert connection.execute(data.too_long(hidden, snapshot, None, found[3]).encode()).fetchone() is None
 
 
+@pytest.mark.parametrize("dataset", sorted(registry.names()))
+def test_the_keys_of_a_chunk_are_those_of_its_rows(exporter: Exporter, dataset: str) -> None:
+    ranged = {} if registry.get(dataset).range_rule == "refused" else {"from": "2026-01-01", "to": "2026-07-01"}
+    spec, snapshot, data = exporter.spec({"dataset": dataset, **ranged}), exporter.snapshot(), registry.get(dataset)
+    with psycopg.connect(f"{exporter.database.url}?options=-c%20role%3Dwaybill_export_request") as connection:
+        connection.execute(session_sql(ORG).encode())
+        planned = connection.execute(data.plan_query(spec, snapshot, None, 10_000, None).encode()).fetchone()
+        assert planned and planned[0] > 0
+        keys = connection.execute(f"select ({data.members(spec, snapshot, None, None)})::text[]".encode()).fetchone()
+    assert keys and len(keys[0]) == len(set(keys[0])) == planned[0]
+
+
 @pytest.mark.parametrize("dataset", REQUESTS)
 async def test_redaction_holds_on_every_sheet(exporter: Exporter, oracle: Oracle, dataset: str) -> None:
     """Rules by a sheet's own columns and by those of other formats."""

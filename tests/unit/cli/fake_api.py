@@ -96,7 +96,10 @@ def api_of(fake: Fake) -> FastAPI:
 
     _organisations(api)
     _records(api)
-    _exports(api, fake)
+    _asking(api, fake)
+    _deciding(api, fake)
+    _following(api, fake)
+    _reconciliations(api, fake)
     _files(api, fake)
     _diffs(api, fake)
     _audit(api, fake)
@@ -185,7 +188,7 @@ def _records(api: FastAPI) -> None:
         return JSONResponse({"accepted": accepted, "stale": stale, "refused": refused[:100], "refused_count": len(refused)})
 
 
-def _exports(api: FastAPI, fake: Fake) -> None:
+def _asking(api: FastAPI, fake: Fake) -> None:
     @api.post("/v1/exports")
     async def create(request: Request) -> Response:
         body = await request.json()
@@ -202,6 +205,15 @@ def _exports(api: FastAPI, fake: Fake) -> None:
             "personal_columns": ["email"], "problems": [{"row": 2, "column": "email", "message": "too long"}],
         }  # fmt: skip
 
+    @api.post("/v1/exports/{export_id}/rerun")
+    async def rerun(request: Request, export_id: str) -> Response:
+        if export_id == "exp_gone":
+            return error(410, "gone", "The export can't be reproduced any more.")
+        key = request.headers.get("idempotency-key")
+        return JSONResponse(fake.add_export("exp_2", "accepted", rerun_of=export_id, request_id=key), 202)
+
+
+def _deciding(api: FastAPI, fake: Fake) -> None:
     @api.post("/v1/exports/{export_id}/approve")
     async def approve(export_id: str) -> Response:
         if export_id == "exp_mine":
@@ -211,27 +223,6 @@ def _exports(api: FastAPI, fake: Fake) -> None:
     @api.post("/v1/exports/{export_id}/reject")
     async def reject(export_id: str) -> Response:
         return JSONResponse(fake.add_export(export_id, "failed", error={"code": "rejected", "message": "no"}))
-
-    @api.post("/v1/operator/reconciliations")
-    async def ask_reconciliation(request: Request) -> Response:
-        fake.repairs = (await request.json())["repair"]
-        return JSONResponse({"id": "rec_1", "ended_at": None}, 202)
-
-    @api.get("/v1/operator/reconciliations/rec_1")
-    async def reconciliation() -> Any:
-        some, none = {"objects": 2, "bytes": 903}, {"objects": 0, "bytes": 0}
-        kinds = dict.fromkeys(("matched", "under_way", "missing", "wrong_size", "orphan_files", "foreign", "removed"), none)
-        report = kinds | {
-            "store": some,
-            "tables": none,
-            "orphan_parts": some,
-            "abandoned_uploads": 0,
-            "agree": False,
-            "examples": {"orphan_parts": ["parts/exp_1/1"]},
-        }
-        if fake.repairs:
-            report |= {"removed": some, "agree": True}
-        return {"id": "rec_1", "ended_at": "2026-04-01T06:00:00Z", "error": None, "report": report}
 
     @api.put("/v1/exports/{export_id}/hold")
     async def hold(request: Request, export_id: str) -> Response:
@@ -244,13 +235,8 @@ def _exports(api: FastAPI, fake: Fake) -> None:
     async def release(export_id: str) -> Response:
         return JSONResponse(fake.add_export(export_id, "completed", hold=None))
 
-    @api.post("/v1/exports/{export_id}/rerun")
-    async def rerun(request: Request, export_id: str) -> Response:
-        if export_id == "exp_gone":
-            return error(410, "gone", "The export can't be reproduced any more.")
-        key = request.headers.get("idempotency-key")
-        return JSONResponse(fake.add_export("exp_2", "accepted", rerun_of=export_id, request_id=key), 202)
 
+def _following(api: FastAPI, fake: Fake) -> None:
     @api.get("/v1/exports")
     async def exports(cursor: str = "0") -> Any:
         page = int(cursor)
@@ -282,6 +268,29 @@ def _exports(api: FastAPI, fake: Fake) -> None:
     async def delete(export_id: str) -> Response:
         ended = fake.exports[export_id]["status"] in ("completed", "failed", "cancelled", "expired")
         return Response(status_code=204) if ended else JSONResponse(fake.exports[export_id], 202)
+
+
+def _reconciliations(api: FastAPI, fake: Fake) -> None:
+    @api.post("/v1/operator/reconciliations")
+    async def ask_reconciliation(request: Request) -> Response:
+        fake.repairs = (await request.json())["repair"]
+        return JSONResponse({"id": "rec_1", "ended_at": None}, 202)
+
+    @api.get("/v1/operator/reconciliations/rec_1")
+    async def reconciliation() -> Any:
+        some, none = {"objects": 2, "bytes": 903}, {"objects": 0, "bytes": 0}
+        kinds = dict.fromkeys(("matched", "under_way", "missing", "wrong_size", "orphan_files", "foreign", "removed"), none)
+        report = kinds | {
+            "store": some,
+            "tables": none,
+            "orphan_parts": some,
+            "abandoned_uploads": 0,
+            "agree": False,
+            "examples": {"orphan_parts": ["parts/exp_1/1"]},
+        }
+        if fake.repairs:
+            report |= {"removed": some, "agree": True}
+        return {"id": "rec_1", "ended_at": "2026-04-01T06:00:00Z", "error": None, "report": report}
 
 
 def _files(api: FastAPI, fake: Fake) -> None:

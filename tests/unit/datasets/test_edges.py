@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from services.delivery.core.destinations.names import names_of
-from services.export_request.core.schedules import backfill
+from services.export_request.core.schedules.backfills import backfill
 from services.export_request.core.windows import Timing
 from shared.datasets import registry
 from shared.datasets.instants import local_time, zone

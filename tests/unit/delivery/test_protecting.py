@@ -3,6 +3,7 @@
 import hashlib
 import io
 from collections.abc import Iterable
+from pathlib import Path
 
 import msoffcrypto
 import msoffcrypto.exceptions
@@ -11,8 +12,11 @@ import pytest
 
 from services.delivery import protecting
 from services.delivery.protecting import OfficeWriter, ZipWriter
+from shared.datasets.plan import PlanSpec
 from shared.errors import PermanentError
 from shared.formats import registry as formats
+from shared.formats.xlsx import FORMAT, Fragment
+from tests.readers.libreoffice import sheets
 
 PASSWORD = "Abcd1234"  # pragma: allowlist secret
 
@@ -74,6 +78,16 @@ def test_a_workbook_comes_back_with_its_password_alone(workbook: bytes) -> None:
     assert (writer.size, writer.sha256, kept.ended) == (len(kept.data), hashlib.sha256(kept.data).hexdigest(), "complete")
     with pytest.raises(msoffcrypto.exceptions.InvalidKeyError):
         opened(kept.data, PASSWORD + "5")
+
+
+def test_a_spreadsheet_program_opens_one_of_ours_with_its_password_alone(tmp_path: Path) -> None:
+    rows, made = [["lead_1", "Ünïcode ☃"], ["lead_2", "=1+1"], ["lead_3", "00123"]], Fragment()
+    wanted = PlanSpec(dataset="leads", formats=["xlsx"], columns={"xlsx": ["id", "name"]})
+    frame = FORMAT.frame(wanted)
+    cells = "".join("<row>" + "".join(f'<c t="str"><v>{text}</v></c>' for text in row) + "</row>" for row in rows)
+    sheet = made.compress(cells.encode()) + made.flush()
+    kept, _ = written(frame.head + sheet + FORMAT.ending(frame.tail, [made.note(len(rows))]))
+    assert sheets(kept.data, [PASSWORD + "5", PASSWORD, "x"], tmp_path) == [None, [["id", "name"], *rows], None]
 
 
 def test_no_two_are_the_same(workbook: bytes) -> None:

@@ -8,7 +8,8 @@ from services.export_request.core import redaction
 from services.export_request.core.delta import Base, columns_asked, hides
 from services.export_request.core.diff import comparison
 from services.export_request.core.life import ChunkDone, Life, Published, Status, step
-from services.export_request.core.request import Organisation, resolve
+from services.export_request.core.request.reading import Organisation
+from services.export_request.core.request.resolving import resolve
 from shared.datasets import registry
 from shared.datasets.plan import OwnPattern, PlanSpec, Redaction
 from shared.errors import ApiError

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from services.export_request.core.request import Organisation, resolve
+from services.export_request.core.request.reading import Organisation
+from services.export_request.core.request.resolving import resolve
 from shared.datasets.plan import PlanSpec
 from shared.datasets.redaction import RANKS, added, stricter, told
 from shared.datasets.registry import get

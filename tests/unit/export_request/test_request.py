@@ -8,7 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.export_request.core.request import Organisation, asks_for_document, body_sha256, resolve
+from services.export_request.core.request.identity import asks_for_document, body_sha256
+from services.export_request.core.request.reading import Organisation
+from services.export_request.core.request.resolving import resolve
 from shared.datasets.plan import Branding, CustomProperty
 from shared.errors import ApiError
 

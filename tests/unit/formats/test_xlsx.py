@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import re
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ from xml.etree import ElementTree
 
 import duckdb
 import openpyxl
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -25,6 +27,7 @@ from shared.formats.base import Cell
 from shared.formats.workbook import Rows, text
 from shared.formats.xlsx import FORMAT, Fragment
 from shared.formats.ziprecords import Entry, descriptor, directory
+from shared.formatting.quiet import quiet_columns
 from tests.unit.formats.conftest import Encode
 
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
@@ -43,22 +46,23 @@ def spec(*keys: str, dataset: str = "leads") -> PlanSpec:
     return PlanSpec(dataset=dataset, formats=["xlsx"], columns=columns)
 
 
-def row(kind: ColumnType, times: int = 1) -> str:
+def row(kind: ColumnType, times: int = 1, quiet: bool = False) -> str:
     """The XML of a row with the value of `x` in so many cells."""
-    cells = [Cell(Column("a", "A", kind, "", "x"), "x")] * times
+    cells = [Cell(Column("a", "A", kind, "", "x"), "x", quiet=quiet)] * times
     return FORMAT.finish(FORMAT.line([FORMAT.cells(cells, spec())]))
 
 
 def values(xml: str) -> list[str | None]:
-    """The texts of a row's cells, as ECMA-376 has them read (22.9.2.19: ST_Xstring)."""
+    """The texts of a row's cells, as ECMA-376 has them read (22.9.2.19: ST_Xstring). White space stands where programs keep it."""
     found = []
     for cell in ElementTree.fromstring(xml):
-        texts = [t.text or "" for t in cell.iter("t")]
+        texts = [t.text or "" for t in (*cell.iter("t"), *cell.iter("v"))]
         found.append(re.sub("_x([0-9A-Fa-f]{4})_", lambda m: chr(int(m[1], 16)), texts[0]) if texts else None)
         assert "f" not in {child.tag for child in cell}
         for t in cell.iter("t"):
-            kept = t.get("{http://www.w3.org/XML/1998/namespace}space") == "preserve"
-            assert kept or (t.text or "").strip(" \t\n") == (t.text or "")
+            assert t.get("{http://www.w3.org/XML/1998/namespace}space") == "preserve"
+        for v in cell.iter("v"):
+            assert not re.search(r"[\t\n\r]|^ | $|_x", v.text or "")
     return found
 
 
@@ -72,6 +76,34 @@ def test_a_text_reads_back_as_what_it_was(encode: Encode, texts: list[str | None
 def test_every_character_of_the_first_plane(encode: Encode) -> None:
     texts = [chr(c) for c in range(1, 0x10000) if not 0xD800 <= c < 0xE000]
     assert [values(line) for line in encode(row(ColumnType.text), texts)] == [[t] for t in texts]
+
+
+@quick
+@given(st.lists(st.one_of(st.none(), HOSTILE, st.text("ab_x- =é😀", max_size=6)), min_size=1, max_size=4))
+def test_a_cell_is_the_same_whatever_stands_beside_it(encode: Encode, texts: list[str | None]) -> None:
+    """Alone, beside a text that needs care, and where its column is known to be quiet."""
+    alone = encode(row(ColumnType.text), texts)
+    beside = FORMAT.line(
+        [FORMAT.cells([Cell(Column(k, k, ColumnType.text, "", sql), sql) for k, sql in (("a", "x"), ("b", "' <'"))], spec())]
+    )
+    care = '<c t="inlineStr"><is><t xml:space="preserve"> &lt;</t></is></c>'
+    assert encode(beside, texts) == [line.replace("</row>", f"{care}</row>") for line in alone]
+    if "x" in quiet_columns(pa.table({"x": pa.array(texts, pa.large_string())})):
+        assert encode(row(ColumnType.text, quiet=True), texts) == alone
+
+
+@quick
+@given(
+    st.lists(
+        st.one_of(HOSTILE, st.text("ab_x- =é😀", max_size=6), st.none(), st.integers(), st.dictionaries(HOSTILE, HOSTILE)),
+        min_size=1,
+        max_size=4,
+    )
+)
+def test_a_quiet_property_is_the_same_as_one_that_is_looked_at(encode: Encode, values: list[Any]) -> None:
+    texts = [json.dumps(v, ensure_ascii=False, separators=(",", ":")) for v in values]
+    if "x" in quiet_columns(pa.table({"x": pa.array(texts, pa.large_string())})):
+        assert encode(row(ColumnType.property, quiet=True), texts) == encode(row(ColumnType.property), texts)
 
 
 @quick
@@ -94,8 +126,7 @@ def test_a_custom_property_is_what_its_value_is(encode: Encode) -> None:
     given_ = ['"=a<\\u001f"', "-5", "1e+21", "true", "false", "null", None, '""', '"12"']
     assert encode(row(ColumnType.property), given_) == [f"<row>{c}</row>" for c in (
         '<c t="inlineStr"><is><t xml:space="preserve">=a&lt;_x001F_</t></is></c>', "<c><v>-5</v></c>", "<c><v>1e+21</v></c>",
-        '<c t="b"><v>1</v></c>', '<c t="b"><v>0</v></c>', "<c/>", "<c/>", '<c t="inlineStr"><is><t xml:space="preserve"></t></is></c>',
-        '<c t="inlineStr"><is><t xml:space="preserve">12</t></is></c>',
+        '<c t="b"><v>1</v></c>', '<c t="b"><v>0</v></c>', "<c/>", "<c/>", '<c t="str"><v></v></c>', '<c t="str"><v>12</v></c>',
     )]  # fmt: skip
 
 

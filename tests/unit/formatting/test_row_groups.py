@@ -18,6 +18,7 @@ from shared.datasets.plan import Column, ColumnType, PlanSpec
 from shared.formats import parquet, thrift
 from shared.formats.parquet import FORMAT, MAGIC
 from shared.formatting.parts import TypedPart
+from shared.formatting.row_groups import Coded
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 KINDS: dict[ColumnType, tuple[Any, Any]] = {
@@ -118,3 +119,24 @@ def test_thrift_survives_a_round_trip(numbers: list[int], data: bytes, flag: boo
     value = thrift.Struct().put(2, thrift.LIST, thrift.Items(thrift.I64, numbers)).put(field + 2, thrift.STRUCT, inner)
     value.put(field + 3, thrift.LIST, thrift.Items(thrift.TRUE, [flag, not flag])).put(field + 40, thrift.DOUBLE, 0.5)
     assert thrift.loads(thrift.dumps(value)) == value
+
+
+def test_columns_that_lie_elsewhere_are_written_where_they_belong() -> None:
+    """One as it came with the facts, one by the rows of a dimension; of times what is finer than a millisecond is cut off."""
+    columns = [
+        Column(key, "", kind, "", "") for key, kind in [("id", ColumnType.text), ("at", ColumnType.timestamp), ("name", ColumnType.text)]
+    ]
+    instants = pa.chunked_array([pa.array([1_773_566_561_123_999, None, -1_500], pa.timestamp("us", "UTC"))])
+    ids = pa.chunked_array([pa.array(["x", "y", None], pa.large_string())])
+    sink = Buffer()
+    part = TypedPart(sink, columns)
+    part.elsewhere({2: Coded.of("who_n", pa.array(["Ada", None], pa.large_string()))}, {0: ids, 1: instants})
+    for numbers in ([0, 1], [0]):
+        part.take(pa.StructArray.from_arrays([pa.array(numbers, pa.int64())], ["who_n"]))
+    result = part.finish(3, "", "")
+    table = pq.read_table(io.BytesIO(file([(bytes(sink), result.note or b"")], columns)))
+    assert table.to_pydict() == {
+        "id": ["x", "y", None],
+        "at": [EPOCH + timedelta(milliseconds=1_773_566_561_123), None, EPOCH - timedelta(milliseconds=1)],
+        "name": ["Ada", None, "Ada"],
+    }

@@ -13,7 +13,7 @@ import pytest
 
 from shared.datasets.plan import Branding
 from shared.errors import PermanentError
-from shared.formatting.typesetting import typeset
+from shared.formatting.typesetting import can_draw, typeset
 from tests.documents import JPEG, fonts, png, tags, words
 from tests.unit.formatting.test_report import content, plan
 
@@ -84,6 +84,21 @@ def test_what_fails_says_why_and_no_more() -> None:
         typeset(content(plan()) | {"charts": None})
     assert caught.value.code == "report_failed"
     assert "/" not in caught.value.message, "no path"
+
+
+def test_whether_a_picture_can_be_drawn_is_known_without_a_report() -> None:
+    tables = JPEG.index(b"\xff\xc4") + 4
+    nonsense = JPEG[:tables] + b"\xff" + JPEG[tables + 1 :]
+    pictures = [
+        data("png", png()),
+        data("jpeg", JPEG),
+        data("jpeg", nonsense),
+        data("png", JPEG),
+        data("png", png(data=b"\0")),
+        "",
+        "data:image/jpeg;base64,",
+    ]
+    assert [can_draw(each) for each in pictures] == [True, True, *[False] * 5]
 
 
 def test_the_same_bytes_whatever_the_process_and_its_surroundings(tmp_path: object) -> None:

@@ -1,20 +1,16 @@
 """The bodies of the HTTP API of destinations, field by field, by what their type says."""
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from services.delivery.core.destinations.kinds import Field, Kind, Rules
-from services.delivery.core.destinations.life import Status
 from services.delivery.core.destinations.registry import all_kinds
 from shared.checks import Check, checked, line
-from shared.errors import Detail, invalid_request, unprocessable
+from shared.errors import Detail, unprocessable
 
 NAME_MAX = 100
 ID = "^[!-~]{1,100}$"
-_id = re.compile(ID)
-FILTERED_BY = ("export_id", "destination_id", "schedule_id")
 
 
 @dataclass(frozen=True)
@@ -106,23 +102,3 @@ def _together(kind: Kind, written: Written) -> Written:
     if wrong := kind.together(written.config, written.secrets_set):
         raise unprocessable(*wrong)
     return written
-
-
-# ---- filters of deliveries
-
-
-def filters_of(given: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    """The filters of a list of deliveries, of a query's values by name; `limit` and `cursor` are others' to read. Raises ApiError 400."""
-    known = (*FILTERED_BY, "status", "limit", "cursor")
-    wrong = [Detail(name[:80], "unknown query parameter") for name in given if name not in known]
-    wrong += [
-        Detail(name, "given more than once") for name, values in given.items() if name in known and name != "status" and len(values) > 1
-    ]
-    statuses = sorted(set(given.get("status", ())))
-    if set(statuses) - {str(each) for each in Status}:
-        wrong.append(Detail("status", f"must be one of: {', '.join(Status)}"))
-    ids = {name: given[name][0] if name in given else None for name in FILTERED_BY}
-    wrong += [Detail(name, "must be an id") for name, value in ids.items() if value is not None and not _id.fullmatch(value)]
-    if wrong:
-        raise invalid_request(*wrong)
-    return {**ids, "statuses": statuses or None}

@@ -76,7 +76,9 @@ def notice_of(kind: str, at: datetime, data: Mapping[str, Any]) -> Notice:
     of_run = {"at": at, "schedule_id": data["schedule_id"], "name": data["name"], "run_id": data["id"], "window": _window(data["window"])}
     if kind == RUN_FAILED:
         error = data["error"]
-        return notices.schedule_run_failed(**of_run, export_id=data["export_id"], code=error["code"], message=error["message"])
+        return notices.schedule_run_failed(
+            **of_run, export_id=data["export_id"], code=error["code"], message=error["message"], backfill_id=data.get("backfill_id")
+        )
     return notices.schedule_windows_skipped(**of_run, windows=data["windows"])
 
 

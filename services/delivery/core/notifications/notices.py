@@ -108,11 +108,14 @@ def approval_awaited(*, at: datetime, export_id: str, dataset: str, rows: int | 
 
 
 def schedule_run_failed(
-    *, at: datetime, schedule_id: str, name: str, run_id: str, window: str, export_id: str | None, code: str, message: str
-) -> Notice:
+    *, at: datetime, schedule_id: str, name: str, run_id: str, window: str, export_id: str | None, code: str, message: str,
+    backfill_id: str | None = None,
+) -> Notice:  # fmt: skip
+    """Of a backfill the first one: a thousand windows fail as one does, and the schedule's runs list them all."""
+    others = " It is the first of a backfill; others of it that fail stand in the schedule's runs." if backfill_id else ""
     return _made(
-        Kind.schedule_run_failed, run_id, f"The schedule '{name}' has no file for {window}: {message}", at, schedule_id,
-        schedule_id=schedule_id, run_id=run_id, export_id=export_id, code=code,
+        Kind.schedule_run_failed, backfill_id or run_id, f"The schedule '{name}' has no file for {window}: {message}{others}", at, schedule_id,
+        schedule_id=schedule_id, run_id=run_id, backfill_id=backfill_id, export_id=export_id, code=code,
     )  # fmt: skip
 
 
@@ -127,7 +130,7 @@ def schedule_windows_skipped(*, at: datetime, schedule_id: str, name: str, run_i
 def files_missing(*, at: datetime, export_id: str, names: Sequence[str]) -> Notice:
     return _made(
         Kind.files_missing, export_id,
-        f"Files of export {export_id} are gone from the store, or not what was published: {', '.join(names)}. Running it again brings the same bytes.", at, export_id,
+        f"Files of export {export_id} are gone from the store, or not what was published: {', '.join(names)}. Running it again brings the same bytes.", at, "store",
         export_id=export_id,
     )  # fmt: skip
 

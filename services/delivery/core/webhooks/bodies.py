@@ -5,10 +5,9 @@ from typing import Any
 
 from services.delivery.core.urls import UrlRules, problem_with
 from services.delivery.core.webhooks.events import EVENTS
-from services.delivery.core.webhooks.life import Status
 from shared.checks import Check, checked, line
 from shared.datasets.instants import resolve_instant
-from shared.errors import Detail, invalid_request
+from shared.errors import Detail
 
 DESCRIPTION_MAX = 200
 OVERLAP_SECONDS_MAX = 7 * 86_400
@@ -32,18 +31,6 @@ def recovery_body(body: Any) -> datetime:
     """Since when what failed is sent again."""
     checked(body, {"since": _since}, ("since",))
     return resolve_instant(body["since"], "UTC")
-
-
-def empty_body(body: Any) -> None:
-    checked(body, {})
-
-
-def statuses(given: list[str]) -> list[str]:
-    """The list's filter `status`. Raises ApiError 400."""
-    wrong = [Detail("status", f"'{s[:80]}' is not a status; there are {', '.join(Status)}") for s in given if s not in list(Status)]
-    if wrong:
-        raise invalid_request(*wrong)
-    return sorted(set(given))
 
 
 def _fields(rules: UrlRules, *names: str) -> dict[str, Check]:

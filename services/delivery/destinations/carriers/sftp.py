@@ -4,8 +4,7 @@ import asyncio
 import hashlib
 import posixpath
 import secrets
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import asyncssh
@@ -18,7 +17,8 @@ from services.delivery.core.destinations.types.sftp import KIND
 from services.delivery.destinations.carrier import Carrier, Ledger, Parcel, Place, Shipment
 from services.delivery.destinations.pouring import piece_max_of, pour
 from services.delivery.destinations.remote import Remote
-from services.delivery.destinations.ssh import Account, broken, logged_in, said
+from services.delivery.destinations.sessions import Sessions
+from services.delivery.destinations.ssh import Account
 from services.delivery.guard import Guard
 from services.delivery.settings import Settings
 
@@ -36,9 +36,10 @@ class SftpCarrier:
 
     def __init__(self, guard: Guard, silence_seconds: float = SILENCE_SECONDS, file_seconds: float = FILE_SECONDS) -> None:
         self._guard, self._silence_seconds, self._file_seconds = guard, silence_seconds, file_seconds
+        self._sessions = Sessions(guard, silence_seconds)
 
     async def probe(self, place: Place) -> str:
-        async with self._session(place) as remote:
+        async with self._sessions.anew(_account(place)) as remote:
             inner = "/" in place.config["path"] or (place.config["path"] and "{file}" not in place.config["path"])
             await remote.try_out(place.config["directory"], f".waybill-test-{secrets.token_hex(6)}", bool(inner))
         return KIND.where(place.config)
@@ -47,7 +48,7 @@ class SftpCarrier:
         left = [parcel for parcel in shipment.parcels if not ledger.is_sent(parcel.name)]
         if not left:
             return
-        async with self._session(place) as remote:
+        async with self._sessions.at(place.id, _account(place)) as remote:
             for parcel in left:
                 path = posixpath.join(place.config["directory"], fill(place.config["path"], shipment.names, parcel.name))
                 errand = Errand(
@@ -64,26 +65,13 @@ class SftpCarrier:
     async def abandon(self, place: Place, notes: Mapping[str, str]) -> None:
         parts = [note.part for note in map(read_note, notes.values()) if note is not None]
         if parts:
-            async with self._session(place) as remote:
+            async with self._sessions.at(place.id, _account(place)) as remote:
                 for part in parts:
                     await remote.remove_if_there(part)
 
     async def close(self) -> None:
+        await self._sessions.close()
         await self._guard.close()
-
-    @asynccontextmanager
-    async def _session(self, place: Place) -> AsyncIterator[Remote]:
-        """Raises Undelivered, also for what goes wrong while it is used."""
-        config = place.config
-        account = Account(config["host"], config["port"], config["username"], pins_of(config["host_keys"]), place.secrets)
-        async with logged_in(self._guard, account) as connection:
-            try:
-                client = await connection.start_sftp_client()
-            except (asyncssh.ChannelOpenError, asyncssh.SFTPError) as error:
-                raise Undelivered(Code.rejected, f"{account.where} lets us in, but offers no SFTP: {said(error)}") from error
-            except (asyncssh.Error, OSError) as error:
-                raise broken(error, account.where) from error
-            yield Remote(client, account.where, self._silence_seconds)
 
     async def _bring(self, remote: Remote, place: Place, errand: "Errand", ledger: Ledger) -> None:
         """One file, unless it is there."""
@@ -147,6 +135,11 @@ class Errand:
     parcel: Parcel
     path: str
     part: str
+
+
+def _account(place: Place) -> Account:
+    config = place.config
+    return Account(config["host"], config["port"], config["username"], pins_of(config["host_keys"]), place.secrets)
 
 
 def _shown(place: Place, path: str) -> str:

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from services.delivery.destinations.store import COURIER
 from shared.database import across_tenants, create_pool
 from shared.settings import StoreSettings
 from shared.storage import open_store
@@ -22,7 +23,7 @@ async def _store(database: Database, tmp_path_factory: pytest.TempPathFactory) -
 @pytest_asyncio.fixture
 async def room(_store: Room, tmp_path: Path) -> Room:
     """On the module's database and store, with a clock and a folder of the test's own."""
-    async with across_tenants(_store.pool) as connection:  # nothing is left to bring of the test before
+    async with across_tenants(_store.pool, COURIER) as connection:  # nothing is left to bring of the test before
         await connection.execute("DELETE FROM delivery.deliveries")
         await connection.execute("DELETE FROM delivery.destinations")
     return Room(_store.url, _store.pool, _store.objects, Clock(), tmp_path)

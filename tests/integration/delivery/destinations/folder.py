@@ -33,6 +33,7 @@ class FolderCarrier:
         self.secrets: list[Mapping[str, str]] = []
         self.at_once, self.most_at_once = 0, 0
         self.hangs = False
+        self.away = False  # when something is to be taken away
 
     async def probe(self, place: Place) -> str:
         if self.refusals:
@@ -85,6 +86,8 @@ class FolderCarrier:
             await gate.wait()
 
     async def abandon(self, place: Place, notes: Mapping[str, str]) -> None:
+        if self.away:
+            raise refused()
         self.abandoned.append(dict(notes))
         _unlink(notes.values())
 

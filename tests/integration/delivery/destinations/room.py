@@ -7,17 +7,18 @@ import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 
 from services.delivery.destinations.app import DestinationParts, assemble
+from services.delivery.destinations.store import COURIER
 from services.delivery.destinations.telling import Failed, Paused, Resumed
 from services.delivery.settings import Settings
 from shared.clock import utc_now
-from shared.database import Connection, across_tenants
+from shared.database import Connection, across_tenants, database_now
 from shared.http import Authenticator, Principal
 from shared.ids import new_id
 from shared.outbox import Outbox
@@ -77,7 +78,7 @@ class Process:
         dispatcher = self.parts.dispatcher
         dispatcher._let_go = _nothing  # type: ignore[method-assign]
         dispatcher._renew = _nothing  # type: ignore[method-assign, assignment]
-        under = [*dispatcher._under.tasks]
+        under = [*dispatcher._tasks]
         for task in [*self.tasks, *under]:
             task.cancel()
         await asyncio.gather(*self.tasks, *under, return_exceptions=True)
@@ -103,13 +104,20 @@ class Room:
 
     @asynccontextmanager
     async def process(
-        self, started: bool = True, carrier: FolderCarrier | None = None, types: Sequence[str] = (TYPE,), **settings: Any
+        self,
+        started: bool = True,
+        carrier: FolderCarrier | None = None,
+        types: Sequence[str] = (TYPE,),
+        off: timedelta | None = None,
+        **settings: Any,
     ) -> AsyncIterator[Process]:
+        """`off`: by how much the process's clock is wrong, beside PostgreSQL's; else all go by the test's."""
         given: dict[str, Any] = {"destination_lease_seconds": 60, "destination_time_scale": 1.0, "store": "file:///nowhere"} | settings
         carrier, told = carrier or FolderCarrier(), Telling()
         parts = assemble(
             Settings(delivery_database_url=self.url, secret_key=SECRET_KEY, **given), self.pool, self.objects, Outbox(self.pool, None, "delivery"),
-            Authenticator(self.pool), told, dict.fromkeys(types, carrier), self.clock,
+            Authenticator(self.pool), told, dict.fromkeys(types, carrier),
+            *((lambda: utc_now() + off, database_now) if off is not None else (self.clock, self.clock.of_database)),
         )  # fmt: skip
         made = Process(parts, carrier, told)
         if started:
@@ -126,7 +134,7 @@ class Room:
             {"folder": str(self.folder / org_id), "path": path, "host": "-", "port": 22, "directory": ""},
         )
         sealed = Seal([SECRET_KEY], DESTINATION_SECRETS).seal(json.dumps(secrets_of).encode(), destination_id) if secrets_of else None
-        async with across_tenants(self.pool) as connection:
+        async with across_tenants(self.pool, COURIER) as connection:
             await connection.execute(
                 """INSERT INTO delivery.destinations (id, org_id, name, type, config, sealed, secrets, created_by, created_at, updated_at)
                    VALUES ($1, $2, 'Warehouse', $3, $4, $5, $6, 'key:test', $7, $7)""",
@@ -178,7 +186,8 @@ class Room:
             await connection.execute("RESET ROLE")
 
     async def rows(self, query: str, *values: Any) -> list[Any]:
-        async with across_tenants(self.pool) as connection:
+        """As superuser."""
+        async with across_tenants(self.pool, "none") as connection:
             return list(await connection.fetch(query, *values))
 
     async def deliveries(self, export_id: str) -> list[Any]:

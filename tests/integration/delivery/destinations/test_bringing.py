@@ -4,6 +4,9 @@ import asyncio
 import hashlib
 from pathlib import Path
 
+import pytest
+
+from services.delivery import dispatching
 from services.delivery.core.destinations.problems import Code, Undelivered
 from services.delivery.destinations.deliveries import Deliveries
 from shared.errors import TransientError
@@ -55,11 +58,13 @@ async def test_who_is_killed_in_the_middle_leaves_the_rest_to_another_one(room: 
     assert lost["claimed_by"] is not None and delivery["attempts"] == 1
 
 
-async def test_who_ends_in_order_hands_back_and_the_next_one_goes_on_behind_what_is_there(room: Room) -> None:
+async def test_who_ends_in_order_hands_back_and_the_next_one_goes_on_behind_what_is_there(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
     org, carrier = new_org(), FolderCarrier()
     destination = await room.destination(org)
     async with room.process(carrier=carrier) as first:
-        first.parts.dispatcher._let_go.__globals__["STOP_SECONDS"] = 0.05
+        monkeypatch.setattr(dispatching, "STOP_SECONDS", 0.05)
         carrier.gates["b.csv"] = asyncio.Event()
         export_id = await room.completed(first, org, to(destination), files={"b.csv": BIG})
         await asyncio.wait_for(carrier.at_gate.wait(), 20)
@@ -136,7 +141,7 @@ async def test_an_export_that_expires_meanwhile_is_not_brought(room: Room) -> No
         expired, recalled = [await room.completed(process, org, to(destination)) for _ in range(2)]
         await room.change_export(expired, "status = 'expired'")
         await room.change_export(recalled, "deleted_at = now()")
-        assert await process.parts.queue.cancel_pointless(room.clock()) >= 2
+        assert await process.parts.queue.cancel_pointless() >= 2
         process.start()
         gone = [await room.delivery(each, status="cancelled") for each in (expired, recalled)]
     assert {each["error_code"] for each in gone} == {"gone"} and found_in(room.folder) == {} and not process.told.failed_of

@@ -18,6 +18,7 @@ from services.delivery.destinations.app import DestinationParts, assemble
 from services.delivery.destinations.carrier import Carrier
 from services.delivery.destinations.carriers.email import EmailCarrier
 from services.delivery.destinations.carriers.sftp import SftpCarrier
+from services.delivery.destinations.store import COURIER
 from services.delivery.guard import Guard
 from services.delivery.mail import Mailer
 from services.delivery.settings import Settings
@@ -74,7 +75,15 @@ async def running(room: Room) -> AsyncIterator[Running]:
         )
         told = Telling()
         parts = assemble(
-            settings, room.pool, room.objects, Outbox(room.pool, None, "delivery"), Authenticator(room.pool), told, carriers, room.clock
+            settings,
+            room.pool,
+            room.objects,
+            Outbox(room.pool, None, "delivery"),
+            Authenticator(room.pool),
+            told,
+            carriers,
+            room.clock,
+            room.clock.of_database,
         )  # type: ignore[arg-type]
         task = asyncio.create_task(parts.dispatcher.run())
         try:
@@ -88,7 +97,7 @@ async def running(room: Room) -> AsyncIterator[Running]:
 async def keep(room: Room, org_id: str, kind: str, config: dict[str, Any], secrets: dict[str, str]) -> list[dict[str, Any]]:
     destination_id = new_id("dst")
     sealed = Seal([SECRET_KEY], DESTINATION_SECRETS).seal(json.dumps(secrets).encode(), destination_id) if secrets else None
-    async with across_tenants(room.pool) as connection:
+    async with across_tenants(room.pool, COURIER) as connection:
         await connection.execute(
             """INSERT INTO delivery.destinations (id, org_id, name, type, config, sealed, secrets, created_by, created_at, updated_at)
                VALUES ($1, $2, 'There', $3, $4, $5, $6, 'key:test', $7, $7)""",

@@ -49,7 +49,7 @@ class Feeding:
         } | settings
         outbox = Outbox(self.pool, None, "delivery")
         made = assemble(
-            Settings(delivery_database_url=self.url, secret_key=SECRET_KEY, **given), self.pool, outbox, Anybody(self.pool), Mailer(server), self.clock
+            Settings(delivery_database_url=self.url, secret_key=SECRET_KEY, **given), self.pool, outbox, Anybody(self.pool), Mailer(server), self.clock, self.clock.of_database
         )  # fmt: skip
         self.made.append(made)
         return made

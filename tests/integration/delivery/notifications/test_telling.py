@@ -116,3 +116,19 @@ async def test_an_event_that_lacks_something_is_a_dead_letter(room: Room, value:
     with pytest.raises(PermanentError):
         await NotificationIntake(Feed(room.pool), WebhookStore(room.pool)).handle(Incoming("export-events", 0, 0, b"", value, headers))
     assert await notified(room) == []
+
+
+async def test_of_a_backfill_that_fails_one_notification_is_written(room: Room) -> None:
+    intake = NotificationIntake(Feed(room.pool), WebhookStore(room.pool))
+    for number, backfill in enumerate(["bkf_1", "bkf_1", "bkf_1", "bkf_2", None, None]):
+        data = {
+            "id": f"run_{number}", "org_id": ORG, "schedule_id": "sch_1", "name": "Nightly", "window": {"from": None, "to": f"2026-03-0{number + 1}"},
+            "backfill_id": backfill, "export_id": None, "error": {"code": "unknown_field", "message": "There is no such column."},
+        }  # fmt: skip
+        headers = (("ce_type", b"waybill.schedule.run_failed"), ("ce_time", str(instant(room.clock())).encode()))
+        await intake.handle(Incoming("export-events", 0, 0, b"", json.dumps(data).encode(), headers))
+    told = [json.loads(each["subject"]) for each in await notified(room)]
+    assert sorted((each["run_id"], each["backfill_id"]) for each in told) == [
+        ("run_0", "bkf_1"), ("run_3", "bkf_2"), ("run_4", None), ("run_5", None),
+    ]  # fmt: skip
+    assert [("first of a backfill" in each["message"]) for each in await notified(room)].count(True) == 2

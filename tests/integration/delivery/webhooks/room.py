@@ -16,7 +16,7 @@ from services.delivery.settings import Settings
 from services.delivery.webhooks.app import Webhooks, assemble
 from shared.clock import instant, utc_now
 from shared.consumer import Incoming
-from shared.database import across_tenants
+from shared.database import across_tenants, database_now
 from shared.http import Authenticator, Principal
 from shared.ids import new_id
 from shared.outbox import Outbox
@@ -32,6 +32,10 @@ class Clock:
     at: datetime = field(default_factory=utc_now)
 
     def __call__(self) -> datetime:
+        return self.at
+
+    async def of_database(self, _: object) -> datetime:
+        """PostgreSQL's, as the service asks for it; it goes with ours."""
         return self.at
 
     def advance(self, **by: float) -> None:
@@ -62,7 +66,7 @@ class Process:
         dispatcher = self.webhooks.dispatcher
         dispatcher._let_go = _nothing  # type: ignore[method-assign]
         dispatcher._record_all = _nothing  # type: ignore[method-assign]
-        for task in [*self.tasks, *dispatcher._sending]:
+        for task in [*self.tasks, *dispatcher._tasks]:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
         self.tasks.clear()
@@ -84,7 +88,8 @@ class Room:
     clock: Clock
 
     @asynccontextmanager
-    async def process(self, started: bool = True, **settings: Any) -> AsyncIterator[Process]:
+    async def process(self, started: bool = True, off: timedelta | None = None, **settings: Any) -> AsyncIterator[Process]:
+        """`off`: by how much the process's clock is wrong, beside PostgreSQL's; else all go by the test's."""
         given = {
             "webhook_allow_http": True, "webhook_allow_loopback": True, "webhook_timeout_seconds": 10, "webhook_lease_seconds": 60,
             "webhook_time_scale": 1.0,
@@ -96,7 +101,7 @@ class Room:
                 Outbox(self.pool, None, "delivery"),
                 Authenticator(self.pool),
                 Feed(self.pool),
-                self.clock,
+                *((lambda: utc_now() + off, database_now) if off is not None else (self.clock, self.clock.of_database)),
             )
         )
         if started:

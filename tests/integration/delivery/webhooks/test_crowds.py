@@ -128,11 +128,11 @@ async def test_a_long_queue_does_not_stand_before_a_short_one(room: Room, receiv
         await room.endpoint(process, "org_short", receiver.url("/3"))
         room.clock.advance(seconds=1)
         await room.event(process, "org_short")
-        queue = Queue(room.pool, "w", 1.0, lambda: 0.5, Feed(room.pool))
-        claims = await queue.claim(Traffic(Limits(total=4, endpoint=32)).room(0.0), room.clock(), LEASE_SECONDS)
+        queue = Queue(room.pool, "w", 1.0, lambda: 0.5, Feed(room.pool), room.clock.of_database)
+        claims = await queue.claim(Traffic(Limits(total=4, endpoint=32)).room(0.0), LEASE_SECONDS)
         assert Counter(c.org_id for c in claims) == {"org_long": 3, "org_short": 1}
         assert len({c.endpoint_id for c in claims}) == 3
-        again = await queue.claim(Traffic(Limits(total=500, endpoint=500)).room(0.0), room.clock(), LEASE_SECONDS)
+        again = await queue.claim(Traffic(Limits(total=500, endpoint=500)).room(0.0), LEASE_SECONDS)
         assert not {c.id for c in claims} & {c.id for c in again}
 
 

@@ -25,9 +25,9 @@ async def test_what_ended_long_ago_is_forgotten_and_what_is_pending_is_not(room:
         await room.ended(up["id"])
         await room.waiting(down["id"], 1)
         await process.stop()
-        assert await process.webhooks.queue.prune(room.clock() - timedelta(days=30)) == 0
+        assert await process.webhooks.queue.prune(timedelta(days=30)) == 0
         room.clock.advance(days=31)
-        assert await process.webhooks.queue.prune(room.clock() - timedelta(days=30)) == 2
+        assert await process.webhooks.queue.prune(timedelta(days=30)) == 2
         assert await room.deliveries(up["id"]) == []
         assert len(await room.deliveries(down["id"])) == 1
         assert len(await room.rows("SELECT FROM delivery.webhook_attempts")) == 1
@@ -38,7 +38,7 @@ async def test_secrets_are_sealed_again_with_the_present_key(room: Room, receive
         made = await room.endpoint(process, ORG, receiver.url("/s"))
         await process.webhooks.endpoints.rotate(BY, made["id"], {})
         both = Seal([NEW_KEY, SECRET_KEY], WEBHOOK_SECRETS)
-        upkeep = Upkeep(process.webhooks.queue, both, timedelta(days=30), room.clock)
+        upkeep = Upkeep(process.webhooks.queue, both, timedelta(days=30))
         await upkeep.tidy()
         (row,) = await room.rows("SELECT secret, previous_secret FROM delivery.webhook_endpoints")
         only_new = Seal([NEW_KEY], WEBHOOK_SECRETS)
@@ -51,7 +51,7 @@ async def test_a_key_that_is_missing_is_told_and_stops_nothing(room: Room, recei
         await room.endpoint(process, ORG, receiver.url("/s"))
         before = await room.rows("SELECT secret FROM delivery.webhook_endpoints")
         with capture_logs() as logs:
-            await Upkeep(process.webhooks.queue, Seal([NEW_KEY], WEBHOOK_SECRETS), timedelta(days=30), room.clock).tidy()
+            await Upkeep(process.webhooks.queue, Seal([NEW_KEY], WEBHOOK_SECRETS), timedelta(days=30)).tidy()
         assert [each["event"] for each in logs if each["log_level"] == "error"] == ["webhook_secret_unreadable"]
         assert await room.rows("SELECT secret FROM delivery.webhook_endpoints") == before
 

@@ -4,17 +4,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from services.delivery.core.destinations import templates
+from services.delivery.core.destinations.fields import choice, whole
 from services.delivery.core.destinations.kinds import Field, Kind, Rules
 from services.delivery.core.mail import SUBJECT_CHARACTERS_MAX, masked
-from shared.checks import EMAIL, EMAIL_MAX, is_email
+from shared.checks import EMAIL, EMAIL_MAX, LINE, is_email
 from shared.errors import Detail
 
 RECIPIENTS_MAX = 50
 WAYS = ("link", "file")
-ATTACH_BYTES_DEFAULT, ATTACH_BYTES_MAX = (
-    5 << 20,
-    20 << 20,
-)  # of all files together, before they are written in base64, which takes a third more
+ATTACH_BYTES_DEFAULT, ATTACH_BYTES_MAX = 5 << 20, 20 << 20  # of all files together, before base64, which takes a third more
 SUBJECT = "Your export of {dataset} is ready"
 
 
@@ -35,18 +33,9 @@ def _to(field: str, value: Any, rules: Rules) -> list[Detail]:
     return wrong
 
 
-def _send(field: str, value: Any, rules: Rules) -> list[Detail]:
-    return [] if isinstance(value, str) and value in WAYS else [Detail(field, f"must be one of: {', '.join(WAYS)}")]
-
-
 def _subject(field: str, value: Any, rules: Rules) -> list[Detail]:
     problem = templates.problem_with_text(value, SUBJECT_CHARACTERS_MAX)
     return [Detail(field, problem)] if problem else []
-
-
-def _attach(field: str, value: Any, rules: Rules) -> list[Detail]:
-    good = isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= ATTACH_BYTES_MAX
-    return [] if good else [Detail(field, f"must be a number of bytes from 1 to {ATTACH_BYTES_MAX}")]
 
 
 def _where(config: Mapping[str, Any]) -> str:
@@ -61,9 +50,11 @@ KIND = Kind(
     title="e-mail",
     fields=(
         Field("to", _to, {"type": "array", "minItems": 1, "maxItems": RECIPIENTS_MAX, "items": _ADDRESS}, required=True),
-        Field("send", _send, {"type": "string", "enum": list(WAYS)}, default="link"),
-        Field("attach_bytes_max", _attach, {"type": "integer", "minimum": 1, "maximum": ATTACH_BYTES_MAX}, default=ATTACH_BYTES_DEFAULT),
-        Field("subject", _subject, {"type": "string", "minLength": 1, "maxLength": SUBJECT_CHARACTERS_MAX}, default=SUBJECT),
+        choice("send", WAYS, default="link"),
+        whole("attach_bytes_max", ATTACH_BYTES_MAX, "a number of bytes", default=ATTACH_BYTES_DEFAULT),
+        Field(
+            "subject", _subject, {"type": "string", "pattern": LINE, "minLength": 1, "maxLength": SUBJECT_CHARACTERS_MAX}, default=SUBJECT
+        ),
     ),
     example={"to": ["ops@example.com"], "send": "link", "subject": "Messages of {from}"},
     where=_where,

@@ -1,14 +1,12 @@
 """An S3 bucket: Amazon's, or of any store that speaks S3 (SeaweedFS, MinIO, R2, Ceph, …)."""
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from services.delivery.core import urls
-from services.delivery.core.destinations import templates
 from services.delivery.core.destinations.authorities import CA_CERTIFICATE
-from services.delivery.core.destinations.kinds import Field, FieldCheck, Kind, Rules
+from services.delivery.core.destinations.fields import choice, matching, path, url
+from services.delivery.core.destinations.kinds import Kind
 from services.delivery.core.destinations.s3.locations import bucket_of, is_address, is_virtual
 from shared.errors import Detail
 
@@ -22,34 +20,6 @@ ADDRESSING = ("auto", "path", "virtual")
 ENCRYPTION = ("AES256", "aws:kms")
 STORAGE_CLASS = r"^[A-Z0-9_]{1,40}$"  # each store has its own
 ACLS = ("private", "bucket-owner-full-control", "bucket-owner-read", "authenticated-read", "aws-exec-read")  # none that is public
-
-
-def _like(pattern: str, what: str) -> FieldCheck:
-    known = re.compile(pattern)
-
-    def check(field: str, value: Any, rules: Rules) -> list[Detail]:
-        return [] if isinstance(value, str) and known.fullmatch(value) else [Detail(field, f"must be {what}")]
-
-    return check
-
-
-def _one_of(values: Sequence[str]) -> FieldCheck:
-    def check(field: str, value: Any, rules: Rules) -> list[Detail]:
-        return [] if isinstance(value, str) and value in values else [Detail(field, f"must be one of: {', '.join(values)}")]
-
-    return check
-
-
-def _endpoint(field: str, value: Any, rules: Rules) -> list[Detail]:
-    problem = urls.problem_with(value, urls.UrlRules(rules.allow_http, rules.addresses))
-    if problem is None and (len(value) > ENDPOINT_MAX or "?" in value):
-        problem = f"must be a URL of at most {ENDPOINT_MAX} characters, without '?'"
-    return [Detail(field, problem)] if problem else []
-
-
-def _prefix(field: str, value: Any, rules: Rules) -> list[Detail]:
-    problem = templates.problem_with(value, rules.org_id)
-    return [Detail(field, problem)] if problem else []
 
 
 def _together(config: Mapping[str, Any], secrets: frozenset[str]) -> list[Detail]:
@@ -76,20 +46,17 @@ KIND = Kind(
     name="s3",
     title="an S3 bucket",
     fields=(
-        Field("bucket", _like(BUCKET, "a bucket's name: 3 to 63 lower-case letters, digits, dots and hyphens"), {"type": "string", "pattern": BUCKET}, required=True),
-        Field("region", _like(REGION, "a region's name, such as eu-central-1"), {"type": "string", "pattern": REGION}, default="us-east-1"),
-        Field("endpoint", _endpoint, {"type": "string", "format": "uri", "maxLength": ENDPOINT_MAX, "pattern": "^https?://[!-~]+$"}, leads=True),
-        Field("addressing", _one_of(ADDRESSING), {"type": "string", "enum": list(ADDRESSING)}, default="auto"),
-        Field("prefix", _prefix, {"type": "string", "maxLength": templates.TEMPLATE_CHARACTERS_MAX}, default=""),
-        Field("access_key_id", _like(ACCESS_KEY_ID, "an access key's id"), {"type": "string", "pattern": ACCESS_KEY_ID}, required=True),
-        Field(
-            "secret_access_key", _like(SECRET_ACCESS_KEY, "an access key's secret: up to 256 printable ASCII characters"),
-            {"type": "string", "pattern": SECRET_ACCESS_KEY}, required=True, secret=True,
-        ),
-        Field("encryption", _one_of(ENCRYPTION), {"type": "string", "enum": list(ENCRYPTION)}),
-        Field("kms_key_id", _like(KMS_KEY_ID, "a key's id or ARN"), {"type": "string", "pattern": KMS_KEY_ID}),
-        Field("storage_class", _like(STORAGE_CLASS, "a storage class, such as STANDARD_IA"), {"type": "string", "pattern": STORAGE_CLASS}),
-        Field("acl", _one_of(ACLS), {"type": "string", "enum": list(ACLS)}),
+        matching("bucket", BUCKET, "a bucket's name: 3 to 63 lower-case letters, digits, dots and hyphens", required=True),
+        matching("region", REGION, "a region's name, such as eu-central-1", default="us-east-1"),
+        url("endpoint", ENDPOINT_MAX, with_query=False),
+        choice("addressing", ADDRESSING, default="auto"),
+        path("prefix"),
+        matching("access_key_id", ACCESS_KEY_ID, "an access key's id", required=True),
+        matching("secret_access_key", SECRET_ACCESS_KEY, "an access key's secret: up to 256 printable ASCII characters", required=True, secret=True),
+        choice("encryption", ENCRYPTION),
+        matching("kms_key_id", KMS_KEY_ID, "a key's id or ARN"),
+        matching("storage_class", STORAGE_CLASS, "a storage class, such as STANDARD_IA"),
+        choice("acl", ACLS),
         CA_CERTIFICATE,
     ),
     example={

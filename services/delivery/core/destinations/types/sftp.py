@@ -8,14 +8,15 @@ from typing import Any
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_ssh_private_key
 
-from services.delivery.core.destinations import pins, templates
+from services.delivery.core.destinations import pins
+from services.delivery.core.destinations.fields import flag, line, matching, path, whole
 from services.delivery.core.destinations.kinds import Field, Kind, Rules
-from shared.checks import is_seen
+from shared.checks import SEEN
 from shared.errors import Detail
 
 HOST_MAX, NAME_MAX, PASSWORD_MAX, KEY_MAX, DIRECTORY_MAX, HOST_KEYS_MAX = 253, 128, 1024, 32 << 10, 500, 10
 _NAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(\.(?!-)[A-Za-z0-9_-]{1,63})*\.?")
-_MODE = r"^0?[0-7]{3}$"
+_DIRECTORY = rf"^(?!(.*/)?\.\.(/|$))(?![^\\{{}}]*[\\{{}}]){SEEN}*$"  # the server's own, so it may be absolute: `path` stands below it and can't lead out
 _PRIVATE = re.compile(r"-----BEGIN ((?:OPENSSH|RSA|EC|ENCRYPTED) )?PRIVATE KEY-----\n.+\n-----END \1?PRIVATE KEY-----", re.DOTALL)
 
 
@@ -30,19 +31,6 @@ def _is_address_6(value: str) -> bool:
         return IPv6Address(value).scope_id is None
     except ValueError:
         return False
-
-
-def _port(field: str, value: Any, rules: Rules) -> list[Detail]:
-    good = isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 65_535
-    return [] if good else [Detail(field, "must be a number from 1 to 65535")]
-
-
-def _line(length_max: int) -> Any:
-    def check(field: str, value: Any, rules: Rules) -> list[Detail]:
-        good = isinstance(value, str) and 1 <= len(value) <= length_max and is_seen(value)
-        return [] if good else [Detail(field, f"must be text of 1 to {length_max} printable characters, on one line")]
-
-    return check
 
 
 def _private_key(field: str, value: Any, rules: Rules) -> list[Detail]:
@@ -61,7 +49,7 @@ def _private_key(field: str, value: Any, rules: Rules) -> list[Detail]:
 
 
 def _key(value: str) -> str:
-    return "\n".join(line.strip() for line in value.strip().splitlines())
+    return "\n".join(each.strip() for each in value.strip().splitlines())
 
 
 def _host_keys(field: str, value: Any, rules: Rules) -> list[Detail]:
@@ -69,28 +57,6 @@ def _host_keys(field: str, value: Any, rules: Rules) -> list[Detail]:
         return [Detail(field, f"must be a list of at most {HOST_KEYS_MAX} host keys")]
     problems = [(i, pins.problem_with(each)) for i, each in enumerate(value)]
     return [Detail(f"{field}.{i}", problem) for i, problem in problems if problem]
-
-
-def _directory(field: str, value: Any, rules: Rules) -> list[Detail]:
-    """It is the server's own, so it may be absolute: `path` stands below it and can't lead out."""
-    good = isinstance(value, str) and len(value) <= DIRECTORY_MAX and is_seen(value)
-    if not good or "\\" in value or ".." in value.split("/") or "{" in value or "}" in value:
-        return [Detail(field, f"must be a directory of at most {DIRECTORY_MAX} characters, without '..', backslashes and placeholders")]
-    return []
-
-
-def _path(field: str, value: Any, rules: Rules) -> list[Detail]:
-    problem = templates.problem_with(value, rules.org_id)
-    return [Detail(field, problem)] if problem else []
-
-
-def _flag(field: str, value: Any, rules: Rules) -> list[Detail]:
-    return [] if isinstance(value, bool) else [Detail(field, "must be true or false")]
-
-
-def _mode(field: str, value: Any, rules: Rules) -> list[Detail]:
-    good = isinstance(value, str) and re.fullmatch(_MODE, value)
-    return [] if good else [Detail(field, 'must be file permissions in octal, such as "0640"')]
 
 
 def _together(config: Mapping[str, Any], secrets: frozenset[str]) -> list[Detail]:
@@ -113,19 +79,19 @@ KIND = Kind(
     title="an SFTP server",
     fields=(
         Field("host", _host, {"type": "string", "maxLength": HOST_MAX}, required=True, leads=True),
-        Field("port", _port, {"type": "integer", "minimum": 1, "maximum": 65_535}, default=22, leads=True),
-        Field("username", _line(NAME_MAX), {"type": "string", "minLength": 1, "maxLength": NAME_MAX}, required=True),
-        Field("password", _line(PASSWORD_MAX), {"type": "string", "minLength": 1, "maxLength": PASSWORD_MAX}, secret=True),
+        whole("port", 65_535, default=22, leads=True),
+        line("username", NAME_MAX, required=True),
+        line("password", PASSWORD_MAX, secret=True),
         Field("private_key", _private_key, {"type": "string", "maxLength": KEY_MAX}, secret=True, kept=_key),
-        Field("passphrase", _line(PASSWORD_MAX), {"type": "string", "minLength": 1, "maxLength": PASSWORD_MAX}, secret=True),
+        line("passphrase", PASSWORD_MAX, secret=True),
         Field(
             "host_keys", _host_keys, {"type": "array", "maxItems": HOST_KEYS_MAX, "items": {"type": "string"}}, default=(),
             kept=lambda lines: list(dict.fromkeys(map(pins.kept, lines))),
         ),
-        Field("directory", _directory, {"type": "string", "maxLength": DIRECTORY_MAX}, default=""),
-        Field("path", _path, {"type": "string", "maxLength": templates.TEMPLATE_CHARACTERS_MAX}, default=""),
-        Field("overwrite", _flag, {"type": "boolean"}, default=False),
-        Field("file_mode", _mode, {"type": "string", "pattern": _MODE}),
+        matching("directory", _DIRECTORY, f"a directory of at most {DIRECTORY_MAX} characters, without '..', backslashes and placeholders", characters_max=DIRECTORY_MAX, default=""),
+        path("path"),
+        flag("overwrite", default=False),
+        matching("file_mode", r"^0?[0-7]{3}$", 'file permissions in octal, such as "0640"'),
     ),
     example={
         "host": "files.example.com", "port": 22, "username": "waybill", "password": "…", "host_keys": ["SHA256:uNiVztksCsDhcc0u9e8BrhGWBqV2a8vkXTNwlLPlX1k"],

@@ -9,13 +9,17 @@ from typing import Any
 from services.delivery.core import urls
 from services.delivery.core.destinations import headers
 from services.delivery.core.destinations.authorities import CA_CERTIFICATE
+from services.delivery.core.destinations.fields import choice, matching, url
 from services.delivery.core.destinations.kinds import Field, Kind, Rules
 from services.delivery.core.webhooks import signing
 from shared.errors import Detail
 
 SEND = ("event", "files")
 SECRET_BYTES_MIN, SECRET_BYTES_MAX = 24, 64  # Standard Webhooks'
-_SECRET = r"^whsec_[A-Za-z0-9+/]{32,88}={0,2}$"
+_B64 = "[A-Za-z0-9+/]"
+_SECRET = (
+    f"^whsec_({_B64}{{4}}){{8,20}}(({_B64}{{4}})?|{_B64}{{3}}=|({_B64}{{4}})?{_B64}{{2}}==)$"  # 24 to 64 bytes, and no other number of them
+)
 
 
 def secret_of(text: str) -> bytes:
@@ -23,27 +27,6 @@ def secret_of(text: str) -> bytes:
     if not text.startswith(signing.PREFIX):
         raise ValueError
     return base64.b64decode(text.removeprefix(signing.PREFIX), validate=True)
-
-
-def _url(field: str, value: Any, rules: Rules) -> list[Detail]:
-    problem = urls.problem_with(value, urls.UrlRules(rules.allow_http, rules.addresses))
-    return [Detail(field, problem)] if problem else []
-
-
-def _send(field: str, value: Any, rules: Rules) -> list[Detail]:
-    return [] if isinstance(value, str) and value in SEND else [Detail(field, f"must be one of: {', '.join(SEND)}")]
-
-
-def _secret(field: str, value: Any, rules: Rules) -> list[Detail]:
-    try:
-        good = isinstance(value, str) and SECRET_BYTES_MIN <= len(secret_of(value)) <= SECRET_BYTES_MAX
-    except ValueError:
-        good = False
-    return (
-        []
-        if good
-        else [Detail(field, f"must be whsec_ and {SECRET_BYTES_MIN} to {SECRET_BYTES_MAX} bytes in base64; leave it out, and one is made")]
-    )
 
 
 def _headers(field: str, value: Any, rules: Rules) -> list[Detail]:
@@ -64,8 +47,8 @@ KIND = Kind(
     name="webhook",
     title="a webhook",
     fields=(
-        Field("url", _url, {"type": "string", "format": "uri", "maxLength": urls.URL_CHARACTERS_MAX, "pattern": "^https?://[!-~]+$"}, required=True, leads=True),
-        Field("send", _send, {"type": "string", "enum": list(SEND)}, default="event"),
+        url("url", required=True),
+        choice("send", SEND, default="event"),
         Field(
             "headers", _headers,
             {
@@ -74,8 +57,8 @@ KIND = Kind(
             },
             secret=True, kept=lambda given: json.dumps(given),
         ),
-        Field(
-            "secret", _secret, {"type": "string", "pattern": _SECRET}, secret=True,
+        matching(
+            "secret", _SECRET, f"whsec_ and {SECRET_BYTES_MIN} to {SECRET_BYTES_MAX} bytes in base64; leave it out, and one is made", secret=True,
             made=lambda: signing.secret_text(secrets.token_bytes(signing.SECRET_BYTES)),
         ),
         CA_CERTIFICATE,

@@ -1,0 +1,43 @@
+"""Which columns of a chunk hold nothing but texts that no format has to look at, one by one: asked of all bytes of a column at once."""
+
+import numpy as np
+import pyarrow as pa
+
+_BYTES_MAX = 32_767  # of a text that fits every cell, whatever is in it
+_SPACE = 0x20
+_SEEN = (b"&", b"<", b">", b"\\")  # markup, escapes of JSON
+# What a spreadsheet program takes for an escape, the two characters that are none (U+FFFE, U+FFFF; others begin as they do), white space at the ends of a JSON text.
+_PAIRS = (b"_x", b"\xef\xbf", b'" ', b' "')
+
+
+def quiet_columns(facts: pa.Table) -> frozenset[str]:
+    """The columns of texts, or lists of texts, in which no character means anything to XML or JSON but a quotation mark, none is a control character, no text
+    begins or ends with a space, and none is long."""
+    return frozenset(name for name in facts.column_names if all(_is_quiet(chunk) for chunk in facts.column(name).chunks))
+
+
+def _is_quiet(texts: pa.Array) -> bool:
+    if pa.types.is_list(texts.type) or pa.types.is_large_list(texts.type):
+        texts = texts.flatten()
+    if not pa.types.is_large_string(texts.type):
+        return False
+    _, offsets, data = texts.buffers()
+    if data is None or not len(texts):
+        return True
+    places = np.frombuffer(offsets, np.int64)[texts.offset : texts.offset + len(texts) + 1]
+    held = bytes(memoryview(data)[places[0] : places[-1]])
+    if not held:
+        return True
+    characters = np.frombuffer(held, np.uint8)
+    if any(found in held for found in _SEEN) or any(_holds(characters, held, pair) for pair in _PAIRS):
+        return False
+    # Where a text is empty these are its neighbours' first and last characters, which are looked at anyway.
+    firsts = characters[np.minimum(places[:-1] - places[0], len(held) - 1)]
+    lasts = characters[np.maximum(places[1:] - places[0] - 1, 0)]
+    spaced = (firsts == _SPACE).any() or (lasts == _SPACE).any()
+    return not spaced and bool(characters.min() >= _SPACE) and bool(np.diff(places).max() <= _BYTES_MAX)
+
+
+def _holds(characters: np.ndarray, held: bytes, pair: bytes) -> bool:
+    """Faster than a search for two bytes of which one is frequent."""
+    return pair[:1] in held and pair[1:] in held and bool(((characters[:-1] == pair[0]) & (characters[1:] == pair[1])).any())

@@ -1,0 +1,36 @@
+"""Processes whose clocks are wrong: leases go by PostgreSQL's clock, which they share."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from services.delivery.core.webhooks.traffic import Limits, Traffic
+from tests.integration.delivery.webhooks.room import Room
+from tests.receiver import Receiver
+
+ORG = "org_a"
+HOUR = timedelta(hours=1)
+
+
+@pytest.mark.parametrize("off", [HOUR, -HOUR], ids=["ahead", "behind"])
+async def test_no_process_takes_what_another_one_sends(room: Room, receiver: Receiver, off: timedelta) -> None:
+    async with room.process(started=False, off=-off) as first, room.process(started=False, off=off) as second:
+        sending, go_on, send = asyncio.Event(), asyncio.Event(), first.webhooks.sender.send
+
+        async def slowly(*request: object) -> object:
+            sending.set()
+            await go_on.wait()
+            return await send(*request)  # type: ignore[arg-type]
+
+        first.webhooks.sender.send = slowly  # type: ignore[assignment,method-assign]
+        endpoint = await room.endpoint(first, ORG, receiver.url("/k"), events=["export.completed"])
+        await room.rows("UPDATE delivery.webhook_endpoints SET created_at = created_at - interval '1 day' RETURNING id")
+        await room.event(first, ORG)
+        first.start()
+        await asyncio.wait_for(sending.wait(), 20)
+        taken = await second.webhooks.queue.claim(Traffic(Limits()).room(0.0), 60)
+        go_on.set()
+        (delivered,) = await room.ended(endpoint["id"])
+    assert not [each for each in taken if each.endpoint_id == endpoint["id"]]
+    assert (delivered["status"], delivered["attempts"]) == ("delivered", 1)

@@ -1,0 +1,1 @@
+"""How the records of generate.py are made up."""
