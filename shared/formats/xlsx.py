@@ -63,8 +63,7 @@ class Xlsx(Format):
         """Texts are short, and nothing in them means anything to XML."""
         kind, family = cell.column.type, datasets.get(spec.dataset).family
         if kind in _TEXTS:
-            there = f"len({cell.sql}) > 0" if kind is ColumnType.texts else f"{_text(cell)} is not null"
-            return [Sql(f"xml_open({there})"), Sql(_text(cell)), Sql(f"xml_close({there})")]
+            return [Sql(f"xml_open({_text(cell)})"), Sql(_text(cell)), Sql(f"xml_close({_text(cell)})")]
         if kind is ColumnType.boolean:
             return [Sql(f"xml_boolean({cell.sql})")]
         if kind is ColumnType.timestamp:

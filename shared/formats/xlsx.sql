@@ -6,9 +6,10 @@
 create or replace temp macro xml_plain(x) as list_transform([to_json(x)::varchar], lambda j: not (strlen(j) > 32767 or contains(j, '\') or contains(j, '&')
     or contains(j, '<') or contains(j, '>') or contains(j, '_x') or contains(j, '| ') or contains(j, ' |') or contains(j, chr(65534)) or contains(j, chr(65535))))[1];
 
--- There: whether the cell has a text.
-create or replace temp macro xml_open(there) as case when there then '<c t="str"><v>' else '<c/>' end;
-create or replace temp macro xml_close(there) as case when there then '</v></c>' end;
+-- What stands before a text and behind it. An empty one is a string within its cell, as some readers take any other for no text.
+create or replace temp macro xml_empty() as '<c t="inlineStr"><is><t></t></is></c>';
+create or replace temp macro xml_open(x) as case when x <> '' then '<c t="str"><v>' when x is null then '<c/>' else xml_empty() end;
+create or replace temp macro xml_close(x) as case when x <> '' then '</v></c>' end;
 
 -- What XML can't hold is written as _xHHHH_, and so is the underscore of a text that looks like that. A carriage return would become a line feed.
 create or replace temp macro xml_controls(x) as case when regexp_matches(x, '[\x01-\x08\x0b-\x1f\x{fffe}\x{ffff}]') then {controls} else x end;
@@ -21,7 +22,7 @@ create or replace temp macro xml_fits(x) as strlen(x) <= 32767 or utf16_units(x)
 
 -- Adjacent cells of texts, each looked at by itself: what needs no care is written as where none does.
 create or replace temp macro xml_texts(texts, headers, row_id) as array_to_string(list_transform(texts, lambda x, i: case
-    when x is null then '<c/>'
+    when x is null then '<c/>' when x = '' then xml_empty()
     when not xml_fits(x) then error('cell_too_long ' || to_json([headers[i], row_id::varchar])::varchar)
     when regexp_matches(x, '[\x01-\x1f&<>\x{fffe}\x{ffff}]|_x|^ | $') then concat('<c t="inlineStr"><is><t xml:space="preserve">', xml_escaped(x), '</t></is></c>')
     else concat('<c t="str"><v>', x, '</v></c>') end), '');
@@ -35,7 +36,8 @@ create or replace temp macro xml_value(x) as case
 create or replace temp macro xml_property(x, cell) as case when left(x, 1) in ('"', '[', '{') then cell else xml_value(x) end;
 create or replace temp macro xml_property_text(x) as case when starts_with(x, '"') then x->>'$' else lower_escapes(x) end;
 -- The same of a JSON that has no backslash.
-create or replace temp macro xml_property_plain(x) as concat('<c t="str"><v>', case when starts_with(x, '"') then replace(x, '"', '') else x end, '</v></c>');
+create or replace temp macro xml_property_plain(x) as case when x = '""' then xml_empty()
+    else concat('<c t="str"><v>', case when starts_with(x, '"') then replace(x, '"', '') else x end, '</v></c>') end;
 
 -- Days since 1899-12-30, which is how a spreadsheet counts from 1900-03-01 to 9999. `days`: on the clock that the cell shows,
 -- which most instants needn't be asked.
