@@ -1,10 +1,12 @@
 """The parameters of a query that a list is filtered by, read one by one: all that is wrong is named at once."""
 
+import re
 from collections.abc import Iterable
 from datetime import datetime
 
 from fastapi import Request
 
+from shared import ids
 from shared.datasets.instants import resolve_instant
 from shared.errors import Detail, invalid_request
 from shared.http import wrong_parameters
@@ -29,6 +31,12 @@ class Parameters:
         """Some of `values`, in order."""
         known, given = [str(value) for value in values], tuple(sorted(set(self.all(name))))
         self.wrong += [Detail(name, f"'{each[:80]}' is not a {name}; there are {', '.join(known)}") for each in given if each not in known]
+        return given
+
+    def id(self, name: str) -> str | None:
+        given = self.one(name)
+        if given is not None and not re.fullmatch(ids.PATTERN, given):
+            self.wrong.append(Detail(name, "must be an id"))
         return given
 
     def instant(self, name: str) -> datetime | None:

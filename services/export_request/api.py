@@ -12,7 +12,6 @@ from services.export_request.asking import Request as ExportRequest
 from services.export_request.core.life import Status
 from services.export_request.intake import Intake
 from services.export_request.live import Live
-from services.export_request.operations import ID_MAX
 from services.export_request.previewing import Previews
 from services.export_request.store import Exports, Wanted
 from shared.errors import Detail, invalid_request
@@ -99,10 +98,8 @@ def _wanted(request: Request) -> Wanted:
     given = Parameters(request, ("created_after", "created_before", "schedule_id", "held"), ("status", "dataset", "label"))
     wanted = Wanted(
         given.some_of("status", Status), given.some_of("dataset", catalogue.names()), _labels(given),
-        given.instant("created_after"), given.instant("created_before"), given.one("schedule_id"), given.one("held") is not None,
+        given.instant("created_after"), given.instant("created_before"), given.id("schedule_id"), given.one("held") is not None,
     )  # fmt: skip
-    if (schedule_id := wanted.schedule_id) is not None and not (1 <= len(schedule_id) <= ID_MAX and schedule_id.isprintable()):
-        given.wrong.append(Detail("schedule_id", f"must have 1 to {ID_MAX} printable characters"))
     if wanted.held and given.one("held") != "true":
         given.wrong.append(Detail("held", "must be true"))
     given.require_right()

@@ -100,9 +100,9 @@ def assemble(
     previews = Previews(pool, intake, outbox, settings, limits, clock)
     ends = Ends(pool)
     live = Live(exports, ends)
+    http.include_router(datasets_router(previews, exports, auth))  # first: /v1/exports/preview looks like an export's path
     http.include_router(exports_router(intake, exports, live, auth, secret, clock))
     http.include_router(decisions_router(exports, auth, clock))
-    http.include_router(datasets_router(previews, exports, auth))
     http.include_router(diffs_router(diffs, auth))
     http.include_router(schedules_router(Schedules(pool, outbox, scheduler, clock, upgrading=bool(settings.messages_of)), auth, secret))
     http.include_router(walks_router(WalksApi(Walks(pool, outbox), secret, settings.cursor_requests_per_second, clock), auth))

@@ -9,6 +9,7 @@ from services.export_request.core.request.options import COMPRESSIONS, LABEL_NAM
 from services.export_request.core.request.resolving import COLUMNS_MAX
 from services.export_request.core.schedules.bodies import PREVIOUS, measurable
 from services.export_request.core.settings import PROFILE_NAME
+from shared import ids
 from shared.audit import PURPOSE_MAX
 from shared.checks import EMAIL, EMAIL_MAX, SEEN
 from shared.datasets import registry as datasets
@@ -286,7 +287,7 @@ LIST_EXPORTS = operation(
     "List exports, newest first", "Exports", {200: answer("A page of them.", page(EXPORT), links=following("list_exports"))},
     parameters=[
         query("status", one_of(Status), "One of these.", many=True), query("dataset", one_of(datasets.names()), "One of these.", many=True),
-        query("schedule_id", text(minLength=1, maxLength=ID_MAX, examples=["sch_01KBX9ZJ5V8Q3M2N7R4T6W0Y1A"]), "Runs of this schedule."),
+        query("schedule_id", text(pattern=ids.PATTERN, examples=["sch_01KBX9ZJ5V8Q3M2N7R4T6W0Y1A"]), "Runs of this schedule."),
         query("label", text(pattern="^[^=\\x00]+=[^\\x00]*$", examples=["team=sales"]), "`<name>=<value>`; all of them.", many=True),
         query("created_after", WHEN, "Asked for after this (a date: midnight UTC)."), query("created_before", WHEN, "Asked for before this."),
         query("held", one_of(("true",)), "Only those that are held."), *PAGING,

@@ -1,13 +1,11 @@
 """The HTTP API of destinations and deliveries. What a body may hold is in core/destinations/bodies.py and its type's KIND."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, Response
 
-from services.delivery.core.destinations.bodies import ID
 from services.delivery.core.destinations.life import Status
 from services.delivery.core.destinations.view import delivery_view
 from services.delivery.destinations import operations
@@ -16,7 +14,6 @@ from services.delivery.destinations.owned import Destinations
 from services.delivery.destinations.store import DestinationStore
 from services.delivery.destinations.trying import Probes
 from shared.clock import utc_now
-from shared.errors import Detail
 from shared.http import Authenticator, Principal, id_of, read_nothing, refuse_unknown_parameters
 from shared.owned import add_owned
 from shared.paging import page_of
@@ -81,7 +78,6 @@ def _wanted(request: Request) -> Mapping[str, Any]:
     """The list's filters. Raises ApiError 400 naming every wrong one."""
     given = Parameters(request, _DELIVERIES_BY, ("status",))
     statuses = given.some_of("status", Status)
-    ids = {name: given.one(name) for name in _DELIVERIES_BY}
-    given.wrong += [Detail(name, "must be an id") for name, value in ids.items() if value is not None and not re.fullmatch(ID, value)]
+    ids = {name: given.id(name) for name in _DELIVERIES_BY}
     given.require_right()
     return {**ids, "statuses": list(statuses) or None}

@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from services.delivery.core.destinations.bodies import ID, NAME_MAX
+from services.delivery.core.destinations.bodies import NAME_MAX
 from services.delivery.core.destinations.kinds import Field, Kind
 from services.delivery.core.destinations.life import Reason, Status
 from services.delivery.core.destinations.problems import Code
 from services.delivery.core.destinations.registry import all_kinds
+from shared import ids
 from shared.openapi import (
     BOOLEAN,
     COUNT,
@@ -174,7 +175,7 @@ PAUSE_DESTINATION = operation(
 RESUME_DESTINATION = operation(
     "Resume a destination", _TAG, {200: answer("The destination: what was held is brought now.", DESTINATION)}, parameters=[_DESTINATION_ID], body=NOTHING,
 )  # fmt: skip
-_ID = text(pattern=ID)
+_ID = text(pattern=ids.PATTERN)
 LIST_DELIVERIES = operation(
     "List deliveries of exports to destinations", _TAG, {200: answer("A page of deliveries, newest first.", page(DELIVERY), links=following("list_export_deliveries"))},
     parameters=[

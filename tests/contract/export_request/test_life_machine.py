@@ -92,6 +92,7 @@ class Exports(RuleBasedStateMachine):
         self.seen: dict[str, list[str]] = defaultdict(list)
         self.of: dict[str, Caller] = {}
         self.deleted: set[str] = set()
+        self.leaving: set[str] = set()  # deletions under way
         self.rejected: set[str] = set()
         self.lies: set[str] = set()  # exports of which something untrue was said: they may fail
         for caller, body in asked:
@@ -145,15 +146,19 @@ class Exports(RuleBasedStateMachine):
         await self.world.formatted(chunk, message_id=f"{chunk.export_id}/{chunk.number}/{number % 3}")
 
     async def _delete(self, export_id: str) -> None:
+        self.leaving.add(export_id)
         answer = await self.of[export_id].call("DELETE", f"/v1/exports/{export_id}")
+        self.leaving.discard(export_id)
         assert answer.status_code in ((404,) if export_id in self.deleted else (202, 204, 404))
         if answer.status_code == 204:
             self.deleted.add(export_id)
 
     async def _decide(self, export_id: str, decision: str) -> None:
         """By somebody else; who asked is told that it can't be them."""
+        gone, leaves = export_id in self.deleted, export_id in self.leaving
         mine = await self.of[export_id].call("POST", f"/v1/exports/{export_id}/{decision}")
-        assert mine.status_code == (404 if export_id in self.deleted else 403), mine.text
+        leaves |= export_id in self.leaving | self.deleted  # by what is done at the same time
+        assert mine.status_code in ((404,) if gone else (403, 404) if leaves else (403,)), mine.text
         answer = await self.rooms.approvers[self.of[export_id].org_id].call("POST", f"/v1/exports/{export_id}/{decision}")
         assert answer.status_code in (200, 404, 409), answer.text
         if answer.status_code == 200 and decision == "reject":

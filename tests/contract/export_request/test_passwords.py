@@ -5,7 +5,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from services.export_request import intake
+from services.export_request import asking
 from shared.database import create_pool, tenant
 from shared.datasets import registry
 from shared.sealing import FILE_PASSWORDS, Seal
@@ -145,7 +145,7 @@ async def test_a_search_that_finds_too_much_is_refused_at_once_or_by_the_plan(wo
     shown = await caller.call("POST", "/v1/exports/preview", json=search)
     assert [(p["row"], p["message"].split(",")[0]) for p in shown.json()["problems"]] == [(201, "The search finds 201 rows")]
     await caller.ask(search | {"filter": {"q": "MANYFOLD", "ids": [f"many_{n}" for n in range(1, 201)]}})
-    monkeypatch.setattr(intake, "SEARCH_MILLISECONDS", 1)
+    monkeypatch.setattr(asking, "SEARCH_MILLISECONDS", 1)
     monkeypatch.setattr(registry.get("chat-data"), "plan_query", slowed(registry.get("chat-data").plan_query))
     late = await caller.ask(search)
     await world.planned()

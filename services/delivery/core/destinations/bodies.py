@@ -10,7 +10,6 @@ from shared.checks import Check, checked, line
 from shared.errors import Detail, unprocessable
 
 NAME_MAX = 100
-ID = "^[!-~]{1,100}$"
 
 
 @dataclass(frozen=True)
