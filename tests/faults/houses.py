@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
@@ -33,25 +34,26 @@ BUCKET, ACCESS_KEY, SECRET_KEY = "there", "fault-access", "fault-secret"  # prag
 SLOW_BYTES_A_SECOND = 3 << 20
 
 
-class House:
+class House(ABC):
     """One for all organisations. `way`: what destinations name."""
 
     type: str
     way: Way
 
+    @abstractmethod
     def config(self, org_id: str, host: str) -> dict[str, Any]:
-        raise NotImplementedError
+        """The `config` of a destination that leads here."""
 
-    def made(self, destination: Mapping[str, Any]) -> None:
+    def made(self, destination: Mapping[str, Any]) -> None:  # noqa: B027 (most need not know)
         """A destination that leads here was made; the answer to that."""
 
     def due(self, org_id: str, files: list[Piece]) -> list[Piece]:
         """What is there once these are brought."""
         return files
 
+    @abstractmethod
     def whole(self, org_id: str) -> list[Piece]:
         """What somebody there would take for a file, sorted; one that came again under its own id counts once."""
-        raise NotImplementedError
 
     def twice(self, org_id: str) -> dict[str, int]:
         """Ids under which a file came whole more than once, and how often."""
@@ -69,12 +71,12 @@ class House:
         return nullcontext(lambda: True)
 
     def die(self) -> None:
-        """The server with all that is open, at once."""
-        raise NotImplementedError
+        """The server with all that is open, at once: by itself it is gone as far as the network can tell."""
+        self.way.shut()
 
     def live(self) -> None:
         """The server again, with all that it had."""
-        raise NotImplementedError
+        self.way.open()
 
     def close(self) -> None:
         self.way.close()

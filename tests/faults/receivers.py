@@ -116,19 +116,6 @@ class WebhookHouse(House):
         finally:
             self._files.decide = lambda at, count: Answer()
 
-    def die(self) -> None:
-        """A process that is gone, as far as the network can tell."""
-        self.way.shut()
-
-    def live(self) -> None:
-        self.way.open()
-
-    def go_away(self) -> None:
-        self.die()
-
-    def come_back(self) -> None:
-        self.live()
-
     def close(self) -> None:
         super().close()
         self._files.close()
@@ -199,18 +186,6 @@ class MailHouse(House):
     def _let_go(self, held: asyncio.Event) -> None:
         self.post.hang = None
         self._loop.call_soon_threadsafe(held.set)
-
-    def die(self) -> None:
-        self.way.shut()
-
-    def live(self) -> None:
-        self.way.open()
-
-    def go_away(self) -> None:
-        self.die()
-
-    def come_back(self) -> None:
-        self.live()
 
     def close(self) -> None:
         super().close()

@@ -43,7 +43,9 @@ class Way:
             _end(each)
 
     def open(self) -> None:
-        """Again, at the same port."""
+        """Again, at the same port, unless somebody listens."""
+        if self._listener.fileno() != -1:
+            return
         self._listener = socket.create_server((HOST, self.port))
         threading.Thread(target=self._accept, args=[self._listener], daemon=True).start()
 
