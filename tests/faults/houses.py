@@ -134,6 +134,8 @@ class SftpHouse(House):
                 yield lambda: True
                 self.have_key((before, after)[trouble.pick(2)])  # who was in between is gone, or it is the new one for good
             case "full":
+                self.die()  # who has a session open would go on without the limit
+                self.live()
                 assert self.sshd.process is not None
                 with limited(self.sshd.process.pid, trouble.after):
                     yield lambda: True

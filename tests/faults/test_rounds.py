@@ -1,5 +1,6 @@
 """A few rounds of the fault suite, on a stack of its own. `make faults` runs as many as one wants."""
 
+import math
 import os
 from collections.abc import Iterator
 
@@ -12,11 +13,8 @@ from tests.faults.bringing import houses, round_of
 from tests.faults.runner import Session, rounds, session
 from tests.faults.stack import FaultStack
 
-SECONDS = 60  # as many of the rounds as fit
-# Between them: every service killed or stopped, two frozen, every dependency crashed, ways cut and hung, messages of five topics again, a schedule whose scheduler dies.
-SEEDS = (1143, 3000, 2607, 1130, 1046, 1367, 1668, 1472, 1548, 1059, 1378, 1218)
-
-
+# A formatter, delivery and a scheduler killed, a service frozen, ways cut and hung, messages repeated.
+SEEDS = (1143, 3000, 2607)
 BRINGING_SEED = 4002  # a full store, a name that moves inside, a recipient told to come again, delivery killed, a way cut
 
 
@@ -33,8 +31,8 @@ def opened() -> Iterator[Session]:
 
 
 def test_nothing_is_lost_and_nothing_is_there_twice_whatever_goes_wrong(opened: Session) -> None:
-    results = rounds(opened, SEEDS, SECONDS, lambda result: print("\n".join(report.lines(result))))
-    assert len(results) >= 3
+    results = rounds(opened, SEEDS, math.inf, lambda result: print("\n".join(report.lines(result))))
+    assert len(results) == len(SEEDS)
     broken = {result.seed: result.violations for result in results if result.violations}
     assert not broken, f"make faults SEED={min(broken)} ROUNDS=1 plays it again"
 
