@@ -2,8 +2,9 @@
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-_BYTES_MAX = 32_767  # of a text that fits every cell, whatever is in it
+_BYTES_MAX = 32_767  # of a cell that fits everywhere, whatever is in it
 _SPACE = 0x20
 _SEEN = (b"&", b"<", b">", b"\\")  # markup, escapes of JSON
 # What a spreadsheet program takes for an escape, the two characters that are none (U+FFFE, U+FFFF; others begin as they do), white space at the ends of a JSON text.
@@ -12,19 +13,20 @@ _PAIRS = (b"_x", b"\xef\xbf", b'" ', b' "')
 
 def quiet_columns(facts: pa.Table) -> frozenset[str]:
     """The columns of texts, or lists of texts, in which no character means anything to XML or JSON but a quotation mark, none is a control character, no text
-    begins or ends with a space, and none is long."""
+    begins or ends with a space, and none is long, nor a list with commas between its texts."""
     return frozenset(name for name in facts.column_names if all(_is_quiet(chunk) for chunk in facts.column(name).chunks))
 
 
-def _is_quiet(texts: pa.Array) -> bool:
-    if pa.types.is_list(texts.type) or pa.types.is_large_list(texts.type):
-        texts = texts.flatten()
+def _is_quiet(column: pa.Array) -> bool:
+    texts = column.flatten() if _is_list(column) else column
     if not pa.types.is_large_string(texts.type):
         return False
     _, offsets, data = texts.buffers()
     if data is None or not len(texts):
         return True
     places = np.frombuffer(offsets, np.int64)[texts.offset : texts.offset + len(texts) + 1]
+    if _cell_bytes(column, places).max() > _BYTES_MAX:
+        return False
     held = bytes(memoryview(data)[places[0] : places[-1]])
     if not held:
         return True
@@ -35,7 +37,19 @@ def _is_quiet(texts: pa.Array) -> bool:
     firsts = characters[np.minimum(places[:-1] - places[0], len(held) - 1)]
     lasts = characters[np.maximum(places[1:] - places[0] - 1, 0)]
     spaced = (firsts == _SPACE).any() or (lasts == _SPACE).any()
-    return not spaced and bool(characters.min() >= _SPACE) and bool(np.diff(places).max() <= _BYTES_MAX)
+    return not spaced and bool(characters.min() >= _SPACE)
+
+
+def _is_list(column: pa.Array) -> bool:
+    return bool(pa.types.is_list(column.type) or pa.types.is_large_list(column.type))
+
+
+def _cell_bytes(column: pa.Array, places: np.ndarray) -> np.ndarray:
+    """How many bytes each cell has whose texts begin at `places`: those of a list stand in one cell, with commas between them."""
+    if not _is_list(column):
+        return np.diff(places)
+    entries = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False)
+    return np.diff(places[np.concatenate(([0], np.cumsum(entries)))]) + entries
 
 
 def _holds(characters: np.ndarray, held: bytes, pair: bytes) -> bool:
