@@ -48,5 +48,16 @@ def line(field: str, value: Any, length_max: int) -> list[Detail]:
     return [Detail(field, f"must be text of 1 to {length_max} printable characters, on one line")]
 
 
+def known_fields(field: str, value: Any, known: Iterable[str]) -> list[Detail]:
+    """An object inside a body, with no fields but these."""
+    if not isinstance(value, dict):
+        return [Detail(field, f"must be an object with {', '.join(known)}")]
+    return [Detail(f"{field}.{name[:80]}", "unknown field") for name in value if name not in known]
+
+
+def matches(pattern: re.Pattern[str], value: Any) -> bool:
+    return isinstance(value, str) and pattern.fullmatch(value) is not None
+
+
 def boolean(field: str, value: Any) -> list[Detail]:
     return [] if isinstance(value, bool) else [Detail(field, "must be true or false")]

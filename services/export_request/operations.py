@@ -4,11 +4,11 @@ from typing import Any
 
 from services.export_request.core.destinations import DESTINATIONS_MAX, RECIPIENTS_MAX, TYPES
 from services.export_request.core.life import Status
+from services.export_request.core.profiles import PROFILE_NAME
 from services.export_request.core.request.identity import KEY_MAX
 from services.export_request.core.request.options import COMPRESSIONS, LABEL_NAME_MAX, LABEL_VALUE_MAX, LABELS_MAX, PASSWORD, WHOLE_MAX
 from services.export_request.core.request.resolving import COLUMNS_MAX
 from services.export_request.core.schedules.bodies import PREVIOUS, measurable
-from services.export_request.core.settings import PROFILE_NAME
 from shared import ids
 from shared.audit import PURPOSE_MAX
 from shared.checks import EMAIL, EMAIL_MAX, SEEN

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from services.export_request.core import images, settings
+from services.export_request.core import images, profiles, settings
 from services.export_request.core.limits import MOST
 from services.export_request.core.tenancy import KEY_DAYS_MAX, NAME_MAX, ORG_ID, PROPERTIES_MAX, PROPERTY_NAME_MAX, PROPERTY_TYPES
 from shared.datasets.plan import REDACTED
@@ -68,13 +68,13 @@ _BRANDING = taken(
 )  # fmt: skip
 _PROFILE = taken(
     {
-        "name": {"type": "string", "pattern": f"^{settings.PROFILE_NAME.pattern}$"},
+        "name": {"type": "string", "pattern": f"^{profiles.PROFILE_NAME.pattern}$"},
         "default": {**BOOLEAN, "default": False, "description": "What exports get that ask for none; nobody can ask for less. One profile at most."},
-        "columns": {"type": "object", "maxProperties": settings.COLUMNS_MAX, "additionalProperties": one_of(settings.ACTIONS), "description": "Column key → what becomes of its values: docs/redaction.md."},
-        "detect": listed(one_of(settings.DETECTORS), uniqueItems=True, description="What is blacked out wherever it is found in texts."),
+        "columns": {"type": "object", "maxProperties": profiles.COLUMNS_MAX, "additionalProperties": one_of(profiles.ACTIONS), "description": "Key of a column of any dataset, or custom_<name>, profile.<key>, events.<key> → what becomes of its values: docs/redaction.md."},
+        "detect": listed(one_of(profiles.DETECTORS), uniqueItems=True, description="What is blacked out wherever it is found in texts."),
         "patterns": listed(
             taken({"pattern": text("RE2 syntax.", minLength=1, maxLength=PATTERN_MAX, examples=["[A-Z]{2}[0-9]{6}"]), "replacement": text(maxLength=100, default=REDACTED)}, ["pattern"]),
-            maxItems=settings.PATTERNS_MAX,
+            maxItems=profiles.PATTERNS_MAX,
         ),
     },
     ["name"],
@@ -92,7 +92,7 @@ _HOURS = taken(
 )  # fmt: skip
 _TAKEN: dict[str, Any] = {
     "timezone": TIMEZONE, "branding": _BRANDING, "retention_days": whole(1, settings.RETENTION_DAYS_MAX, description="How long files are kept, and exports may ask for."),
-    "redaction_profiles": listed(_PROFILE, maxItems=settings.PROFILES_MAX), "require_purpose": {**BOOLEAN, "description": "Exports must say why."},
+    "redaction_profiles": listed(_PROFILE, maxItems=profiles.PROFILES_MAX), "require_purpose": {**BOOLEAN, "description": "Exports must say why."},
     "require_password": {**BOOLEAN, "description": "Exports must bring a password, which encrypts their files."},
     "approval_rows_threshold": whole(0, settings.THRESHOLD_MAX, description="Exports of more rows wait until somebody else than who asked approves them; null: none does."),
     "alert_channels": listed(_CHANNEL, maxItems=settings.CHANNELS_MAX, description="Who is told when something keeps failing."),

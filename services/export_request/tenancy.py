@@ -7,7 +7,7 @@ from typing import Any
 
 import asyncpg
 
-from services.export_request.core import settings, upgrades
+from services.export_request.core import profiles, settings, upgrades
 from services.export_request.core.limits import CHECKS, Limits, limits_of, usage_view
 from services.export_request.queries import load, rows
 from shared import audit
@@ -92,7 +92,9 @@ class Tenancy:
         """The settings as they are then. Raises ApiError 412 where `if_match` names another version of them."""
         async with tenant(self._pool, by.org_id) as connection:
             row = await self._queries.lock_organisation(connection, org_id=by.org_id)
-            upgrades.refuse(self._upgrading, [("approval_rows_threshold", changes.get("approval_rows_threshold") is not None)])
+            new = [("approval_rows_threshold", changes.get("approval_rows_threshold") is not None)]
+            new.append(("redaction_profiles", profiles.looks_into_events(changes.get("redaction_profiles"))))
+            upgrades.refuse(self._upgrading, new)
             before = settings.view(row)
             require_match(if_match, settings_etag(before))
             values = {name: row[name] for name in settings.SETTINGS} | settings.stored(changes)

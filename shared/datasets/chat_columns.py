@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from shared.datasets.plan import Column, ColumnType
 
+PROFILE = "profile"  # a rule of this key holds for all columns profile.*
 _TIME, _WHOLE, _TEXTS, _BOOLEAN = ColumnType.timestamp, ColumnType.int64, ColumnType.texts, ColumnType.boolean
 
 
@@ -105,13 +106,13 @@ def profile(keys: Sequence[str]) -> list[Column]:
     """The columns `profile.*`; `fact.profile` holds their values side by side, as JSON."""
     return [
         Column(
-            f"profile.{key}",
-            f"profile.{key}",
+            f"{PROFILE}.{key}",
+            f"{PROFILE}.{key}",
             ColumnType.property,
             f"'{key}' of the user's profile",
             f"fact.profile[{place}]",
             personal=True,
-            also=("profile",),
+            also=(PROFILE,),
         )
         for place, key in enumerate(keys, 1)
     ]

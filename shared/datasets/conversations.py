@@ -1,6 +1,7 @@
 """conversations: one row a conversation, with all its messages and events; as a transcript in txt."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import ClassVar
 
 from shared.datasets import talk_filters
@@ -29,6 +30,14 @@ def _column(key: str, kind: ColumnType, description: str, sql: str = "", source:
     return Column(key, key, kind, description, sql or f"fact.{key}", source, missing, personal, formats=formats)
 
 
+IN_EVENTS = "events."  # before a key of events' data, which may be anything: a rule's key
+
+
+def _in_event(key: str) -> str:
+    """Under which key of an event the column of a rule stands. One that events and columns both have holds for both."""
+    return key.removeprefix(IN_EVENTS)
+
+
 # Which rule holds for what a transcript is put together from: as in the datasets that have columns of them.
 _CONTENT, _PERSON, _AGENT, _ID, _STARTED = "content", "name", "agent_name", "conversation_id", "started_at"
 
@@ -46,8 +55,8 @@ COLUMNS = [
     _column("meeting_booked", ColumnType.boolean, "Whether a meeting was booked"),
     _column("messages", ColumnType.json, "The messages in order: sender, content, timestamp", "talk.messages", "talk", personal=True,
             formats=NESTED),
-    _column("events", ColumnType.json, "The events in order: type, timestamp and their data", "happened.events", "happened", "'[]'",
-            formats=NESTED),
+    replace(_column("events", ColumnType.json, "The events in order: type, timestamp and their data", "happened.events", "happened", "'[]'",
+                    formats=NESTED), inside=_in_event),
     Column("transcript", "", ColumnType.text, "The conversation as people read it", "talk.transcript", "talk", personal=True,
            formats=frozenset({"txt"}), asked=False, also=("messages",), pieces="talk.pieces"),
 ]  # fmt: skip
@@ -56,6 +65,11 @@ COLUMNS = [
 def _beside(key: str, kind: ColumnType, description: str, of: str = "", personal: bool = False) -> Column:
     """A column of another sheet; it shows what the column `of` of other formats does."""
     return Column(key, key, kind, description, f"fact.{key}", personal=personal, also=(of,) if of else ())
+
+
+def _happening(key: str, kind: ColumnType, description: str) -> Column:
+    """A column of the sheet Events; it shows what stands under its key in the events of other formats."""
+    return replace(_beside(key, kind, description, "events"), also=("events", f"{IN_EVENTS}{key}"), inside=_in_event)
 
 
 # The sheets behind that of the conversations.
@@ -68,9 +82,9 @@ BESIDE = {
     ],
     "Events": [
         _beside("conversation_id", ColumnType.text, "The conversation's id"),
-        _beside("type", ColumnType.text, "What happened", "events"),
-        _beside("timestamp", ColumnType.timestamp, "When it happened", "events"),
-        _beside("data", ColumnType.json, "Its data as JSON", "events"),
+        _happening("type", ColumnType.text, "What happened"),
+        _happening("timestamp", ColumnType.timestamp, "When it happened"),
+        _happening("data", ColumnType.json, "Its data as JSON"),
     ],
 }
 

@@ -15,6 +15,7 @@ from shared.datasets.filters import Filter, Instant, Search, TagFilter, Texts
 from shared.datasets.plan import Column, ColumnType, CustomProperty, Dimension, PlanSpec
 from shared.datasets.sql import counts, current, instant, literal, lookup, matching, pulled, texts
 
+CUSTOM = "custom_"  # before a custom property's name: the key of its column
 NESTED = frozenset({"json", "jsonl"})
 FLAT = frozenset({"csv", "xlsx", "parquet"})
 Status = filters.one_of("new", "qualified", "contacted", "converted", "lost")
@@ -157,11 +158,11 @@ def _column(key: str, kind: ColumnType, description: str, personal: bool = False
 
 
 def _property_of(key: str) -> str | None:
-    return key.removeprefix("custom_") if key.startswith("custom_") else None
+    return key.removeprefix(CUSTOM) if key.startswith(CUSTOM) else None
 
 
 def _custom(place: int, custom: CustomProperty) -> Column:
-    key = f"custom_{custom.name}"
+    key = f"{CUSTOM}{custom.name}"
     # In JSON all of them are inside custom_properties; one asked for by name stands by itself, where its key is free.
     formats = FLAT if key == "custom_properties" else None
     description = f"Custom property '{custom.name}' ({custom.type})"

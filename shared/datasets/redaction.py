@@ -45,7 +45,8 @@ def inner_rules(column: Column, redaction: Redaction) -> dict[str, tuple[str, Ru
     found: dict[str, tuple[str, Rule]] = {}
     for key, rule in redaction.columns.items():
         if rule != "keep" and (inside := column.inside(key)) is not None:
-            found[inside] = (key, rule)
+            _, other = found.get(inside, (key, rule))
+            found[inside] = (key, stricter(rule, other) or rule)
     return found
 
 

@@ -6,23 +6,17 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any
 from urllib.parse import urlsplit
 
-from services.export_request.core import images, tenancy
-from shared import patterns
-from shared.checks import Check, is_email, line
-from shared.datasets.plan import REDACTED, Detector, Rule
+from services.export_request.core import images, profiles, tenancy
+from shared.checks import Check, is_email, known_fields, matches
 from shared.errors import Detail
 
 RETENTION_DAYS_MAX = 3_650
 THRESHOLD_MAX = 2**53 - 1
 LOGO_BYTES_MAX = 256 << 10
 COLOURS = ("primary", "secondary", "background", "text")
-PROFILES_MAX, PATTERNS_MAX, COLUMNS_MAX = 20, 50, 200
-PROFILE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
-ACTIONS = get_args(Rule)
-DETECTORS = get_args(Detector)
 CHANNELS_MAX, ADDRESSES_MAX, URL_MAX = 10, 20, 2_048
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 SPANS_MAX = 6
@@ -59,18 +53,18 @@ def approval_rows_threshold(value: Any) -> list[Detail]:
 
 def branding(value: Any) -> list[Detail]:
     """`{"logo", "colours"}`: the logo in the setting itself, so that a report needs nobody's server; colours as #rrggbb."""
-    wrong = _object("branding", value, ("logo", "colours"))
+    wrong = known_fields("branding", value, ("logo", "colours"))
     if not isinstance(value, dict):
         return wrong
     if value.get("logo") is not None:
         wrong += _logo(value["logo"])
     if (colours := value.get("colours")) is not None:
-        wrong += _object("branding.colours", colours, COLOURS)
+        wrong += known_fields("branding.colours", colours, COLOURS)
         given = colours.items() if isinstance(colours, dict) else ()
         wrong += [
             Detail(f"branding.colours.{n}", "must be a colour such as #1a73e8")
             for n, c in given
-            if n in COLOURS and not _matches(_COLOUR, c)
+            if n in COLOURS and not matches(_COLOUR, c)
         ]
     return wrong
 
@@ -88,61 +82,6 @@ def _logo(value: Any) -> list[Detail]:
         return problem
     wrong = images.problem_with(image)
     return [Detail("branding.logo", f"{wrong}: it {_LOGO_IS}")] if wrong else []
-
-
-def redaction_profiles(value: Any) -> list[Detail]:
-    """`[{"name", "default", "columns", "detect", "patterns"}]`: one of them may be what exports get that ask for none."""
-    if not isinstance(value, list) or len(value) > PROFILES_MAX:
-        return [Detail("redaction_profiles", f"must be a list of at most {PROFILES_MAX} profiles")]
-    wrong = [detail for i, each in enumerate(value) for detail in _profile(f"redaction_profiles.{i}", each)]
-    profiles = [each for each in value if isinstance(each, dict)]
-    names = [each.get("name") for each in profiles]
-    wrong += [
-        Detail(f"redaction_profiles.{i}.name", "is there twice") for i, n in enumerate(names) if isinstance(n, str) and n in names[:i]
-    ]
-    if sum(each.get("default") is True for each in profiles) > 1:
-        wrong.append(Detail("redaction_profiles", "only one can be the default"))
-    return wrong
-
-
-def _profile(field: str, value: Any) -> list[Detail]:
-    wrong = _object(field, value, ("name", "default", "columns", "detect", "patterns"))
-    if not isinstance(value, dict):
-        return wrong
-    if not _matches(PROFILE_NAME, value.get("name")):
-        wrong.append(Detail(f"{field}.name", "must have 1 to 63 lower-case letters, digits, '_' or '-', and begin with a letter or digit"))
-    if not isinstance(value.get("default", False), bool):
-        wrong.append(Detail(f"{field}.default", "must be true or false"))
-    wrong += _columns(f"{field}.columns", value.get("columns", {}))
-    detect = value.get("detect", [])
-    if not isinstance(detect, list) or any(each not in DETECTORS for each in detect) or len(set(detect)) != len(detect):
-        wrong.append(Detail(f"{field}.detect", f"must be a list of some of {', '.join(DETECTORS)}, none twice"))
-    return wrong + _patterns(f"{field}.patterns", value.get("patterns", []))
-
-
-def _columns(field: str, value: Any) -> list[Detail]:
-    if not isinstance(value, dict) or len(value) > COLUMNS_MAX:
-        return [Detail(field, f"must be an object of at most {COLUMNS_MAX} column keys")]
-    wrong = [
-        Detail(f"{field}.{key[:80]}", f"must be one of {', '.join(ACTIONS)}") for key, action in value.items() if action not in ACTIONS
-    ]
-    return wrong + [detail for key in value for detail in line(field, key, 200)]
-
-
-def _patterns(field: str, value: Any) -> list[Detail]:
-    if not isinstance(value, list) or len(value) > PATTERNS_MAX:
-        return [Detail(field, f"must be a list of at most {PATTERNS_MAX} patterns")]
-    wrong: list[Detail] = []
-    for i, each in enumerate(value):
-        place = f"{field}.{i}"
-        wrong += _object(place, each, ("pattern", "replacement"))
-        if isinstance(each, dict):
-            if problem := patterns.problem_with(each.get("pattern")):
-                wrong.append(Detail(f"{place}.pattern", problem))
-            replacement = each.get("replacement", "")
-            if not isinstance(replacement, str) or len(replacement) > 100 or not replacement.isprintable():
-                wrong.append(Detail(f"{place}.replacement", "must be text of at most 100 printable characters"))
-    return wrong
 
 
 def alert_channels(value: Any) -> list[Detail]:
@@ -168,14 +107,14 @@ def _channel(field: str, value: Any) -> list[Detail]:
                 if good
                 else []
             )
-            return _object(field, value, ("type", "to")) + wrong
+            return known_fields(field, value, ("type", "to")) + wrong
         case "webhook" | "slack":
             wrong = (
                 []
                 if _is_https(value.get("url"))
                 else [Detail(f"{field}.url", "must be a URL that begins with https://, without user name and password")]
             )
-            return _object(field, value, ("type", "url")) + wrong
+            return known_fields(field, value, ("type", "url")) + wrong
         case _:
             return [Detail(f"{field}.type" if isinstance(value, dict) else field, "must be one of email, webhook, slack")]
 
@@ -192,7 +131,7 @@ def _is_https(value: Any) -> bool:
 
 def operating_hours(value: Any) -> list[Detail]:
     """`{"timezone", "mon": [["09:00", "17:30"]], …}`: spans of a day in order; a day that isn't named is closed."""
-    wrong = _object("operating_hours", value, ("timezone", *DAYS))
+    wrong = known_fields("operating_hours", value, ("timezone", *DAYS))
     if not isinstance(value, dict):
         return wrong
     wrong += [Detail("operating_hours.timezone", each.message) for each in tenancy.timezone(value.get("timezone"))]
@@ -208,7 +147,7 @@ def _spans(field: str, value: Any) -> list[Detail]:
         return [Detail(field, f"must be a list of at most {SPANS_MAX} spans")]
     end = ""
     for i, span in enumerate(value):
-        if not isinstance(span, list) or len(span) != 2 or not all(_matches(_CLOCK, t) for t in span) or span[0] >= span[1]:
+        if not isinstance(span, list) or len(span) != 2 or not all(matches(_CLOCK, t) for t in span) or span[0] >= span[1]:
             return [
                 Detail(f"{field}.{i}", 'must be a span such as ["09:00", "17:30"], which ends after it begins, at "24:00" at the latest')
             ]
@@ -223,16 +162,6 @@ def _whole(field: str, value: Any, low: int, high: int) -> list[Detail]:
     return [] if good else [Detail(field, f"must be a whole number between {low} and {high}")]
 
 
-def _object(field: str, value: Any, known: tuple[str, ...]) -> list[Detail]:
-    if not isinstance(value, dict):
-        return [Detail(field, f"must be an object with {', '.join(known)}")]
-    return [Detail(f"{field}.{name[:80]}", "unknown field") for name in value if name not in known]
-
-
-def _matches(pattern: re.Pattern[str], value: Any) -> bool:
-    return isinstance(value, str) and pattern.fullmatch(value) is not None
-
-
 # ---- all of them
 
 
@@ -242,11 +171,6 @@ def _as_it_is(value: Any) -> Any:
 
 def _full_properties(value: Any) -> Any:
     return [{"name": each["name"], "type": each.get("type", "text")} for each in value]
-
-
-def _full_profiles(value: Any) -> Any:
-    empty = {"default": False, "columns": {}, "detect": [], "patterns": []}
-    return [{**empty, **each, "patterns": [{"replacement": REDACTED, **p} for p in each.get("patterns", [])]} for each in value]
 
 
 def _full_branding(value: Any) -> Any:
@@ -269,7 +193,7 @@ SETTINGS: dict[str, Setting] = {
     "timezone": Setting(tenancy.timezone, "UTC"),
     "branding": Setting(branding, {"logo": None, "colours": {}}, _full_branding, is_json=True),
     "retention_days": Setting(retention_days, 30),
-    "redaction_profiles": Setting(redaction_profiles, [], _full_profiles, is_json=True),
+    "redaction_profiles": Setting(profiles.check, [], profiles.full, is_json=True),
     "require_purpose": Setting(require_purpose, False),
     "require_password": Setting(require_password, False),
     "approval_rows_threshold": Setting(approval_rows_threshold, None),

@@ -183,12 +183,13 @@ async def test_a_rerun_waits_too_and_the_setting_is_read_at_acceptance(world: Wo
     assert json.loads(json.dumps(await caller.get(again["id"])))["approval"]["decided_by"] is None
 
 
-async def test_an_older_release_beside_it_takes_no_threshold(database: Database) -> None:
+async def test_an_older_release_beside_it_takes_no_setting_that_it_would_pass_over(database: Database) -> None:
     async with world_of(database, messages_of="0.1.0-rc.2") as world:
         caller = await world.organisation()
-        answer = await caller.call("PATCH", "/v1/settings", json={"approval_rows_threshold": 5})
-        assert answer.status_code == 422
-        assert answer.json()["error"]["details"][0]["field"] == "approval_rows_threshold"
+        inside = [{"name": "a", "columns": {"events.card": "mask"}}]
+        for changes in ({"approval_rows_threshold": 5}, {"redaction_profiles": inside}):
+            answer = await caller.call("PATCH", "/v1/settings", json=changes)
+            assert (answer.status_code, [d["field"] for d in answer.json()["error"]["details"]]) == (422, [*changes])
         assert (await caller.call("PATCH", "/v1/settings", json={"approval_rows_threshold": None})).status_code == 200
 
 

@@ -20,6 +20,16 @@ async def organisation(world: World, leads: int = 0) -> Caller:
     return caller
 
 
+async def test_a_rule_whose_key_nothing_has_is_refused_by_its_name(world: World) -> None:
+    """It would hide nothing, and nobody would notice."""
+    caller = await organisation(world)
+    answer = await caller.call("PATCH", "/v1/settings", json={"redaction_profiles": [{"name": "a", "columns": {"emial": "mask"}}]})
+    (detail,) = answer.json()["error"]["details"]
+    assert (answer.status_code, detail["field"]) == (400, "redaction_profiles.0.columns.emial")
+    assert "email" in detail["message"]
+    assert (await caller.call("GET", "/v1/settings")).json()["redaction_profiles"][0]["name"] == "support"
+
+
 async def formatted(world: World, chunk: FormatChunk, redacted: dict[str, int]) -> None:
     parts = [Part(name, key, chunk.rows, 10, "00" * 32) for name, key in chunk.part_keys.items()]
     event = ChunkFormatted(chunk.export_id, chunk.org_id, chunk.number, chunk.rows, parts, 5, redacted)

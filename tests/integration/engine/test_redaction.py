@@ -89,6 +89,25 @@ async def test_what_is_counted_is_what_was_redacted(canaries: Exporter) -> None:
     )
 
 
+async def test_what_events_data_hold_is_hidden_by_its_key_on_every_sheet(exporter: Exporter) -> None:
+    event = {
+        "conversation_id": "c1",
+        "at": "2026-03-01T10:00:00Z",
+        "kind": "SECRET-kind",
+        "data": {"card": "SECRET-1", "of": [{"card": "SECRET-2"}], "left": "here"},
+    }
+    talk = {"type": "conversation", "id": "c1", "data": {"created_at": "2026-03-01T10:00:00Z"}}
+    with psycopg.connect(exporter.database.url, autocommit=True) as connection:
+        load(connection, "org_events", [json.dumps(talk), json.dumps({"type": "event", "id": "e1", "data": event})], {})
+    redaction = Redaction(profile="p", columns={"events.card": "mask", "events.type": "remove"})
+    of = Exporter(exporter.database, exporter.engine, "org_events")
+    made = await export(of, "conversations", redaction, formats=["jsonl", "xlsx"])
+    (told,) = json.loads(made.files["jsonl"])["events"]
+    assert (told["type"], told["card"], told["of"], told["left"]) == (None, "[REDACTED]", [{"card": "[REDACTED]"}], "here")
+    assert "SECRET" not in planted.readable(made.files["xlsx"])
+    assert made.parts["jsonl"][0].result.redacted["columns.events.card"] == 2
+
+
 async def test_pseudonyms_join_files_of_one_organisation_and_profile(canaries: Exporter, exporter: Exporter) -> None:
     rules = {"id": "hash", "lead_id": "hash", "lead_email": "hash", "email": "hash"}
 

@@ -47,6 +47,21 @@ async def test_cells_hold_what_the_csv_says(exporter: Exporter, case: dict[str, 
         ]
 
 
+async def test_a_list_that_no_cell_takes_is_refused_by_column_and_row(exporter: Exporter) -> None:
+    """Each of its texts is short, and nothing in them needs care."""
+    lead = {
+        "type": "lead",
+        "id": "lead_long",
+        "data": {"email": "a@x.example", "created_at": "2026-03-01T00:00:00Z", "tags": ["x" * 40] * 1_000},
+    }
+    with psycopg.connect(exporter.database.url, autocommit=True) as connection:
+        load(connection, "org_long", [json.dumps(lead)], {})
+    long = Exporter(exporter.database, exporter.engine, "org_long")
+    with pytest.raises(PermanentError, match="column 'tags' of row 'lead_long'") as caught:
+        await long.export(long.spec({"dataset": "leads", "format": "xlsx"}), long.snapshot())
+    assert caught.value.code == "cell_too_long"
+
+
 def longest(file: str) -> int:
     return max(len(value) for row in read_csv((EXAMPLES / "files" / file).read_bytes()) for value in row)
 

@@ -68,6 +68,8 @@ def test_null_brings_the_default_back() -> None:
         ("redaction_profiles", [1, {"name": "a", "patterns": [{"pattern": "a", "replacement": 1, "x": 1}]}], [".0", ".1.patterns.0.x", ".1.patterns.0.replacement"]),
         ("redaction_profiles", [{"name": "a", "detect": ["iban", "iban"]}], [".0.detect"]), ("redaction_profiles", [{"name": "a", "detect": [[]]}], [".0.detect"]),
         ("redaction_profiles", [{"name": "a", "columns": {"email": []}}], [".0.columns.email"]),
+        ("redaction_profiles", [{"name": "a", "columns": {"phone": "mask"}}, {"name": "b", "columns": {"emial": "mask", "email": "mask", "x\n": "mask"}}],
+         [".1.columns.emial", ".1.columns.x\n", ".1.columns.x\n"]),
         ("alert_channels", [{"type": "sms"}, 1, {"type": "email", "to": ["x", 1]}, {"type": "email", "to": []}], [".0.type", ".1", ".2.to.0", ".2.to.1", ".3.to"]),
         ("alert_channels", [{"type": "webhook", "url": "http://x"}, {"type": "webhook", "url": "https://u:p@x"}, {"type": "webhook", "url": "https://x:99999"}, {"type": "webhook", "url": "https://x", "y": 1}],
          [".0.url", ".1.url", ".2.url", ".3.y"]),

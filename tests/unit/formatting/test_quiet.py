@@ -37,7 +37,9 @@ def test_lists_are_their_texts_and_numbers_are_none() -> None:
     assert quiet_columns(pa.table(columns)) == {"quiet"}
 
 
-@pytest.mark.parametrize(("entries", "characters", "quiet"), [(1_000, 31, True), (1_000, 32, False), (40_000, 0, False), (1, 32_766, True), (1, 32_768, False)])
+@pytest.mark.parametrize(
+    ("entries", "characters", "quiet"), [(1_000, 31, True), (1_000, 32, False), (40_000, 0, False), (1, 32_766, True), (1, 32_768, False)]
+)
 def test_a_list_is_one_text_with_commas(entries: int, characters: int, quiet: bool) -> None:
     """What is too long for a cell is so together, though each entry is short."""
     lists = pa.array([["a"], None, ["<"], ["x" * characters] * entries, []], pa.large_list(pa.large_string()))
