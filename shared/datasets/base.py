@@ -141,9 +141,9 @@ def base_of(spec: PlanSpec) -> PlanSpec:
 
 
 def deleted_at(entity: str, key: str, snapshot: str) -> str:
-    """When the entity with the id `key` was deleted: when its last version ended; null where it is there and only its row is not."""
+    """When the entity with the id `key` was deleted: when its last version ended, to the millisecond as all times; null where it is there and only its row is not."""
     seen = snapshot_literal(snapshot)
-    ended = f"select max(xd.replaced_at) from ingest.{entity}_ended xd where {own('xd')} and xd.id = {key} and pg_visible_in_snapshot(xd.ended, {seen})"
+    ended = f"select date_trunc('milliseconds', max(xd.replaced_at)) from ingest.{entity}_ended xd where {own('xd')} and xd.id = {key} and pg_visible_in_snapshot(xd.ended, {seen})"
     return f"case when not exists (select from ingest.{entity} xd where xd.id = {key} and {current('xd', snapshot)}) then ({ended}) end"
 
 

@@ -20,6 +20,7 @@ _CREATED_BY = b"waybill version 1 (build 1)"
 _BOOLEAN, _INT32, _INT64, _DOUBLE, _BYTE_ARRAY = 0, 1, 2, 5, 6
 _REQUIRED, _OPTIONAL, _REPEATED = 0, 1, 2
 _UTF8, _LIST, _DATE, _MILLIS = 0, 3, 6, 9
+_YEARS_US = 62_135_596_800_000_000  # from the year 1, where times begin, to 1970
 _OFFSETS = (9, 10, 11)  # of a column's metadata: data pages, index page, dictionary page
 
 
@@ -34,7 +35,8 @@ class Parquet(Format):
     def cell(self, cell: Cell, spec: PlanSpec) -> list[Piece]:
         kind, x = cell.column.type, cell.sql
         if kind is ColumnType.timestamp:
-            return [Sql(f"epoch_ms({x})")]
+            # Not epoch_ms, which cuts towards 1970: what is finer is cut off as texts show it.
+            return [Sql(f"(epoch_us({x}) + {_YEARS_US}) // 1000 - {_YEARS_US // 1000}")]
         if kind is ColumnType.property:
             return [Sql(f"case when starts_with({x}, '\"') then {x}->>'$' else nullif({x}, 'null') end")]
         if kind in (ColumnType.int64, ColumnType.double, ColumnType.boolean, ColumnType.date):

@@ -85,7 +85,8 @@ def statements(name: str, years: tuple[int, int]) -> list[str]:
         f"create or replace temp macro is_near(us) as us >= {near} and us < {far}",
         """create or replace temp macro local_time(x) as make_timestamp(epoch_us(x) + case
             when is_near(epoch_us(x)) then near_offset(epoch_us(x)) when x is not null then far_offset(epoch_us(x)) end)""",
-        # The cast prints microseconds where there are any, so one of them makes the width fixed; it is cut off again.
+        # The cast prints microseconds where there are any, so one of them makes the width fixed; it is cut off again. Times of records have none of their
+        # own (records.yaml), but for the calendar's first; what is worked out must be cut before it comes here.
         """create or replace temp macro local_text(x) as case
             when is_near(epoch_us(x)) then left(make_timestamp(epoch_us(x) + near_offset(epoch_us(x)) + 1)::varchar, 23)
             when x is not null then strftime(make_timestamp(epoch_us(x) + far_offset(epoch_us(x))), '%Y-%m-%d %H:%M:%S.%g') end""",

@@ -78,10 +78,19 @@ class RowGroups:
             return coded.take(rows.column(coded.field).combine_chunks())
         values = self._straight[place] if place in self._straight else rows.column(f"c{place}")
         wanted = arrow_type(column.type)
-        if not (wanted == pa.string() and pa.types.is_large_string(values.type)):  # which is written the same
-            # Of times what is finer than the file's unit is cut off.
-            values = values.cast(wanted, safe=not pa.types.is_timestamp(wanted))
+        if pa.types.is_timestamp(values.type):
+            values = _cut(values, wanted)
+        elif not (wanted == pa.string() and pa.types.is_large_string(values.type)):  # which is written the same
+            values = values.cast(wanted)
         return values.combine_chunks()
+
+
+def _cut(times: pa.ChunkedArray, wanted: pa.DataType) -> pa.ChunkedArray:
+    """Times without what is finer than the file's unit, as texts show them. A cast alone cuts towards 1970: of times before it, that is another instant."""
+    earliest = pc.min(times).value
+    if earliest is not None and earliest < 0:
+        times = pc.floor_temporal(times, unit="millisecond")
+    return times.cast(wanted, safe=False)
 
 
 def _nulls(rows: pa.RecordBatch) -> list[dict[str, int]]:

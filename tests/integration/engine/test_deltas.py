@@ -1,19 +1,22 @@
 """base − deleted + delta = a whole export at the second instant, byte by byte, whatever changed in between."""
 
+import io
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
 import asyncpg
 import psycopg
+import pyarrow.parquet as pq
 import pytest
 
 from shared.datasets import registry
 from shared.datasets.plan import PlanSpec, Redaction, Since
 from shared.datasets.sql import session_sql
 from tests.integration.engine.books import by_calamine
-from tests.integration.engine.changing import Held, evolve, lines, score
+from tests.integration.engine.changing import Held, end, evolve, lines, score
 from tests.integration.engine.conftest import Exported, Exporter
 from tests.integration.engine.loader import current_records, load
 from tests.oracle.generate import SETTINGS, generate, ndjson
@@ -156,6 +159,22 @@ async def test_what_is_hidden_shows_in_no_delta(two: Two) -> None:
     counted = sum(part.result.redacted["columns.message_id"] for part in delta.parts["jsonl"])
     assert counted == len(delta.files["jsonl"].split(b"\n")) + len(gone) - 1
     assert all(part.result.first_key == "" for part in delta.parts["deleted.jsonl"])
+
+
+async def test_a_deletion_is_told_to_the_millisecond(exporter: Exporter) -> None:
+    """The database keeps microseconds; of these the formats would each make something else."""
+    said = {"conversation_id": "c1", "created_at": "2026-03-01T10:00:00Z"}
+    mine = Exporter(exporter.database, exporter.engine, "org_gone")
+    with psycopg.connect(exporter.database.url, autocommit=True) as connection, connection.cursor() as cursor:
+        load(connection, "org_gone", [json.dumps({"type": "message", "id": "m1", "data": said})], {})
+        first = mine.snapshot()
+        end(cursor, "messages", "org_gone", "m1")
+        cursor.execute("update ingest.messages_ended set replaced_at = '2026-03-02 10:00:00.999999+00' where org_id = 'org_gone'")
+        two = Two(mine, first, mine.snapshot())
+    _, delta = await two.delta(mine.spec({"dataset": "messages", "formats": ["jsonl", "parquet"], "timezone": "UTC", **RANGE}), 31)
+    assert json.loads(delta.files["deleted.jsonl"]) == {"id": "m1", "deleted_at": "2026-03-02 10:00:00.999"}
+    (at,) = pq.read_table(io.BytesIO(delta.files["deleted.parquet"]))["deleted_at"].to_pylist()
+    assert at == datetime(2026, 3, 2, 10, 0, 0, 999_000, UTC)
 
 
 async def test_every_format_says_what_is_gone(two: Two) -> None:

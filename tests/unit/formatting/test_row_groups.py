@@ -1,6 +1,7 @@
 """Parquet parts of any values, joined to files that pyarrow, DuckDB and pandas read."""
 
 import io
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,17 +11,27 @@ import pandas
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from shared.datasets import registry
 from shared.datasets.plan import Column, ColumnType, PlanSpec
-from shared.formats import parquet, thrift
+from shared.formats import macros, parquet, thrift
+from shared.formats.base import Cell, Sql
 from shared.formats.parquet import FORMAT, MAGIC
 from shared.formatting.parts import TypedPart
 from shared.formatting.row_groups import Coded
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def encoders() -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect() as connection:
+        connection.execute(macros.encoders()).execute(macros.local_time("UTC", (2400, 2400)))
+        yield connection
+
+
 KINDS: dict[ColumnType, tuple[Any, Any]] = {
     ColumnType.text: (pa.large_string(), st.text(st.characters(codec="utf-8"), max_size=20)),
     ColumnType.int64: (pa.int64(), st.integers(-(2**63), 2**63 - 1)),
@@ -122,7 +133,7 @@ def test_thrift_survives_a_round_trip(numbers: list[int], data: bytes, flag: boo
 
 
 def test_columns_that_lie_elsewhere_are_written_where_they_belong() -> None:
-    """One as it came with the facts, one by the rows of a dimension; of times what is finer than a millisecond is cut off."""
+    """One as it came with the facts, one by the rows of a dimension; of times what is finer than a millisecond is cut off, as texts show them."""
     columns = [
         Column(key, "", kind, "", "") for key, kind in [("id", ColumnType.text), ("at", ColumnType.timestamp), ("name", ColumnType.text)]
     ]
@@ -137,6 +148,31 @@ def test_columns_that_lie_elsewhere_are_written_where_they_belong() -> None:
     table = pq.read_table(io.BytesIO(file([(bytes(sink), result.note or b"")], columns)))
     assert table.to_pydict() == {
         "id": ["x", "y", None],
-        "at": [EPOCH + timedelta(milliseconds=1_773_566_561_123), None, EPOCH - timedelta(milliseconds=1)],
+        "at": [EPOCH + timedelta(milliseconds=1_773_566_561_123), None, EPOCH - timedelta(milliseconds=2)],
         "name": ["Ada", None, "Ada"],
     }
+
+
+@given(
+    st.lists(
+        st.one_of(st.none(), st.integers(-62_135_596_799_999_999, 253_402_300_799_999_999), st.integers(-2_000, 2_000)),
+        min_size=1,
+        max_size=6,
+    )
+)
+@example([-1, -1_000, -1_001, -62_135_596_799_999_999])
+def test_times_are_cut_as_texts_show_them(encoders: duckdb.DuckDBPyConnection, microseconds: list[int | None]) -> None:
+    """Before 1970 too: a microsecond before it is 1969-12-31 23:59:59.999. As they come from PostgreSQL, and as DuckDB hands them on."""
+    times = pa.table({"x": pa.array(microseconds, pa.timestamp("us", "UTC"))})
+    column = Column("at", "", ColumnType.timestamp, "", "x")
+    (cell,) = FORMAT.cell(Cell(column, "x"), PlanSpec(dataset="messages", formats=["parquet"], columns={}))
+    assert isinstance(cell, Sql)
+    made = encoders.execute(f"select {cell.sql} as cell, local_text(x) as text from times").to_arrow_table()
+    texts = [text and text[-18:] for text in made["text"].to_pylist()]
+    for values in (times["x"], made["cell"]):
+        sink = Buffer()
+        part = TypedPart(sink, [column])
+        part.take(pa.StructArray.from_arrays([values.combine_chunks()], ["c0"]))
+        result = part.finish(len(microseconds), "", "")
+        table = pq.read_table(io.BytesIO(file([(bytes(sink), result.note or b"")], [column])))
+        assert [at and f"{at:%m-%d %H:%M:%S}.{at.microsecond // 1000:03}" for at in table["at"].to_pylist()] == texts
