@@ -5,6 +5,7 @@ from typing import Any
 from services.ingest.core import lead_search
 from services.ingest.core import leads as rules
 from services.ingest.core.lead_lists import LIMIT, LIMIT_MAX, ORDERS, PAGE_MAX, SORTS
+from services.ingest.core.types import WHOLE_NUMBER_MAX
 from shared.openapi import (
     BOOLEAN,
     COUNT,
@@ -71,7 +72,7 @@ _TAKEN: dict[str, Any] = {
     "tags": listed({**_LINE, "maxLength": rules.TAG_MAX}, maxItems=rules.LIST_MAX),
     "customFields": {
         "type": "object", "maxProperties": rules.LIST_MAX, "propertyNames": {"minLength": 1, "maxLength": rules.NAME_MAX, "pattern": rules.TEXT},
-        "additionalProperties": {**_VALUE, "maxLength": rules.VALUE_MAX}, "description": "Replaced whole.",
+        "additionalProperties": {**_VALUE, "maxLength": rules.VALUE_MAX, "minimum": -WHOLE_NUMBER_MAX, "maximum": WHOLE_NUMBER_MAX}, "description": "Replaced whole.",
     },
     "assignedTo": {**_LINE, "maxLength": rules.ID_MAX, "description": "The user id of the sales rep."},
 }  # fmt: skip

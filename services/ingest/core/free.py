@@ -30,6 +30,8 @@ def count_keys(value: Any, level: int) -> int:
         return sum([count_keys(item, level + 1) for item in value])
     if kind is int and not -WHOLE_NUMBER_MAX <= value <= WHOLE_NUMBER_MAX:
         raise Suspicious
+    if kind is float and not -WHOLE_NUMBER_MAX < value < WHOLE_NUMBER_MAX:  # what is ±2^53 as a double may have been one more
+        raise Suspicious
     return 0
 
 

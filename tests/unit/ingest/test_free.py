@@ -3,20 +3,17 @@
 import json
 from typing import Any
 
+import pytest
 import rfc8785
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from services.ingest.core.free import canonical, count_keys
+from services.ingest.core.free import Suspicious, canonical, count_keys
 
 whole = 2**53 - 1
 keys = st.text(st.characters(codec="utf-8"), max_size=6)
 values = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-whole, whole)
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(st.characters(codec="utf-8")),
+    st.none() | st.booleans() | st.integers(-whole, whole) | st.floats(-whole, whole) | st.text(st.characters(codec="utf-8")),
     lambda inner: st.lists(inner, max_size=5) | st.dictionaries(keys, inner, max_size=5),
 )
 
@@ -46,3 +43,9 @@ def test_keys_are_counted(value: dict[str, Any]) -> None:
 
     json.loads(json.dumps(value), object_pairs_hook=count)
     assert count_keys(value, 3) == seen
+
+
+@pytest.mark.parametrize("number", [2**53 + 1, -(2**53) - 1, 2.0**53, 1e20, -1e300])
+def test_numbers_that_may_have_lost_digits_are_for_the_careful_way(number: float) -> None:
+    with pytest.raises(Suspicious):
+        count_keys({"a": [number]}, 3)

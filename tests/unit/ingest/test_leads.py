@@ -75,7 +75,7 @@ scalars = (
     | st.booleans()
     | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=20)
     | st.integers(-(2**53), 2**53)
-    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.floats(-(2.0**53), 2.0**53)
 )
 
 

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -129,6 +130,8 @@ def test_a_wrong_value_is_named_by_its_path(name: str, path: str, value: Any) ->
         ("message", "content", "a\ud800b", "invalid_json", "data.content"),
         ("contact", "profile.n", 2**53 + 1, "invalid_json", "data.profile.n"),
         ("contact", "profile.n", -(2**53) - 1, "invalid_json", "data.profile.n"),
+        ("contact", "profile.n", 1e20, "invalid_json", "data.profile.n"),
+        ("event", "data", {"of": [-1e300]}, "invalid_json", "data.data.of.0"),
         ("contact", "profile.k\0", 1, "invalid_json", "data.profile"),
     ],
 )
@@ -139,7 +142,7 @@ def test_limits(name: str, path: str, value: Any, code: str, field: str) -> None
 def test_limits_are_reached_but_not_passed() -> None:
     for name, path, value in (
         ("message", "content", "x" * 256 * 1024), ("lead", "tags", ["t"] * 1000), ("contact", "profile.n", 2**53),
-        ("contact", "profile.deep", nested(29)), ("message", "content", "\u2028\x7f\u202e"), ("contact", "profile.n", 1e300),
+        ("contact", "profile.deep", nested(29)), ("message", "content", "\u2028\x7f\u202e"), ("contact", "profile.n", 2.0**53),
     ):  # fmt: skip
         assert decode(as_bytes(changed(name, path, value))).row
     assert refusal(changed("contact", "profile.deep", nested(30)))[0] == "invalid_json"
@@ -247,7 +250,7 @@ def test_timestamps_are_cut_to_the_millisecond(text: str, expected: datetime) ->
 
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)
 values = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | texts,
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(-(2.0**53), 2.0**53) | texts,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4),
     max_leaves=12,
 )
@@ -258,6 +261,25 @@ def test_the_fast_way_and_the_careful_way_agree(profile: dict[str, Any], name: s
     record = {"type": "contact", "id": "c", "data": {"created_at": AT, "name": name, "profile": profile}}
     raw = json.dumps(record, ensure_ascii=ascii_only, separators=separators).encode()
     assert decode(raw) == records._carefully(raw)
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        "9007199254740992",
+        "9007199254740992.0",
+        "9007199254740993",
+        "9007199254740993.0",
+        "-9.007199254740993e15",
+        "1E20",
+        "-1e400",
+        "0.5e3",
+    ],
+)
+def test_a_number_is_taken_or_refused_alike_however_it_is_written(number: str) -> None:
+    raw = f'{{"type":"contact","id":"c","data":{{"created_at":"{AT}","profile":{{"n":{number}}}}}}}'.encode()
+    assert outcome(decode, raw) == outcome(records._carefully, raw)
+    assert (outcome(decode, raw) == ("invalid_json", "data.profile.n")) is (abs(Decimal(number)) > 2**53)
 
 
 @given(st.binary(max_size=6), st.integers(0, 200), st.sampled_from(sorted(SAMPLES)))

@@ -11,7 +11,7 @@ from shared.strictjson import JsonProblem, loads
 
 clean = st.text(alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=20)
 values = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | clean,
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(-(2.0**53), 2.0**53) | clean,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(clean, inner, max_size=4),
     max_leaves=20,
 )
@@ -31,6 +31,10 @@ def test_it_reads_what_json_writes(value: Any) -> None:
         ('["\\ud800"]', "0"),
         ('{"n": 9007199254740993}', "n"),
         ('{"n": 1e999}', "n"),
+        ('{"n": 1E20}', "n"),
+        ('{"n": [-1e300]}', "n.0"),
+        ('{"n": 9007199254740993.0}', "n"),
+        ('{"n": -9.007199254740993e15}', "n"),
         ('{"a": NaN}', ""),
         ('{"a": ', ""),
         ("", ""),
@@ -41,6 +45,12 @@ def test_it_refuses_by_name(text: str, field: str) -> None:
     with pytest.raises(JsonProblem) as problem:
         loads(text)
     assert problem.value.field == field
+
+
+@pytest.mark.parametrize("text", ["9007199254740992", "9007199254740992.0", "9.007199254740992e15", "-9007199254740992.000"])
+def test_the_largest_whole_number_is_one_however_it_is_written(text: str) -> None:
+    assert type(loads(text)) is int
+    assert abs(loads(text)) == 2**53
 
 
 def test_nesting_is_bounded_with_its_path() -> None:
