@@ -59,7 +59,9 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _number(text: str) -> float:
     """As JSON Schema says too."""
     value = float(text)
-    if abs(value) == WHOLE_NUMBER_MAX and abs(Decimal(text)) > WHOLE_NUMBER_MAX:  # 9007199254740993.0 is too large by one, which a double doesn't show
+    if (
+        abs(value) == WHOLE_NUMBER_MAX and abs(Decimal(text)) > WHOLE_NUMBER_MAX
+    ):  # 9007199254740993.0 is too large by one, which a double doesn't show
         return inf
     return int(value) if value.is_integer() and abs(value) <= WHOLE_NUMBER_MAX else value
 

@@ -48,7 +48,7 @@ def _cell_bytes(column: pa.Array, places: np.ndarray) -> np.ndarray:
     """How many bytes each cell has whose texts begin at `places`: those of a list stand in one cell, with commas between them."""
     if not _is_list(column):
         return np.diff(places)
-    entries = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False)
+    entries: np.ndarray = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False)
     return np.diff(places[np.concatenate(([0], np.cumsum(entries)))]) + entries
 
 
