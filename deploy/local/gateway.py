@@ -66,10 +66,22 @@ def render(home: Path, ports: Ports) -> str:
 
 def caddyfile(address_of: Callable[[str], str], port: int, bind: str, storage: str) -> str:
     """A Caddyfile: `address_of` says where a service is (one address or several), `bind` the line that says where the gateway listens (empty: everywhere)."""
-    routed = "\n".join(
-        f"\t@{service} path {' '.join(paths)}\n\thandle @{service} {{\n\t\t{_proxy(address_of(service))}\n\t}}"
-        for service, paths in ROUTES.items()
-    )
+    return f"""{_options(bind, storage)}
+:{port} {{
+\trequest_body {{
+\t\tmax_size {BODY_BYTES_MAX}
+\t}}
+\t@inside path {" ".join(NOT_ROUTED)}
+\thandle @inside {{
+\t\t{_respond(404, "not_found", "there is nothing here; health and metrics are on each service's own address")}
+\t}}
+{_routes(address_of)}
+{_ERRORS}}}
+"""
+
+
+def _options(bind: str, storage: str) -> str:
+    """What holds for the whole process. Its log names no caller and no path: ids and filters are in there."""
     return f"""{{
 \tadmin off
 \tauto_https off
@@ -96,21 +108,18 @@ def caddyfile(address_of: Callable[[str], str], port: int, bind: str, storage: s
 \t\t}}
 \t}}
 }}
+"""
 
-:{port} {{
-\trequest_body {{
-\t\tmax_size {BODY_BYTES_MAX}
-\t}}
-\t@inside path {" ".join(NOT_ROUTED)}
-\thandle @inside {{
-\t\t{_respond(404, "not_found", "there is nothing here; health and metrics are on each service's own address")}
-\t}}
-{routed}
-\thandle {{
-\t\t{_proxy(address_of("export_request"))}
-\t}}
 
-\thandle_errors 413 {{
+def _routes(address_of: Callable[[str], str]) -> str:
+    routed = [
+        f"\t@{service} path {' '.join(paths)}\n\thandle @{service} {{\n\t\t{_proxy(address_of(service))}\n\t}}\n"
+        for service, paths in ROUTES.items()
+    ]
+    return "".join([*routed, f"\thandle {{\n\t\t{_proxy(address_of('export_request'))}\n\t}}\n"])
+
+
+_ERRORS = f"""\thandle_errors 413 {{
 \t\t{_respond(413, "too_large", f"the body is larger than {BODY_BYTES_MAX} bytes (64 MiB)")}
 \t}}
 \thandle_errors 502 503 504 {{
@@ -124,7 +133,6 @@ def caddyfile(address_of: Callable[[str], str], port: int, bind: str, storage: s
 \thandle_errors {{
 \t\t{_respond(400, "invalid_request", "the request can't be read")}
 \t}}
-}}
 """
 
 

@@ -211,10 +211,10 @@ class Previews:
 
     async def _formatted(self, look: _Look, walked: Walked, engine: FormatEngine) -> tuple[list[Table], list[Sample]]:
         """The first rows, and samples of the others' size. What the rows themselves make impossible is a problem, and not the end."""
-        if not walked.chunks:
-            nothing = await self._on(engine, engine.show_chunk, look, None, None, look.spec.formats[0])
-            return nothing, []
-        first = (await self._bounds(look, _Wanted(None, preview.ROWS_SHOWN, SHOWN_BYTES_MAX)))[0]
+        found = await self._bounds(look, _Wanted(None, preview.ROWS_SHOWN, SHOWN_BYTES_MAX)) if walked.chunks else []
+        if not found:  # nothing, or an erasure has taken what was counted
+            return await self._on(engine, engine.show_chunk, look, None, None, look.spec.formats[0]), []
+        first = found[0]
         try:
             began = time.monotonic()
             tables = await self._on(engine, engine.show_chunk, look, None, first.upper, look.spec.formats[0])

@@ -79,7 +79,7 @@ class Entities(Dataset):
         # The greatest of two columns as a record costs as much as reading the rows.
         return f"""
             with page as materialized ({page})
-            select rows, bytes{carried} as bytes, long, array[to_char(last at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US+00:00"'), (select max(id) from page where at = last)]::text[] as last_key
+            select rows, bytes{carried} as bytes, long, array[to_char(last at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"'), (select max(id) from page where at = last)]::text[] as last_key
             from (select count(*) as rows, coalesce(sum(bytes), 0)::bigint as bytes, bool_or(long) as long, max(at) as last from page) chunk"""
 
     def _carried(self, spec: PlanSpec, snapshot: str) -> str:

@@ -46,10 +46,12 @@ def _is_list(column: pa.Array) -> bool:
 
 def _cell_bytes(column: pa.Array, places: np.ndarray) -> np.ndarray:
     """How many bytes each cell has whose texts begin at `places`: those of a list stand in one cell, with commas between them."""
-    if not _is_list(column):
-        return np.diff(places)
-    entries: np.ndarray = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False)
-    return np.diff(places[np.concatenate(([0], np.cumsum(entries)))]) + entries
+    ends, commas = places[1:], np.zeros(1, np.int64)
+    if _is_list(column):
+        commas = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False)
+        ends = places[np.cumsum(commas)]
+    cells: np.ndarray = np.diff(ends, prepend=places[0]) + commas
+    return cells
 
 
 def _holds(characters: np.ndarray, held: bytes, pair: bytes) -> bool:

@@ -212,3 +212,16 @@ async def test_who_asks_for_too_much_hears_so_in_time(room: World, monkeypatch: 
     answer = await caller.call("POST", "/v1/exports/preview", json=LEADS)
     assert answer.status_code == 422
     assert "0.2 seconds" in answer.text
+
+
+async def test_an_erasure_while_it_is_made_leaves_nothing_to_show(room: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows were counted, and are gone under every snapshot."""
+    caller, previews = await room.organisation(3), room.parts.previews
+    turn = previews._turn
+
+    async def after_an_erasure(look: Any) -> FormatEngine:
+        await room.admin.execute("DELETE FROM ingest.leads WHERE org_id = $1", caller.org_id)
+        return await turn(look)
+
+    monkeypatch.setattr(previews, "_turn", after_an_erasure)
+    assert (await seen(caller, LEADS))["rows"] == []
