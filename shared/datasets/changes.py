@@ -21,7 +21,7 @@ CHANGES_MAX = 200_000
 
 def tables_read(*queries: str) -> list[str]:
     """The versioned tables that these queries name."""
-    return sorted({name for query in queries for name in _READ.findall(query)} - {"place"})
+    return sorted({name for query in queries for name in _READ.findall(query)})
 
 
 @dataclass(frozen=True)

@@ -202,8 +202,8 @@ def hashed(relation: str, alias: str, key: str, by: str = "id") -> str:
 
 
 def given(column: str) -> str:
-    """The condition that an id is not null, behind `hashed`: null meets it as far as the planner can tell. No id holds a control character (records.yaml, "id")."""
-    return f"coalesce({column}, E'\\x01') <> E'\\x01'"
+    """The condition that something is not null, behind `hashed`: null meets it as far as the planner can tell."""
+    return f"num_nonnulls({column}) = 1"
 
 
 def pulled(query: str) -> str:

@@ -1,11 +1,15 @@
 """What adds many rows up joins them by a hash, though sessions don't plan such joins: PostgreSQL keeps the full joins that say so."""
 
+import json
+from typing import Any
+
 import psycopg
 import pytest
 
 from shared.datasets import registry
 from shared.datasets.sql import session_sql
 from tests.integration.engine.conftest import ORG, Exporter
+from tests.integration.engine.loader import load
 
 RANGE = {"from": "2026-01-01", "to": "2026-07-01"}
 
@@ -20,3 +24,22 @@ def test_joins_stay_full(exporter: Exporter, dataset: str, joins: int, wanted: d
         plan = [line for (line,) in connection.execute(f"explain (costs off) {rows.facts}")]
     assert sum("Full Join" in line for line in plan) >= joins
     assert not any("Left Join" in line and "Hash" in line for line in plan)
+
+
+async def test_what_a_record_names_counts_whatever_its_characters(exporter: Exporter) -> None:
+    """A reference is any text: only what is not given counts as none."""
+    at = {"created_at": "2026-03-01T10:00:00Z"}
+    records: list[dict[str, Any]] = [
+        {"type": "agent", "id": "a1", "data": {"name": "Ada", "team_id": "\x01"}}, {"type": "agent", "id": "a2", "data": {"name": "Bo"}},
+        {"type": "conversation", "id": "c1", "data": {**at, "contact_id": "\x01"}}, {"type": "conversation", "id": "c2", "data": at},
+        *({"type": "message", "id": f"m{n}", "data": {**at, "conversation_id": f"c{n}", "sender": {"kind": "agent", "id": f"a{n}"}}} for n in (1, 2)),
+    ]  # fmt: skip
+    with psycopg.connect(exporter.database.url, autocommit=True) as connection:
+        load(connection, "org_given", [json.dumps(record) for record in records], {})
+    mine = Exporter(exporter.database, exporter.engine, "org_given")
+    made = {
+        name: await mine.export(mine.spec({"dataset": name, "format": "jsonl", **RANGE}), mine.snapshot()) for name in ("teams", "contacts")
+    }
+    teams, contacts = ([json.loads(line) for line in made[name].files["jsonl"].splitlines()] for name in ("teams", "contacts"))
+    assert [(row["team_id"], row["contacts_helped"]) for row in teams] == [("\x01", 1)]
+    assert [row["contact_profile_id"] for row in contacts] == ["\x01"]
