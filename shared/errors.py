@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 DOC_URL = "https://waybill.example/docs/errors"
+DETAILS_MAX = 200  # wrong fields that are named: a body of many must not be answered by a larger one, nor by one that no message takes
 
 
 class WaybillError(Exception):
@@ -62,12 +63,12 @@ class ApiError(WaybillError):
 
 def invalid_request(*details: Detail, message: str = "") -> ApiError:
     """400: a field is wrong by itself. All wrong fields are named at once."""
-    return ApiError(400, "invalid_request", message or _summary(details), list(details))
+    return ApiError(400, "invalid_request", message or _summary(details), _bounded(details))
 
 
 def unprocessable(*details: Detail, message: str = "") -> ApiError:
     """422: each field is right, not together."""
-    return ApiError(422, "unprocessable", message or _summary(details), list(details))
+    return ApiError(422, "unprocessable", message or _summary(details), _bounded(details))
 
 
 def unauthorized() -> ApiError:
@@ -99,6 +100,11 @@ def too_large(message: str) -> ApiError:
 def unavailable(dependency: str, retry_after_seconds: int = 2) -> ApiError:
     """503: a dependency is down. Says which, and when to come back."""
     return ApiError(503, "unavailable", f"{dependency} is not reachable; try again.", headers={"Retry-After": str(retry_after_seconds)})
+
+
+def _bounded(details: tuple[Detail, ...]) -> list[Detail]:
+    rest = len(details) - DETAILS_MAX
+    return [*details[:DETAILS_MAX], *([Detail("", f"{rest} more are wrong")] if rest > 0 else [])]
 
 
 def _summary(details: tuple[Detail, ...]) -> str:

@@ -11,8 +11,6 @@ from shared.datasets.instants import resolve_instant
 from shared.datasets.plan import Branding, CustomProperty
 from shared.errors import ApiError, Detail, invalid_request, unprocessable
 
-DETAILS_MAX = 200
-
 
 @dataclass(frozen=True)
 class Organisation:
@@ -44,9 +42,9 @@ class Reading:
     def require_right(self) -> None:
         """Raises ApiError: 400 for what is wrong, else 422 for what isn't right together."""
         if self.wrong:
-            raise invalid_request(*_bounded(self.wrong))
+            raise invalid_request(*self.wrong)
         if self.together:
-            raise unprocessable(*_bounded(self.together))
+            raise unprocessable(*self.together)
 
     def refuse(self, field: str, message: str) -> None:
         self.wrong.append(Detail(field, message))
@@ -90,9 +88,3 @@ class Reading:
         except ApiError as error:
             (self.wrong if error.status == 400 else self.together).extend(error.details)
             return None
-
-
-def _bounded(details: list[Detail]) -> list[Detail]:
-    """All of them, unless there are so many that the answer would not fit into a message."""
-    rest = len(details) - DETAILS_MAX
-    return details if rest <= 0 else [*details[:DETAILS_MAX], Detail("", f"{rest} more fields are wrong")]
