@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from services.export_request import previewing
+from services.export_request import counting, sampling
 from services.export_request.core import estimates
 from services.export_request.core.planning import ChunkLimits
 from shared.datasets import registry
@@ -78,10 +78,10 @@ async def caller(room: World, database: Database, monkeypatch: pytest.MonkeyPatc
         ("WORKBOOK_ROWS", 60),
         ("WORKBOOK_SAMPLE_ROWS", 60),
     ):
-        monkeypatch.setattr(previewing, name, value)
+        monkeypatch.setattr(sampling, name, value)
     unhurried = room.parts.previews._settings.model_copy(update={"preview_seconds": 600})  # a busy machine must not take samples away
     monkeypatch.setattr(room.parts.previews, "_settings", unhurried)
-    monkeypatch.setattr(previewing, "STEP", ChunkLimits(150, 2**53))
+    monkeypatch.setattr(counting, "STEP", ChunkLimits(150, 2**53))
     return made
 
 

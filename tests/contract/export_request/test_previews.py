@@ -8,9 +8,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from services.export_request import previewing
-from services.formatter.app import FormatEngine
+from services.export_request import counting, sampling
+from services.export_request.core.planning import ChunkLimits
 from shared.datasets import registry
+from shared.formatting.engine import FormatEngine
 from tests import readers
 from tests.conftest import Database
 from tests.contract.export_request.conftest import LEADS, Caller, World, world_of
@@ -82,8 +83,10 @@ async def test_every_dataset_is_estimated_within_a_fifth_and_its_rows_are_the_fi
         sizes = {name: len(zipped(content) if registry.get(dataset).protected else content) for name, content in made.files.items()}
         for few in (False, True):
             with monkeypatch.context() as patched:
-                for name, value in (("ALL_ROWS", 60), ("SAMPLE_ROWS", 100), ("STEP", previewing.ChunkLimits(150, 2**53))) if few else ():
-                    patched.setattr(previewing, name, value)
+                if few:
+                    patched.setattr(sampling, "ALL_ROWS", 60)
+                    patched.setattr(sampling, "SAMPLE_ROWS", 100)
+                    patched.setattr(counting, "STEP", ChunkLimits(150, 2**53))
                 shown = await seen(caller, body)
             assert (shown["format"], shown["estimated_rows"]) == (first, len(rows))
             told = shown["estimated_bytes_by_format"]
@@ -126,8 +129,9 @@ async def test_what_was_not_counted_in_time_is_extrapolated_within_a_fifth(
     for dataset in ("messages", "leads"):
         counted = await seen(caller, body_for(dataset))
         with monkeypatch.context() as few:
-            for name, value in (("WALK_SHARE", 0), ("ALL_ROWS", 60), ("STEP", previewing.ChunkLimits(150, 2**53))):
-                few.setattr(previewing, name, value)
+            few.setattr(sampling, "ALL_ROWS", 60)
+            few.setattr(counting, "WALK_SHARE", 0)
+            few.setattr(counting, "STEP", ChunkLimits(150, 2**53))
             shown = await seen(caller, body_for(dataset))
         assert (shown["estimate"], counted["estimate"]) == ("extrapolated", "counted"), dataset
         for name in ("estimated_rows", "estimated_bytes"):
