@@ -22,6 +22,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared import metrics, ratelimit, strictjson
+from shared.background import Background
 from shared.database import in_time, sorted_errors
 from shared.errors import ApiError, Detail, TransientError, forbidden, invalid_request, not_found, too_large, unauthorized, unavailable
 from shared.observability import rename_span, span
@@ -81,7 +82,7 @@ class Authenticator:
         """`requests_per_second`: of an organisation that has no limit of its own; 0: none."""
         self._pool, self._rate = pool, requests_per_second
         self._noted: dict[str, float] = {}  # keys whose use was written down, and when
-        self._noting: set[asyncio.Task[None]] = set()
+        self._noting = Background()
 
     async def principal(self, request: Request) -> Principal:
         match = _KEY.fullmatch(request.headers.get("authorization", ""))
@@ -119,9 +120,7 @@ class Authenticator:
             with contextlib.suppress(TransientError), sorted_errors():
                 await self._pool.execute("SELECT tenancy.use_key($1)", key_id, timeout=2)
 
-        task = asyncio.create_task(note())
-        self._noting.add(task)
-        task.add_done_callback(self._noting.discard)
+        self._noting.start("note that a key is used", note())
 
     def requires(self, *scopes: str) -> "Requires":
         """A FastAPI dependency: the principal, who has all of `scopes`."""

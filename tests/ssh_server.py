@@ -38,12 +38,13 @@ def fingerprint_of(path: Path) -> str:
 
 @dataclass
 class Sshd:
-    """OpenSSH's server for this user alone; files go into `home`. It may be killed, and started again on the same port."""
+    """OpenSSH's server for this user alone; files go into `home`. It may be killed, and started again on the same port. `subsystem`: what it starts for SFTP."""
 
     folder: Path
     port: int
     user: str = field(default_factory=lambda: pwd.getpwuid(os.getuid()).pw_name)
     host_keys: tuple[str, ...] = ("ed25519",)
+    subsystem: str | None = None
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -69,7 +70,7 @@ class Sshd:
         config.write_text(
             f"Port {self.port}\nListenAddress {HOST}\n{lines}PidFile none\nStrictModes no\nUsePAM no\nPasswordAuthentication no\n"
             f"KbdInteractiveAuthentication no\nPermitRootLogin prohibit-password\nAuthorizedKeysFile {self.key.with_suffix('.pub')}\n"
-            f"MaxStartups 100\nSubsystem sftp {SFTP_SERVER} -d {self.home}\n"
+            f"MaxStartups 100\nSubsystem sftp {self.subsystem or f'{SFTP_SERVER} -d {self.home}'}\n"
         )
         if os.geteuid() == 0:
             Path("/run/sshd").mkdir(exist_ok=True)

@@ -14,7 +14,7 @@ from services.delivery.destinations.ssh import broken, said
 
 READ_BYTES = 1 << 20
 PROBE = b"Waybill was here.\n"
-_CREATE, _WRITE, _TRUNCATE = asyncssh.FXF_CREAT, asyncssh.FXF_WRITE, asyncssh.FXF_TRUNC
+_WRITE, _ANEW = asyncssh.FXF_WRITE, asyncssh.FXF_CREAT | asyncssh.FXF_TRUNC
 _MISSING = (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath)
 T = TypeVar("T")
 
@@ -73,21 +73,21 @@ class Remote:
 
     @asynccontextmanager
     async def writing(self, path: str, start: int | None, mode: int | None) -> AsyncIterator[tuple[asyncssh.SFTPClientFile, int]]:
-        """The file, and from which byte on to write: from `start`, or from the beginning, cut off, where that is None or the server takes no writing in the
-        middle."""
+        """The file, and from which byte on to write: from `start`, or from the beginning, cut off, where that is None, the server takes no writing in the
+        middle, or the file is not there any more: one that is made anew would have a hole before `start`."""
         attributes = asyncssh.SFTPAttrs() if mode is None else asyncssh.SFTPAttrs(permissions=mode)
 
         async def opened(flags: int) -> asyncssh.SFTPClientFile:
-            return await self._ask(self._client.open(path, _CREATE | _WRITE | flags, attributes, encoding=None, block_size=0))
+            return await self._ask(self._client.open(path, _WRITE | flags, attributes, encoding=None, block_size=0))
 
         try:
-            target = await opened(_TRUNCATE if start is None else 0)
+            target = await opened(_ANEW if start is None else 0)
         except asyncssh.SFTPError as error:
             if start is None:
                 raise self._meant(error, "write", path) from error
             start = None
             try:
-                target = await opened(_TRUNCATE)
+                target = await opened(_ANEW)
             except asyncssh.SFTPError as again:
                 raise self._meant(again, "write", path) from again
         try:

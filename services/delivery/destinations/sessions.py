@@ -11,6 +11,7 @@ from services.delivery.core.destinations.problems import Code, Undelivered
 from services.delivery.destinations.remote import Remote
 from services.delivery.destinations.ssh import Account, broken, logged_in, said
 from services.delivery.guard import Guard
+from shared.background import Background
 
 KEPT_SECONDS, KEPT_MAX = 10.0, 32
 
@@ -36,7 +37,7 @@ class Sessions:
     def __init__(self, guard: Guard, silence_seconds: float) -> None:
         self._guard, self._silence_seconds = guard, silence_seconds
         self._kept: dict[str, _Kept] = {}
-        self._closing: set[asyncio.Task[None]] = set()
+        self._background = Background()
 
     @asynccontextmanager
     async def at(self, destination_id: str, account: Account) -> AsyncIterator[Remote]:
@@ -50,8 +51,10 @@ class Sessions:
         self._keep(destination_id, session)
 
     @asynccontextmanager
-    async def anew(self, account: Account) -> AsyncIterator[Remote]:
-        """The same with a login of its own, and closed behind it."""
+    async def anew(self, destination_id: str, account: Account) -> AsyncIterator[Remote]:
+        """The same with a login of its own, and closed behind it. What was kept is closed before: some servers let a user in once at a time."""
+        if (kept := self._taken(destination_id)) is not None:
+            await kept.open_.aclose()
         session = await self._open(account)
         async with session.open_:
             yield session.remote
@@ -59,13 +62,18 @@ class Sessions:
     async def close(self) -> None:
         for destination_id in list(self._kept):
             self._let_go(destination_id)
-        await asyncio.gather(*self._closing, return_exceptions=True)
+        await self._background.finished()
 
     async def _open(self, account: Account) -> _Session:
         async with AsyncExitStack() as stack:
             connection = await stack.enter_async_context(logged_in(self._guard, account))
             try:
-                client = await connection.start_sftp_client()
+                async with asyncio.timeout(self._silence_seconds):
+                    client = await connection.start_sftp_client()
+            except TimeoutError as error:  # such a server may answer keepalives for ever
+                raise Undelivered(
+                    Code.timeout, f"{account.where} let us in, and did not start SFTP within {self._silence_seconds:g} seconds."
+                ) from error
             except (asyncssh.ChannelOpenError, asyncssh.SFTPError) as error:
                 raise Undelivered(Code.rejected, f"{account.where} lets us in, but offers no SFTP: {said(error)}") from error
             except (asyncssh.Error, OSError) as error:
@@ -74,14 +82,15 @@ class Sessions:
 
     async def _again(self, destination_id: str, account: Account) -> _Session | None:
         """One that was kept, unless its server has ended it, or who we are there, or whom we trust, is not the same any more."""
-        kept = self._kept.pop(destination_id, None)
-        if kept is None:
+        if (session := self._taken(destination_id)) is None:
             return None
-        kept.end.cancel()
-        if kept.session.account == account and await kept.session.remote.answers():
-            return kept.session
-        self._close(kept.session)
-        return None
+        usable = False
+        try:
+            usable = session.account == account and await session.remote.answers()
+        finally:
+            if not usable:  # also where we are cancelled meanwhile
+                self._close(session)
+        return session if usable else None
 
     def _keep(self, destination_id: str, session: _Session) -> None:
         self._let_go(destination_id)
@@ -91,11 +100,16 @@ class Sessions:
             self._let_go(next(iter(self._kept)))
 
     def _let_go(self, destination_id: str) -> None:
-        if (kept := self._kept.pop(destination_id, None)) is not None:
-            kept.end.cancel()
-            self._close(kept.session)
+        if (session := self._taken(destination_id)) is not None:
+            self._close(session)
+
+    def _taken(self, destination_id: str) -> _Session | None:
+        """What was kept, for who asks: it is not kept any more."""
+        kept = self._kept.pop(destination_id, None)
+        if kept is None:
+            return None
+        kept.end.cancel()
+        return kept.session
 
     def _close(self, session: _Session) -> None:
-        task = asyncio.create_task(session.open_.aclose())
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
+        self._background.start("close an SFTP session", session.open_.aclose())

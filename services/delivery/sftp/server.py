@@ -1,7 +1,6 @@
 """The SFTP server of one process: it listens, keeps count of who is there, ends what may go on no longer, and leaves in an orderly way."""
 
 import asyncio
-import contextlib
 import logging
 from collections import Counter
 from collections.abc import Callable, Coroutine
@@ -20,6 +19,7 @@ from services.delivery.sftp.noting import Notes
 from services.delivery.sftp.session import Session
 from services.delivery.sftp.store import SftpStore
 from services.delivery.threads import Threads
+from shared.background import Background
 from shared.consumer import persist
 from shared.errors import TransientError
 from shared.storage import ObjectStore
@@ -75,7 +75,7 @@ class SftpServer:
         self._door, self._host_keys, self._limits, self._upkeep, self._clock = door, host_keys, limits, upkeep, clock
         self._guests: dict[Login, _Guest] = {}
         self._by_org: Counter[str] = Counter()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._background = Background()
         self._acceptor: Any = None
         self._offered: list[str] = []
         self._leaving = False
@@ -153,7 +153,7 @@ class SftpServer:
         for guest in list(self._guests.values()):
             _say_goodbye(guest)
         await _until(lambda: not self._guests, GOODBYE_SECONDS)
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._background.finished()
 
     # ---- what connections tell (see Login)
 
@@ -215,14 +215,7 @@ class SftpServer:
 
     def see_to(self, work: Coroutine[Any, Any, None]) -> None:
         """Have it done; nobody waits for it."""
-
-        async def done() -> None:
-            with contextlib.suppress(TransientError):
-                await work
-
-        task = asyncio.create_task(done())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._background.start("see to an SFTP connection", work)
 
     def _refuse(self, conn: Any, limit: str) -> None:
         REFUSED.labels(limit).inc()

@@ -39,7 +39,7 @@ class SftpCarrier:
         self._sessions = Sessions(guard, silence_seconds)
 
     async def probe(self, place: Place) -> str:
-        async with self._sessions.anew(_account(place)) as remote:
+        async with self._sessions.anew(place.id, _account(place)) as remote:
             inner = "/" in place.config["path"] or (place.config["path"] and "{file}" not in place.config["path"])
             await remote.try_out(place.config["directory"], f".waybill-test-{secrets.token_hex(6)}", bool(inner))
         return KIND.where(place.config)

@@ -173,6 +173,25 @@ async def test_a_file_that_appears_meanwhile_is_not_replaced(server: Sshd, carri
     assert (folder / "messages.csv").read_bytes() == b"theirs"
 
 
+async def test_a_temporary_file_that_goes_while_it_is_gone_on_with_is_begun_anew(server: Sshd, carrier: SftpCarrier) -> None:
+    """As where it is taken away as given up in the moment in which it is asked for again: no file is to begin with a hole."""
+    folder = server.home / "swept"
+    folder.mkdir()
+    part = folder / ".messages.csv.dlv_01.part"
+    part.write_bytes(BIG[: 6 << 20])
+
+    class Sweeping(Kept):
+        async def keep(self, name: str, note: str) -> None:
+            if '"placing": true' not in note:
+                part.unlink()
+            await super().keep(name, note)
+
+    source, ledger = Source(BIG), Sweeping(notes={"messages.csv": '{"part": "swept/.messages.csv.dlv_01.part"}'})
+    await carrier.carry(at(server, directory="swept"), shipment([source.parcel()]), ledger)
+    assert [path.name for path in folder.iterdir()] == ["messages.csv"]
+    assert (folder / "messages.csv").read_bytes() == BIG and source.reads == [0]
+
+
 async def test_a_temporary_file_that_is_not_known_is_begun_anew(server: Sshd, carrier: SftpCarrier) -> None:
     folder = server.home / "unknown"
     folder.mkdir()

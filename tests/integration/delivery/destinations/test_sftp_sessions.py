@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,19 +15,21 @@ from services.delivery.destinations import sessions
 from services.delivery.destinations.carriers.sftp import SftpCarrier
 from services.delivery.guard import Guard
 from tests.integration.delivery.destinations.freight import Kept, Source, shipment
-from tests.integration.delivery.destinations.test_sftp import at, failing
+from tests.integration.delivery.destinations.test_sftp import at, failing, place
 from tests.mail_server import until
-from tests.ssh_server import Sshd, key_pair, sshd
+from tests.ssh_server import PASSWORD, Faulty, Sshd, faulty, key_pair, sshd
 
 
 class Counting(Guard):
-    """Counts connections, and keeps their sockets."""
+    """Counts connections, and keeps their sockets. `before` is called before one is made."""
 
     def __init__(self) -> None:
         super().__init__(AddressRule(loopback=True))
         self.made: list[socket.socket] = []
+        self.before: Callable[[], None] = lambda: None
 
     async def connect(self, host: str, port: int) -> socket.socket:
+        self.before()
         self.made.append(await super().connect(host, port))
         return self.made[-1]
 
@@ -82,10 +84,48 @@ async def test_other_secrets_are_not_let_in_by_what_was_kept(server: Sshd, carri
     assert refused.code is Code.login_failed and len(guard.made) == 2
 
 
-async def test_a_test_logs_in_itself(server: Sshd, carrier: SftpCarrier, guard: Counting) -> None:
+async def test_a_test_logs_in_itself_once_what_was_kept_is_closed(server: Sshd, carrier: SftpCarrier, guard: Counting) -> None:
+    """Some servers let a user in once at a time."""
     await bring(carrier, server, "a.csv")
+    kept, closed = guard.made[0], list[bool]()
+    guard.before = lambda: closed.append(kept.fileno() == -1)
     await carrier.probe(at(server))
-    assert len(guard.made) == 2
+    assert closed == [True] and len(guard.made) == 2
+
+
+async def test_who_is_called_off_while_it_asks_whether_a_session_is_good_leaves_none_open(
+    tmp_path: Path, carrier: SftpCarrier, guard: Counting
+) -> None:
+    key, asked = key_pair(tmp_path / "host"), asyncio.Event()
+
+    class Silent(Faulty):
+        """To who asks where it is."""
+
+        room = 1000
+
+        async def realpath(self, path: bytes) -> bytes:
+            asked.set()
+            await asyncio.Event().wait()
+            return path
+
+    async with faulty(tmp_path, key, lambda channel: Silent(channel, chroot=str(tmp_path).encode())) as port:
+        where = place(port, key, {"password": PASSWORD})
+        await carrier.carry(where, shipment([Source(b"id\n").parcel("a.csv")]), Kept())
+        again = asyncio.create_task(carrier.carry(where, shipment([Source(b"id\n").parcel("b.csv")]), Kept()))
+        await asyncio.wait_for(asked.wait(), 20)
+        again.cancel()
+        await asyncio.gather(again, return_exceptions=True)
+        await until(lambda: guard.made[0].fileno() == -1)
+    assert len(guard.made) == 1 and again.cancelled()
+
+
+async def test_a_server_that_lets_in_and_says_no_more_is_given_up(tmp_path: Path, guard: Counting) -> None:
+    """It answers keepalives, so SSH itself would wait for ever."""
+    carrier = SftpCarrier(guard, silence_seconds=0.5)
+    async with sshd(tmp_path, subsystem="/bin/sleep 600") as server:
+        failed = await asyncio.wait_for(failing(bring(carrier, server, "a.csv")), 20)
+        await carrier.close()
+    assert (failed.code, failed.again) == (Code.timeout, True) and guard.made[0].fileno() == -1
 
 
 async def test_a_session_in_which_something_failed_is_not_used_again(server: Sshd, carrier: SftpCarrier, guard: Counting) -> None:

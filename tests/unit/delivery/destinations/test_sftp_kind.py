@@ -1,11 +1,16 @@
 """What may stand in a destination of type sftp."""
 
+from base64 import b64decode, b64encode
+from collections.abc import Callable
 from typing import Any
 
 import asyncssh
 import pytest
+from asyncssh.asn1 import ObjectIdentifier, der_encode
+from hypothesis import given
+from hypothesis import strategies as st
 
-from services.delivery.core.destinations import pins
+from services.delivery.core.destinations import pins, private_keys
 from services.delivery.core.destinations.kinds import Rules
 from services.delivery.core.destinations.pins import Pin, handshakes, pins_of
 from services.delivery.core.destinations.registry import all_kinds
@@ -16,6 +21,7 @@ RULES = Rules("org_acme")
 KEY = asyncssh.generate_private_key("ssh-ed25519")
 RSA = asyncssh.generate_private_key("ssh-rsa", key_size=2048)
 PRINT = KEY.get_fingerprint()
+LOCKED = KEY.export_private_key("openssh", passphrase="x").decode()  # pragma: allowlist secret
 
 
 def line(key: asyncssh.SSHKey, comment: str = "") -> str:
@@ -67,6 +73,57 @@ def test_what_will_do(name: str, values: list[Any]) -> None:
 )  # fmt: skip
 def test_what_is_refused(name: str, values: list[Any]) -> None:
     assert [value for value in values if not wrong(name, value)] == []
+
+
+def pem(name: str, data: bytes) -> str:
+    return f"-----BEGIN {name}-----\n{b64encode(data).decode()}\n-----END {name}-----"
+
+
+def openssh(rounds: int) -> str:
+    """A key with a passphrase, whose opening would take so many rounds."""
+    data = bytearray(b64decode("".join(LOCKED.splitlines()[1:-1])))
+    at = data.index(b"bcrypt") + len(b"bcrypt")
+    end = at + 4 + int.from_bytes(data[at : at + 4], "big")  # of salt and rounds
+    data[end - 4 : end] = rounds.to_bytes(4, "big")
+    return pem("OPENSSH PRIVATE KEY", bytes(data))
+
+
+def pkcs8(iterations: int) -> str:
+    """The same in PKCS #8, by PBES2."""
+    kdf = (ObjectIdentifier("1.2.840.113549.1.5.12"), (b"s" * 8, iterations))
+    how = (ObjectIdentifier("1.2.840.113549.1.5.13"), (kdf, (ObjectIdentifier("2.16.840.1.101.3.4.1.42"), b"i" * 16)))
+    return pem("ENCRYPTED PRIVATE KEY", der_encode((how, b"k" * 32)))  # pragma: allowlist secret
+
+
+@pytest.mark.parametrize(
+    ("make", "most"), [(openssh, private_keys.ROUNDS_MAX), (pkcs8, private_keys.ITERATIONS_MAX)], ids=["openssh", "pkcs8"]
+)
+def test_a_key_whose_passphrase_would_keep_a_processor_busy_for_years_is_refused(make: Callable[[int], str], most: int) -> None:
+    assert wrong("private_key", make(most)) == []
+    for work in (most + 1, 2**31 - 1):
+        (refusal,) = wrong("private_key", make(work))
+        assert refusal.startswith("config.private_key: takes too much work")
+
+
+@pytest.mark.parametrize("make", [openssh, pkcs8])
+def test_a_key_that_others_could_read_otherwise_is_refused(make: Callable[[int], str]) -> None:
+    """Behind a header the bytes that are opened would be others than those that were looked at."""
+    head, body, tail = make(16).splitlines()
+    for hostile in (f"{head}\nX-Comment: a\n\n{body}\n{tail}", f"{head}\n{body[:-9]}\n{tail}", f"{head}\n{body}!\n{tail}"):
+        assert wrong("private_key", hostile) != []
+
+
+@given(st.binary(max_size=300))
+def test_whatever_stands_in_a_key_it_is_judged(data: bytes) -> None:
+    for name in ("OPENSSH PRIVATE KEY", "ENCRYPTED PRIVATE KEY", "PRIVATE KEY"):
+        assert private_keys.is_too_laborious(pem(name, data)) in (True, False)
+
+
+def test_a_key_that_is_nested_without_end_is_refused() -> None:
+    data = b"\x02\x01\x01"
+    for _ in range(5000):
+        data = b"\x30\x82" + len(data).to_bytes(2, "big") + data
+    assert private_keys.is_too_laborious(pem("ENCRYPTED PRIVATE KEY", data))  # pragma: allowlist secret
 
 
 def test_no_refusal_quotes_a_secret() -> None:

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key, l
 from services.delivery.core.destinations import pins
 from services.delivery.core.destinations.fields import flag, line, matching, path, whole
 from services.delivery.core.destinations.kinds import Field, Kind, Rules
+from services.delivery.core.destinations.private_keys import ITERATIONS_MAX, ROUNDS_MAX, is_too_laborious
 from shared.checks import SEEN
 from shared.errors import Detail
 
@@ -41,11 +42,20 @@ def _private_key(field: str, value: Any, rules: Rules) -> list[Detail]:
     load = load_ssh_private_key if "OPENSSH" in text[:40] else load_pem_private_key
     try:
         load(text.encode() + b"\n", None)
-    except TypeError:
-        return []  # it has a passphrase
+    except TypeError:  # it has a passphrase
+        return _laborious(field, text)
     except (ValueError, UnsupportedAlgorithm):
-        return [] if "ENCRYPTED" in text else [Detail(field, "can't be read: it was cut short, or is of a kind that isn't known")]
+        if "ENCRYPTED" in text:
+            return _laborious(field, text)
+        return [Detail(field, "can't be read: it was cut short, or is of a kind that isn't known")]
     return []
+
+
+def _laborious(field: str, text: str) -> list[Detail]:
+    if not is_too_laborious(text):
+        return []
+    most = f"{ROUNDS_MAX} rounds (ssh-keygen -a) or {ITERATIONS_MAX} iterations at most"
+    return [Detail(field, f"takes too much work to be opened with its passphrase, or can't be read: {most}")]
 
 
 def _key(value: str) -> str:
