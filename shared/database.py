@@ -91,6 +91,11 @@ async def database_now(connection: Connection) -> datetime:
     return now
 
 
+async def lock_count(connection: Connection, table: str, org_id: str) -> None:
+    """Before an organisation's rows are counted to see whether there may be one more: until the transaction ends, nobody else adds one by the same count."""
+    await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"{table}/{org_id}")
+
+
 async def in_time(work: Coroutine[Any, Any, T], seconds: float) -> T:
     """What `work` gives, or TimeoutError after so many seconds, whatever it does then: ending a query of a server that hangs takes as long as the query."""
     task = asyncio.ensure_future(work)

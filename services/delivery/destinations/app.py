@@ -44,6 +44,7 @@ class DestinationParts:
     intake: DestinationIntake
     dispatcher: Dispatcher
     upkeep: Upkeep
+    leftovers: Leftovers
     queue: Queue
     store: DestinationStore
     carriers: Mapping[str, Carrier]
@@ -52,9 +53,10 @@ class DestinationParts:
 
     @property
     def loops(self) -> list[Callable[[], Awaitable[None]]]:
-        return [self.dispatcher.run, self.upkeep.run]
+        return [self.dispatcher.run, self.upkeep.run, self.leftovers.run]
 
     async def close(self) -> None:
+        await self.leftovers.close()
         for carrier in self.carriers.values():
             await carrier.close()
         await self.reads.close()
@@ -90,5 +92,5 @@ def assemble(
         mail_router(bounces, settings.operator_token),
     )
     intake = DestinationIntake(store, told, outbox, settings.public_url, dispatcher.wake)
-    upkeep = Upkeep(queue, leftovers, seal, timedelta(days=settings.destination_keep_days))
-    return DestinationParts(routers, intake, dispatcher, upkeep, queue, store, carriers, bounces, reads)
+    upkeep = Upkeep(queue, seal, timedelta(days=settings.destination_keep_days))
+    return DestinationParts(routers, intake, dispatcher, upkeep, leftovers, queue, store, carriers, bounces, reads)

@@ -21,6 +21,7 @@ from services.delivery.destinations.queue import Claim, Limits, Queue, Recorded,
 from services.delivery.destinations.store import Problem
 from services.delivery.dispatching import Dispatching
 from shared.consumer import persist
+from shared.database import in_time
 from shared.errors import TransientError
 from shared.observability import span
 from shared.outbox import Outbox
@@ -162,9 +163,10 @@ class Dispatcher(Dispatching[Claim]):
         until = time.monotonic() + self._lease_seconds
         ours: Mapping[str, Standing | None] = {}
         try:
-            ours = await self._queue.renew([trip.claim for trip in trips.values()], self._lease_seconds)
-        except TransientError as error:
-            log.warning("leases_wait", dependency=error.dependency, reason=str(error))
+            # A server that hangs is waited for no longer than the leases bear: whoever it answers may have them then.
+            ours = await in_time(self._queue.renew([trip.claim for trip in trips.values()], self._lease_seconds), self._lease_seconds / 3)
+        except (TransientError, TimeoutError) as error:
+            log.warning("leases_wait", dependency="PostgreSQL", reason=str(error) or "It does not answer")
             for trip in trips.values():
                 if time.monotonic() + self._lease_seconds / 3 > trip.until:
                     trip.call_off(None)

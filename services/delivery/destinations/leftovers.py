@@ -1,8 +1,9 @@
 """What is half there of deliveries that were given up, or that have nowhere to go any more: taken away where that can be done."""
 
 import asyncio
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 
 import structlog
@@ -12,6 +13,8 @@ from services.delivery.destinations.carrier import Carrier
 from services.delivery.destinations.freight import open_place
 from services.delivery.destinations.queue import Queue
 from services.delivery.destinations.store import Row
+from services.delivery.upkeep import TIDY_SECONDS
+from shared.background import Background
 from shared.errors import TransientError
 from shared.sealing import Seal
 
@@ -25,39 +28,48 @@ GIVEN_UP = timedelta(days=7)
 class Leftovers:
     def __init__(self, queue: Queue, seal: Seal, carriers: Mapping[str, Carrier]) -> None:
         self._queue, self._seal, self._carriers = queue, seal, carriers
-        self._working: set[asyncio.Task[None]] = set()
+        self._background = Background()
 
-    async def clear(self, delivery_id: str | None = None) -> None:
-        """Of one delivery that has just ended, or of all whose processes died over it. What can't be taken away now is tried again at the next look."""
-        try:
-            found = await self._queue.leftovers(SETTLED, AT_ONCE, delivery_id)
-            dead: set[str] = set()
-            for row in found:
-                if row["id"] not in dead and await self._abandon(row, dict(zip(row["names"], row["notes"], strict=True))):
-                    await self._queue.forget_notes(row)
-                else:
-                    dead.add(row["id"])
-        except TransientError as error:
-            log.warning("leftovers_wait", dependency=error.dependency, reason=str(error))
+    async def run(self) -> None:
+        """A loop that several processes may run at once: what is taken away already is no trouble. Of its own, as servers that are away take a minute each."""
+        while True:
+            await self.tidy()
+            await asyncio.sleep(TIDY_SECONDS)
 
-    async def clear_deleted(self, destination_id: str | None = None) -> None:
-        """Of a destination that has just been deleted, or of all of them. Given up after a week: their secrets are kept for it."""
-        try:
-            for row in await self._queue.leftovers_of_deleted(AT_ONCE, destination_id):
-                gone = True
-                for notes in json.loads(row["notes"]):
-                    gone = gone and await self._abandon(row, notes)
-                await self._queue.leftovers_tried(row["id"], gone)
-            if given_up := await self._queue.give_up_leftovers(GIVEN_UP):
-                log.warning("leftovers_given_up", destinations=given_up)
-        except TransientError as error:
-            log.warning("leftovers_wait", dependency=error.dependency, reason=str(error))
+    async def close(self) -> None:
+        await self._background.end()
+
+    async def clear(self, delivery_id: str) -> None:
+        """Of a delivery that has just ended. What can't be taken away now is tried again by `tidy`."""
+        with _waiting():
+            await self._clear(delivery_id)
 
     def take_away(self, destination_id: str) -> None:
-        """Of one that was deleted: nobody waits for it."""
-        task = asyncio.create_task(self.clear_deleted(destination_id))
-        self._working.add(task)
-        task.add_done_callback(self._working.discard)
+        """Of a destination that was deleted, at which nobody is: who deleted it doesn't wait for its server."""
+        self._background.start("take away what a deleted destination has", self._clear_deleted(destination_id))
+
+    async def tidy(self) -> None:
+        """Whatever is left, also of processes that died. Of deleted destinations it is given up after a week: their secrets are kept for it."""
+        with _waiting():
+            await self._clear()
+            await self._clear_deleted()
+            if given_up := await self._queue.give_up_leftovers(GIVEN_UP):
+                log.warning("leftovers_given_up", destination_ids=given_up)
+
+    async def _clear(self, delivery_id: str | None = None) -> None:
+        dead: set[str] = set()
+        for row in await self._queue.leftovers(SETTLED, AT_ONCE, delivery_id):
+            if row["id"] not in dead and await self._abandon(row, dict(zip(row["names"], row["notes"], strict=True))):
+                await self._queue.forget_notes(row)
+            else:
+                dead.add(row["id"])
+
+    async def _clear_deleted(self, destination_id: str | None = None) -> None:
+        for row in await self._queue.leftovers_of_deleted(SETTLED, AT_ONCE, destination_id):
+            gone = True
+            for notes in json.loads(row["notes"]):
+                gone = gone and await self._abandon(row, notes)
+            await self._queue.leftovers_tried(row["id"], gone)
 
     async def _abandon(self, destination: Row, notes: Mapping[str, str]) -> bool:
         try:
@@ -65,7 +77,17 @@ class Leftovers:
                 await self._carriers[destination["type"]].abandon(open_place(self._seal, destination), notes)
             return True
         except (Undelivered, TransientError, TimeoutError) as error:
-            log.info("leftovers_stay", destination_id=destination["id"], reason=type(error).__name__)
+            code = str(error.code) if isinstance(error, Undelivered) else type(error).__name__
+            log.info("leftovers_stay", destination_id=destination["id"], reason=code)
         except Exception:
             log.exception("abandon_defect", type=destination["type"], destination_id=destination["id"])
         return False
+
+
+@contextlib.contextmanager
+def _waiting() -> Iterator[None]:
+    """PostgreSQL is away: the next look finds what is left."""
+    try:
+        yield
+    except TransientError as error:
+        log.warning("leftovers_wait", dependency=error.dependency, reason=str(error))

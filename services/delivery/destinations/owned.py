@@ -89,10 +89,11 @@ class Destinations:
             if using := await self._store.schedules_using(connection, by.org_id, destination_id):
                 named = ", ".join(f"'{each['name']}' ({each['id']})" for each in using)
                 raise conflict(f"The destination is used by schedules: {named}. Change or delete them first.")
-            await self._store.delete(connection, destination_id, DELETED, await self._store.now(connection))
+            under_way = await self._store.delete(connection, destination_id, DELETED, await self._store.now(connection))
             await self._note(connection, by, "deleted", destination_id, **_told(row))
         self._outbox.wake()
-        self._leftovers.take_away(destination_id)
+        if not under_way:  # else once that is settled: who brings something would lay it down again
+            self._leftovers.take_away(destination_id)
 
     async def pause(self, by: Principal, destination_id: str) -> dict[str, Any]:
         """Whatever it was paused for before: only resuming it goes on."""

@@ -5,10 +5,6 @@
 INSERT INTO delivery.destinations (id, org_id, name, type, config, secrets, sealed, created_by, created_at, updated_at)
 VALUES (:id, :org_id, :name, :type, :config, :secrets, :sealed, :created_by, :now, :now) RETURNING *;
 
--- name: lock_count(org_id)!
--- So that no two are added by the same count.
-SELECT pg_advisory_xact_lock(hashtextextended('delivery.destinations/' || :org_id, 0));
-
 -- name: count_destinations(org_id)$
 SELECT count(*) FROM delivery.destinations WHERE org_id = :org_id;
 
@@ -48,7 +44,7 @@ DELETE FROM delivery.destinations WHERE id = :id;
 SELECT id, name FROM exports.schedules WHERE org_id = :org_id AND destinations::jsonb @> :destination::jsonb ORDER BY id LIMIT 10;
 
 -- name: keep_leftovers(destination_id, now)!
--- What is half there, of deliveries that are about to have nowhere to go; and how to get there.
+-- What is half there, of deliveries that have nowhere to go any more; and how to get there.
 INSERT INTO delivery.leftovers (destination_id, org_id, type, config, sealed, notes, created_at)
 SELECT p.id, p.org_id, p.type, p.config, p.sealed, json_agg(d.notes)::text, :now
 FROM delivery.destinations p JOIN (
@@ -67,9 +63,16 @@ WITH released AS (
 )
 SELECT count(*) FROM released;
 
--- name: cancel_of_destination(destination_id, code, message, now)!
-UPDATE delivery.deliveries SET status = 'cancelled', due_at = NULL, claimed_by = NULL, error_code = :code, error_message = :message, ended_at = :now
-WHERE destination_id = :destination_id AND status IN ('pending', 'held');
+-- name: cancel_of_destination(destination_id, code, message, now)$
+-- Whether one of them was under way: who brings it hears of this when the lease is renewed.
+WITH open AS (
+    SELECT id, claimed_by IS NOT NULL AND due_at > :now AS claimed FROM delivery.deliveries WHERE destination_id = :destination_id AND status IN ('pending', 'held')
+    ORDER BY id FOR NO KEY UPDATE
+), cancelled AS (
+    UPDATE delivery.deliveries d SET status = 'cancelled', due_at = NULL, claimed_by = NULL, error_code = :code, error_message = :message, ended_at = :now
+    FROM open WHERE d.id = open.id
+)
+SELECT coalesce(bool_or(claimed), false) FROM open;
 
 -- ---- what came in
 
@@ -247,10 +250,10 @@ WHERE d.id IN (SELECT f.delivery_id FROM delivery.delivery_files f WHERE f.sent_
 DELETE FROM delivery.delivery_files f USING unnest(:names::text[], :notes::text[]) AS gone (name, note)
 WHERE f.delivery_id = :delivery_id AND f.name = gone.name AND f.note = gone.note AND f.sent_at IS NULL;
 
--- name: leftovers_of_deleted(destination_id, count)
--- Of destinations that were deleted: of one, or of those for which it wasn't tried for the longest time.
+-- name: leftovers_of_deleted(destination_id, before, count)
+-- Of destinations that were deleted: of one, or, of those that were before, those for which it wasn't tried for the longest time.
 SELECT destination_id AS id, org_id, type, config, sealed, notes FROM delivery.leftovers
-WHERE :destination_id::text IS NULL OR destination_id = :destination_id ORDER BY tried_at NULLS FIRST, destination_id LIMIT :count;
+WHERE destination_id = :destination_id OR created_at < :before ORDER BY tried_at NULLS FIRST, destination_id LIMIT :count;
 
 -- name: leftovers_tried(destination_id, now)!
 UPDATE delivery.leftovers SET tried_at = :now WHERE destination_id = :destination_id;
@@ -258,8 +261,8 @@ UPDATE delivery.leftovers SET tried_at = :now WHERE destination_id = :destinatio
 -- name: forget_leftovers(destination_id)!
 DELETE FROM delivery.leftovers WHERE destination_id = :destination_id;
 
--- name: give_up_leftovers(before)$
-WITH gone AS (DELETE FROM delivery.leftovers WHERE created_at < :before RETURNING destination_id) SELECT count(*) FROM gone;
+-- name: give_up_leftovers(before)
+DELETE FROM delivery.leftovers WHERE created_at < :before RETURNING destination_id;
 
 -- name: queue_facts(now)^
 -- The oldest of what could be brought: its destination is not left alone, and nobody is at it (a slow one's queue is its owner's trouble).
@@ -288,12 +291,20 @@ WITH old AS (
 ), gone AS (DELETE FROM delivery.deliveries d USING old WHERE d.id = old.id AND d.status NOT IN ('pending', 'held') RETURNING d.id)
 SELECT count(*) FROM gone;
 
--- name: sealed_before(prefix, prefix_bytes)
+-- name: sealed_before(prefix, prefix_bytes, after)
 -- Destinations whose secrets were sealed with another key than the present one.
-SELECT id, sealed FROM delivery.destinations WHERE substring(sealed FROM 1 FOR :prefix_bytes) <> :prefix ORDER BY id LIMIT 500 FOR NO KEY UPDATE;
+SELECT id, sealed FROM delivery.destinations WHERE substring(sealed FROM 1 FOR :prefix_bytes) <> :prefix AND id > :after ORDER BY id LIMIT 500 FOR NO KEY UPDATE;
 
 -- name: save_sealed(id, sealed)!
 UPDATE delivery.destinations SET sealed = :sealed WHERE id = :id;
+
+-- name: leftovers_sealed_before(prefix, prefix_bytes, after)
+-- The same of those that were deleted.
+SELECT destination_id AS id, sealed FROM delivery.leftovers WHERE substring(sealed FROM 1 FOR :prefix_bytes) <> :prefix AND destination_id > :after
+ORDER BY destination_id LIMIT 500 FOR NO KEY UPDATE;
+
+-- name: save_leftovers_sealed(id, sealed)!
+UPDATE delivery.leftovers SET sealed = :sealed WHERE destination_id = :id;
 
 -- ---- mail that comes back
 

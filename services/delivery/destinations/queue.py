@@ -13,8 +13,8 @@ from services.delivery.core.destinations.life import Arrived, Happening, Reason,
 from services.delivery.core.destinations.problems import Code
 from services.delivery.destinations.store import COURIER, DestinationStore, Problem, Row, delivery_of, health_of, load, rows, standing_of
 from services.delivery.destinations.telling import Failed, Paused, Told
+from services.delivery.resealing import Sealed
 from shared.database import Connection, across_tenants
-from shared.sealing import PREFIX_BYTES, Seal
 
 PRUNED_AT_ONCE = 2000
 
@@ -178,10 +178,11 @@ class Queue:
         async with across_tenants(self._pool, COURIER) as connection:
             await self._queries.forget_notes(connection, delivery_id=row["delivery_id"], names=row["names"], notes=row["notes"])
 
-    async def leftovers_of_deleted(self, count: int, destination_id: str | None = None) -> list[Row]:
-        """The same of destinations that were deleted; `notes` is a list of name → note, as JSON."""
+    async def leftovers_of_deleted(self, settled: timedelta, count: int, destination_id: str | None = None) -> list[Row]:
+        """The same of destinations that were deleted: of one, or of those that were so long ago. `notes` is a list of name → note, as JSON."""
         async with across_tenants(self._pool, COURIER) as connection:
-            return await rows(self._queries.leftovers_of_deleted(connection, destination_id=destination_id, count=count))
+            before = None if destination_id else await self._store.now(connection) - settled
+            return await rows(self._queries.leftovers_of_deleted(connection, destination_id=destination_id, before=before, count=count))
 
     async def leftovers_tried(self, destination_id: str, gone: bool) -> None:
         async with across_tenants(self._pool, COURIER) as connection:
@@ -190,10 +191,11 @@ class Queue:
             else:
                 await self._queries.leftovers_tried(connection, destination_id=destination_id, now=await self._store.now(connection))
 
-    async def give_up_leftovers(self, after: timedelta) -> int:
-        """Those of destinations that were deleted longer ago; how many destinations."""
+    async def give_up_leftovers(self, after: timedelta) -> list[str]:
+        """Those of destinations that were deleted longer ago; which destinations."""
         async with across_tenants(self._pool, COURIER) as connection:
-            return int(await self._queries.give_up_leftovers(connection, before=await self._store.now(connection) - after))
+            found = await rows(self._queries.give_up_leftovers(connection, before=await self._store.now(connection) - after))
+        return [row["destination_id"] for row in found]
 
     async def facts(self) -> tuple[int, int, float]:
         """(how many wait, how many are held, for how many seconds the oldest that could be brought has been due)."""
@@ -219,13 +221,14 @@ class Queue:
             if gone < PRUNED_AT_ONCE:
                 return pruned
 
-    async def seal_again(self, seal: Seal) -> int:
-        """Seal with the present key what was sealed with an older one; how many destinations. Raises CannotOpen where a key is missing."""
-        async with across_tenants(self._pool, COURIER) as connection:
-            found = await rows(self._queries.sealed_before(connection, prefix=seal.prefix, prefix_bytes=PREFIX_BYTES))
-            for row in found:
-                await self._queries.save_sealed(connection, id=row["id"], sealed=seal.seal(seal.open(row["sealed"], row["id"]), row["id"]))
-        return len(found)
+    @property
+    def sealed(self) -> list[Sealed]:
+        """Where secrets of destinations are."""
+        queries = self._queries
+        return [
+            Sealed(self._pool, COURIER, queries.sealed_before, queries.save_sealed),
+            Sealed(self._pool, COURIER, queries.leftovers_sealed_before, queries.save_leftovers_sealed),
+        ]
 
 
 GONE_MEANWHILE = "The export was deleted, recalled or expired before its files could be brought."

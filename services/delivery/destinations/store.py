@@ -15,7 +15,7 @@ import asyncpg
 from services.delivery.core.access import Standing
 from services.delivery.core.destinations.bodies import Written
 from services.delivery.core.destinations.life import Delivery, Health, Reason, Status
-from shared.database import Connection, Time, across_tenants, database_now, tenant
+from shared.database import Connection, Time, across_tenants, database_now, lock_count, tenant
 from shared.ids import new_id
 from shared.inbox import Inbox
 
@@ -84,7 +84,7 @@ class DestinationStore:
 
     async def count(self, connection: Connection, org_id: str) -> int:
         """No other one is added to them before the transaction ends."""
-        await self._queries.lock_count(connection, org_id=org_id)
+        await lock_count(connection, "delivery.destinations", org_id)
         return int(await self._queries.count_destinations(connection, org_id=org_id))
 
     async def listed(self, org_id: str, after: tuple[datetime, str] | None, count: int) -> list[Row]:
@@ -128,11 +128,15 @@ class DestinationStore:
         wanted = json.dumps([{"id": destination_id}])
         return await rows(self._queries.schedules_using(connection, org_id=org_id, destination=wanted))
 
-    async def delete(self, connection: Connection, destination_id: str, why: Problem, now: datetime) -> None:
-        """What is half there is kept in mind, to be taken away."""
+    async def delete(self, connection: Connection, destination_id: str, why: Problem, now: datetime) -> bool:
+        """What is half there is kept in mind, to be taken away: once nobody can note more of it, so its deliveries end first. Answers whether somebody was
+        bringing one."""
+        under_way = await self._queries.cancel_of_destination(
+            connection, destination_id=destination_id, code=why.code, message=why.message, now=now
+        )
         await self._queries.keep_leftovers(connection, destination_id=destination_id, now=now)
-        await self._queries.cancel_of_destination(connection, destination_id=destination_id, code=why.code, message=why.message, now=now)
         await self._queries.delete_destination(connection, id=destination_id)
+        return bool(under_way)
 
     # ---- what came in
 

@@ -4,11 +4,11 @@ from datetime import timedelta
 
 import structlog
 
-from services.delivery.destinations.leftovers import Leftovers
 from services.delivery.destinations.metrics import HELD, QUEUE_AGE, QUEUED
 from services.delivery.destinations.queue import Queue
+from services.delivery.resealing import keep_sealed
 from services.delivery.upkeep import keep_up
-from shared.sealing import CannotOpen, Seal
+from shared.sealing import Seal
 
 log = structlog.get_logger()
 
@@ -16,8 +16,8 @@ log = structlog.get_logger()
 class Upkeep:
     """A loop that several processes may run at once."""
 
-    def __init__(self, queue: Queue, leftovers: Leftovers, seal: Seal, keep: timedelta) -> None:
-        self._queue, self._leftovers, self._seal, self._keep = queue, leftovers, seal, keep
+    def __init__(self, queue: Queue, seal: Seal, keep: timedelta) -> None:
+        self._queue, self._seal, self._keep = queue, seal, keep
 
     async def run(self) -> None:
         await keep_up(self.look, self.tidy, "destination_upkeep_waits")
@@ -31,12 +31,6 @@ class Upkeep:
         QUEUE_AGE.set(age)
 
     async def tidy(self) -> None:
-        try:
-            while again := await self._queue.seal_again(self._seal):
-                log.info("destination_secrets_sealed_again", destinations=again)
-        except CannotOpen as error:
-            log.error("destination_secret_unreadable", reason=str(error))
-        await self._leftovers.clear()
-        await self._leftovers.clear_deleted()
+        await keep_sealed("destination", self._queue.sealed, self._seal)
         if pruned := await self._queue.prune(self._keep):
             log.info("deliveries_pruned", deliveries=pruned)

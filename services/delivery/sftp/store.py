@@ -11,7 +11,7 @@ import aiosql
 import asyncpg
 
 from services.delivery.core.sftp.lockout import Counted, Policy
-from shared.database import Connection, across_tenants, sorted_errors, tenant
+from shared.database import Connection, across_tenants, lock_count, sorted_errors, tenant
 
 Row = Mapping[str, Any]
 
@@ -60,6 +60,8 @@ class SftpStore:
         return row
 
     async def count_users(self, connection: Connection, org_id: str) -> int:
+        """No other one is added to them before the transaction ends."""
+        await lock_count(connection, "delivery.sftp_users", org_id)
         return int(await self._queries.count_users(connection, org_id=org_id))
 
     async def users(self, org_id: str, after: tuple[datetime, str] | None, count: int) -> list[Row]:

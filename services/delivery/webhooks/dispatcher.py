@@ -96,9 +96,7 @@ class Dispatcher(Dispatching[Claim]):
 
 async def send(claim: Claim, seal: Seal, sender: Sender, began: datetime, clock: Callable[[], datetime]) -> Result:
     """Sign and send one claim. Raises CannotOpen."""
-    secrets = [seal.open(claim.secret, claim.endpoint_id)]
-    if claim.previous_secret is not None and claim.previous_until is not None and claim.previous_until > began:
-        secrets.append(seal.open(claim.previous_secret, claim.endpoint_id))
+    secrets = [seal.open(sealed, claim.endpoint_id) for sealed in (claim.secret, claim.previous_secret) if sealed is not None]
     payload = claim.payload.encode()
     with span("webhook send", {"traceparent": claim.traceparent} if claim.traceparent else None):
         headers = signing.headers(secrets, claim.webhook_id, began, payload) | {"traceparent": current_traceparent()}

@@ -105,16 +105,11 @@ class Endpoints:
 
     async def rotate(self, by: Principal, endpoint_id: str, body: Any) -> dict[str, Any]:
         """A new secret, shown only now; the old one signs beside it for a while. One older than that ends at once."""
-        overlap, now = bodies.rotation_body(body, self._parts.rotation_seconds), self._clock()
-        secret, until = secrets.token_bytes(signing.SECRET_BYTES), now + timedelta(seconds=overlap)
+        overlap, secret = bodies.rotation_body(body, self._parts.rotation_seconds), secrets.token_bytes(signing.SECRET_BYTES)
         async with self._store.transaction(by.org_id) as connection:
-            row = await self._lock(connection, endpoint_id)
-            old = (
-                {"previous_secret": row["secret"], "previous_until": until}
-                if overlap
-                else {"previous_secret": None, "previous_until": None}
-            )
-            changes = {"secret": self._seal.seal(secret, endpoint_id), **old}
+            row, now = await self._lock(connection, endpoint_id), await self._store.now(connection)
+            previous, until = (row["secret"], now + timedelta(seconds=overlap)) if overlap else (None, None)
+            changes = {"secret": self._seal.seal(secret, endpoint_id), "previous_secret": previous, "previous_until": until}
             row = await self._store.save_endpoint(connection, row, changes, now)
             await self._note(connection, by, "secret_rotated", endpoint_id, overlap_seconds=overlap)
         self._outbox.wake()
@@ -164,15 +159,14 @@ class Endpoints:
         data = {"endpoint_id": endpoint_id, "message": "This is a test: no export has ended."}
         event = Event(new_id("evt"), TEST_EVENT, now, "", payload(TEST_EVENT, str(instant(now)), data))
         async with self._store.transaction(org_id) as connection:
-            await self._lock(connection, endpoint_id)
-            made = await self._store.now(connection)
+            row, made = await self._lock(connection, endpoint_id), await self._store.now(connection)
             until = made + timedelta(seconds=self._parts.lease_seconds)
             delivery_id = await self._store.add_test(connection, org_id, endpoint_id, event, until, made)
             await self._note(connection, by, "tested", endpoint_id, delivery_id=delivery_id)
         self._outbox.wake()
         claim = Claim(
-            delivery_id, org_id, endpoint_id, event.id, TEST_EVENT, row["url"], event.payload, "", row["secret"], row["previous_secret"],
-            row["previous_until"],
+            delivery_id, org_id, endpoint_id, event.id, TEST_EVENT, row["url"], event.payload, "", row["secret"],
+            row["previous_secret"] if row["previous_until"] is not None and row["previous_until"] > made else None,
         )  # fmt: skip
         try:
             result = await send(claim, self._seal, self._parts.sender, now, self._clock)

@@ -113,7 +113,7 @@ WITH RECURSIVE waiting AS (
 ), claimed AS (
     UPDATE delivery.webhook_queue q SET due_at = :lease_until, claimed_by = :worker FROM chosen c WHERE q.delivery_id = c.delivery_id RETURNING q.delivery_id
 )
-SELECT d.id, d.org_id, d.endpoint_id, d.webhook_id, d.event, d.payload, d.traceparent, e.url, e.secret, e.previous_secret, e.previous_until
+SELECT d.id, d.org_id, d.endpoint_id, d.webhook_id, d.event, d.payload, d.traceparent, e.url, e.secret, CASE WHEN e.previous_until > :now THEN e.previous_secret END AS previous_secret
 FROM claimed c JOIN delivery.webhook_deliveries d ON d.id = c.delivery_id JOIN delivery.webhook_endpoints e ON e.id = d.endpoint_id;
 
 -- name: hand_back(delivery_ids, worker, now)!
@@ -166,10 +166,10 @@ WITH old AS (
 ), gone AS (DELETE FROM delivery.webhook_deliveries d USING old WHERE d.id = old.id AND d.status <> 'pending' RETURNING d.id)
 SELECT count(*) FROM gone;
 
--- name: sealed_before(prefix, prefix_bytes)
+-- name: sealed_before(prefix, prefix_bytes, after)
 -- Endpoints whose secrets were sealed with another key than the present one.
 SELECT id, secret, previous_secret FROM delivery.webhook_endpoints
-WHERE substring(secret FROM 1 FOR :prefix_bytes) <> :prefix OR substring(previous_secret FROM 1 FOR :prefix_bytes) <> :prefix
+WHERE (substring(secret FROM 1 FOR :prefix_bytes) <> :prefix OR substring(previous_secret FROM 1 FOR :prefix_bytes) <> :prefix) AND id > :after
 ORDER BY id LIMIT 500 FOR NO KEY UPDATE;
 
 -- name: save_secrets(id, secret, previous_secret)!

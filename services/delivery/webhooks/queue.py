@@ -15,10 +15,10 @@ from services.delivery.core.webhooks.health import Health, Reason
 from services.delivery.core.webhooks.life import Delivery, Retries, Status, step
 from services.delivery.core.webhooks.traffic import Room
 from services.delivery.notifications.store import Feed
+from services.delivery.resealing import Sealed
 from services.delivery.webhooks.sender import Sent
 from services.delivery.webhooks.store import load, rows
-from shared.database import Connection, Time, across_tenants, database_now
-from shared.sealing import PREFIX_BYTES, Seal
+from shared.database import DISPATCHER, Connection, Time, across_tenants, database_now
 
 PRUNED_AT_ONCE = 2000
 
@@ -36,8 +36,7 @@ class Claim:
     payload: str = field(repr=False)
     traceparent: str
     secret: bytes = field(repr=False)
-    previous_secret: bytes | None = field(repr=False)
-    previous_until: datetime | None
+    previous_secret: bytes | None = field(repr=False)  # while it signs beside the other one
 
 
 @dataclass(frozen=True)
@@ -187,15 +186,7 @@ class Queue:
             if gone < PRUNED_AT_ONCE:
                 return pruned
 
-    async def seal_again(self, seal: Seal) -> int:
-        """Seal with the present key what was sealed with an older one; how many endpoints. Raises CannotOpen where a key is missing."""
-        async with across_tenants(self._pool) as connection:
-            found = await rows(self._queries.sealed_before(connection, prefix=seal.prefix, prefix_bytes=PREFIX_BYTES))
-            for row in found:
-                again = {name: _sealed_again(seal, row[name], row["id"]) for name in ("secret", "previous_secret")}
-                await self._queries.save_secrets(connection, id=row["id"], **again)
-        return len(found)
-
-
-def _sealed_again(seal: Seal, sealed: bytes | None, owner: str) -> bytes | None:
-    return None if sealed is None else seal.seal(seal.open(sealed, owner), owner)
+    @property
+    def sealed(self) -> list[Sealed]:
+        """Where secrets of endpoints are."""
+        return [Sealed(self._pool, DISPATCHER, self._queries.sealed_before, self._queries.save_secrets)]

@@ -12,7 +12,7 @@ import asyncpg
 
 from services.delivery.core.webhooks.events import TEST_EVENT, Event
 from services.delivery.core.webhooks.life import Delivery, Status
-from shared.database import Connection, Time, across_tenants, database_now, tenant
+from shared.database import Connection, Time, across_tenants, database_now, lock_count, tenant
 from shared.ids import new_id
 from shared.inbox import Inbox
 
@@ -57,6 +57,8 @@ class WebhookStore:
         return row
 
     async def count_endpoints(self, connection: Connection, org_id: str) -> int:
+        """No other one is added to them before the transaction ends."""
+        await lock_count(connection, "delivery.webhook_endpoints", org_id)
         return int(await self._queries.count_endpoints(connection, org_id=org_id))
 
     async def endpoints(self, org_id: str, after: tuple[datetime, str] | None, count: int) -> list[Row]:

@@ -4,10 +4,11 @@ from datetime import timedelta
 
 import structlog
 
+from services.delivery.resealing import keep_sealed
 from services.delivery.upkeep import keep_up
 from services.delivery.webhooks.metrics import QUEUE_AGE, QUEUED
 from services.delivery.webhooks.queue import Queue
-from shared.sealing import CannotOpen, Seal
+from shared.sealing import Seal
 
 log = structlog.get_logger()
 
@@ -27,11 +28,7 @@ class Upkeep:
         QUEUE_AGE.set(age)
 
     async def tidy(self) -> None:
-        try:
-            while again := await self._queue.seal_again(self._seal):
-                log.info("webhook_secrets_sealed_again", endpoints=again)
-        except CannotOpen as error:
-            log.error("webhook_secret_unreadable", reason=str(error))
+        await keep_sealed("webhook", self._queue.sealed, self._seal)
         pruned = await self._queue.prune(self._keep)
         if pruned:
             log.info("webhook_deliveries_pruned", deliveries=pruned)

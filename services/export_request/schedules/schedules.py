@@ -22,7 +22,7 @@ from services.export_request.queries import rows
 from services.export_request.schedules.queries import load
 from services.export_request.schedules.scheduler import Scheduler, new_run, of_instants, skipped, timing_of
 from shared import audit
-from shared.database import Connection, tenant
+from shared.database import Connection, lock_count, tenant
 from shared.datasets import registry as datasets
 from shared.errors import conflict, not_found
 from shared.http import Principal
@@ -51,6 +51,7 @@ class Schedules:
             _check_rights(by, asked)
             self._refuse_while_upgrading(asked)
             await self._require_there(connection, asked.destinations)
+            await lock_count(connection, "exports.schedules", by.org_id)
             if await self._queries.count_schedules(connection, org_id=by.org_id) >= SCHEDULES_MAX:
                 raise conflict(f"An organisation has at most {SCHEDULES_MAX} schedules: delete one that is not needed.")
             window = first_window(asked.timing, now)

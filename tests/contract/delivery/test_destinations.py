@@ -5,16 +5,19 @@ import json
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
 import pytest_asyncio
+from structlog.testing import capture_logs
 
 from services.delivery.core.destinations.problems import Code
 from services.delivery.core.destinations.registry import all_kinds
+from services.delivery.destinations import owned
 from services.delivery.destinations.carriers import all_carriers
-from services.delivery.destinations.owned import DESTINATIONS_MAX
+from services.delivery.destinations.upkeep import Upkeep
 from services.delivery.settings import Settings
 from shared.codec import decode
 from shared.database import create_pool
@@ -29,7 +32,7 @@ from tests.contract.delivery.conftest import make_key
 from tests.integration.delivery.destinations.folder import FolderCarrier, refused
 from tests.integration.delivery.destinations.room import SECRET_KEY, TYPE, Process, Room
 from tests.integration.delivery.room import until
-from tests.integration.delivery.webhooks.room import Clock
+from tests.integration.delivery.webhooks.room import Clock, eventually
 
 PATH = "/v1/destinations"
 SECRET = "correct-horse-battery"  # pragma: allowlist secret
@@ -221,12 +224,27 @@ async def test_a_redelivery_brings_all_files_again_on_purpose(desk: Desk) -> Non
 
 
 async def test_secrets_are_sealed_again_with_a_new_key(desk: Desk) -> None:
-    made = await desk.made()
-    newer = Seal(["f" * 64, SECRET_KEY], DESTINATION_SECRETS)
-    assert await desk.process.parts.queue.seal_again(newer) >= 1
-    (row,) = await desk.room.rows("SELECT sealed FROM delivery.destinations WHERE id = $1", made["id"])
-    assert json.loads(Seal(["f" * 64], DESTINATION_SECRETS).open(row["sealed"], made["id"])) == {"password": SECRET}
-    assert await desk.process.parts.queue.seal_again(newer) == 0
+    """Those of destinations that were deleted, while something is half there, as well."""
+    room, made = desk.room, await desk.made()
+    lost = await room.destination("org_a", secrets_of={"password": SECRET})
+    await room.rows("UPDATE delivery.destinations SET sealed = sealed || '\\x00' WHERE id = $1 RETURNING id", lost)
+    await room.rows(
+        """INSERT INTO delivery.leftovers (destination_id, org_id, type, config, sealed, notes, created_at) VALUES ('dst_gone', 'org_a', 'sftp', '{}', $1, '[]', now())
+           RETURNING org_id""",
+        Seal([SECRET_KEY], DESTINATION_SECRETS).seal(b"{}", "dst_gone"),
+    )  # fmt: skip
+    upkeep = Upkeep(desk.process.parts.queue, Seal(["f" * 64, SECRET_KEY], DESTINATION_SECRETS), timedelta(days=30))
+    with capture_logs() as logs:
+        await upkeep.tidy()
+    (row,) = await room.rows("SELECT sealed FROM delivery.destinations WHERE id = $1", made["id"])
+    (left,) = await room.rows("DELETE FROM delivery.leftovers RETURNING sealed")
+    present = Seal(["f" * 64], DESTINATION_SECRETS)
+    assert json.loads(present.open(row["sealed"], made["id"])) == {"password": SECRET} and present.open(left["sealed"], "dst_gone") == b"{}"
+    assert [each["ids"] for each in logs if each["event"] == "destination_secret_unreadable"] == [[lost]]
+    with capture_logs() as logs:
+        await upkeep.tidy()
+    assert not [each for each in logs if each["event"] == "destination_secrets_sealed_again"]
+    await room.rows("DELETE FROM delivery.destinations WHERE id = $1 RETURNING id", lost)
 
 
 async def test_every_type_has_its_carrier() -> None:
@@ -236,14 +254,13 @@ async def test_every_type_has_its_carrier() -> None:
     assert all_kinds().keys() == carriers.keys() == {"s3", "sftp", "email", "webhook"}
 
 
-async def test_there_are_never_more_than_may_be_however_many_are_made_at_once(desk: Desk) -> None:
+async def test_there_are_never_more_than_may_be_however_many_are_made_at_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(owned, "DESTINATIONS_MAX", 2)
     body = {"name": "Warehouse", "type": "sftp", "config": SFTP}
     desk.keys["many"] = await make_key(desk.room, "org_many", ["destinations:write"])
-    for _ in range(DESTINATIONS_MAX - 2):
-        await desk.room.destination("org_many", kind="sftp")
     answers = await asyncio.gather(*(desk.ask("POST", PATH, body, key="many") for _ in range(5)))
     (kept,) = await desk.room.rows("SELECT count(*) FROM delivery.destinations WHERE org_id = 'org_many'")
-    assert Counter(each.status_code for each in answers) == {201: 2, 409: 3} and kept["count"] == DESTINATIONS_MAX
+    assert Counter(each.status_code for each in answers) == {201: 2, 409: 3} and kept["count"] == 2
 
 
 async def test_what_is_half_there_at_a_deleted_destination_is_taken_away_once_it_can_be(desk: Desk) -> None:
@@ -266,13 +283,35 @@ async def test_what_is_half_there_at_a_deleted_destination_is_taken_away_once_it
     assert (await desk.ask("DELETE", f"{PATH}/{destination}")).status_code == 204
     waiting = await until(tried)
     carrier.away = False
-    await desk.process.parts.upkeep.tidy()
+    room.clock.advance(minutes=11)
+    await desk.process.parts.leftovers.tidy()
     assert [each["destination_id"] for each in waiting] == [destination]
     assert carrier.abandoned == [{"a.csv": "/half"}] and not await room.rows(leftovers)
     carrier.away = True
     await room.rows(
         "INSERT INTO delivery.leftovers (destination_id, org_id, type, config, notes, created_at) VALUES ('dst_old', 'org_a', 'sftp', '{}', '[{}]', now() - interval '8 days') RETURNING org_id",
     )  # fmt: skip
-    await desk.process.parts.upkeep.tidy()
+    with capture_logs() as logs:
+        await desk.process.parts.leftovers.tidy()
     carrier.away = False
     assert not await room.rows(leftovers), "after a week nobody tries any more"
+    assert [each["destination_ids"] for each in logs if each["event"] == "leftovers_given_up"] == [["dst_old"]]
+
+
+async def test_what_is_being_brought_to_a_destination_that_is_deleted_is_taken_away_once_that_is_settled(desk: Desk) -> None:
+    room, carrier, leftovers = desk.room, desk.process.carrier, desk.process.parts.leftovers
+    destination = await room.destination("org_a", "busy", kind="sftp")
+    carrier.abandoned, carrier.gates["leads.csv"] = [], asyncio.Event()
+    carrier.at_gate.clear()
+    export_id = await room.completed(desk.process, "org_a", [{"type": "sftp", "id": destination}])
+    await asyncio.wait_for(carrier.at_gate.wait(), 20)
+    assert (await desk.ask("DELETE", f"{PATH}/{destination}")).status_code == 204
+    await leftovers.tidy()
+    early = list(carrier.abandoned)
+    carrier.gates.pop("leads.csv").set()
+    await eventually(lambda: carrier.at_once == 0)
+    room.clock.advance(minutes=11)
+    await leftovers.tidy()
+    (cancelled,) = await room.deliveries(export_id)
+    assert early == [] and [[*each] for each in carrier.abandoned] == [["leads.csv"]] and cancelled["error_code"] == Code.deleted
+    assert not await room.rows("SELECT FROM delivery.leftovers")

@@ -1,5 +1,6 @@
 """SFTP users over HTTP."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import pytest
 import pytest_asyncio
 from asyncssh import generate_private_key
 
+from services.delivery.sftp import users
 from services.delivery.sftp.api import sftp_router
 from services.delivery.sftp.host_keys import HostKeys
 from services.delivery.sftp.store import SftpStore
@@ -22,7 +24,7 @@ from shared.http import Authenticator, create_api
 from shared.messages import AuditEntry
 from shared.sealing import SFTP_HOST_KEYS, Seal
 from tests.contract.delivery.conftest import SECRET, error_code, make_key
-from tests.integration.delivery.room import NoRelay, Room
+from tests.integration.delivery.room import NoRelay, Room, until
 
 OPERATOR = "operator-token-of-the-tests"
 PATH = "/v1/sftp-users"
@@ -98,6 +100,18 @@ async def test_a_name_is_taken_once_whatever_the_case_and_organisation(desk: Des
     for key in ("admin", "stranger"):
         again = await desk.ask("POST", PATH, {"username": "once"}, key)
         assert again.status_code == 409 and error_code(again) == "conflict"
+
+
+async def test_there_are_never_more_than_may_be_however_many_are_made_at_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(users, "USERS_MAX", 1)
+    desk.keys["many"] = await make_key(desk.room, "org_many", ["sftp:write"])
+    store, wanted = SftpStore(desk.room.pool), {"username": "many-1", "public_keys": [], "allowed_networks": []}
+    async with store.transaction("org_many") as first:
+        assert await store.count_users(first, "org_many") == 0
+        second = asyncio.create_task(desk.ask("POST", PATH, {"username": "many-2"}, "many"))
+        await until(lambda: desk.room.pool.fetch("SELECT FROM pg_locks WHERE NOT granted AND locktype = 'advisory'"))
+        await store.add_user(first, "org_many", "sfu_many", wanted, b"-", utc_now())
+    assert (await second).status_code == 409
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", ""), ("PATCH", ""), ("DELETE", ""), ("POST", "/reset-password")])

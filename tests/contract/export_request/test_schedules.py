@@ -1,10 +1,13 @@
 """Schedules over HTTP: what is taken, shown and refused."""
 
+import asyncio
 import json
+from collections import Counter
 from typing import Any
 
 import pytest
 
+from services.export_request.schedules import schedules
 from tests.contract.export_request.conftest import Caller, World
 from tests.contract.export_request.scheduling import HOUR, LEADS, NOON, make, tick
 
@@ -52,6 +55,13 @@ async def test_what_is_wrong_with_a_schedule_is_named(caller: Caller, change: di
     assert {d["field"] for d in answer.json()["error"]["details"]} >= set(fields) and len(answer.json()["error"]["details"]) <= len(
         fields
     ) + 1
+
+
+async def test_there_are_never_more_than_may_be_however_many_are_made_at_once(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schedules, "SCHEDULES_MAX", 2)
+    answers = await asyncio.gather(*(caller.call("POST", "/v1/schedules", json=LEADS) for _ in range(5)))
+    listed = (await caller.call("GET", "/v1/schedules")).json()["data"]
+    assert Counter(each.status_code for each in answers) == {201: 2, 409: 3} and len(listed) == 2
 
 
 async def test_a_new_timing_begins_where_the_last_window_ended(world: World, caller: Caller) -> None:

@@ -26,4 +26,5 @@ async def room(_store: Room, tmp_path: Path) -> Room:
     async with across_tenants(_store.pool, COURIER) as connection:  # nothing is left to bring of the test before
         await connection.execute("DELETE FROM delivery.deliveries")
         await connection.execute("DELETE FROM delivery.destinations")
+        await connection.execute("DELETE FROM delivery.leftovers")
     return Room(_store.url, _store.pool, _store.objects, Clock(), tmp_path)

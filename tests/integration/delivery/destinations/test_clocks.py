@@ -7,8 +7,14 @@ import pytest
 
 from tests.integration.delivery.destinations.folder import FolderCarrier, refused
 from tests.integration.delivery.destinations.room import Room, new_org, to
+from tests.integration.delivery.webhooks.room import eventually
 
 HOUR = timedelta(hours=1)
+
+
+async def never(*_: object) -> dict[str, None]:
+    await asyncio.Event().wait()
+    return {}
 
 
 @pytest.mark.parametrize("off", [HOUR, -HOUR], ids=["ahead", "behind"])
@@ -39,6 +45,20 @@ async def test_who_dies_is_succeeded_when_the_lease_ends(room: Room, off: timede
     async with room.process(off=-off):
         delivered = await room.delivery(export_id, status="delivered")
     assert delivered["attempts"] == 1 and not carrier.brought
+
+
+async def test_who_cannot_renew_a_lease_stops_before_it_ends(room: Room) -> None:
+    """PostgreSQL neither answers nor is away, as far as this process can see: another one may reach it."""
+    org, carrier = new_org(), FolderCarrier()
+    destination = await room.destination(org)
+    carrier.gates["leads.csv"] = asyncio.Event()
+    async with room.process(carrier=carrier, off=timedelta(0), destination_lease_seconds=1.5) as process:
+        process.parts.queue.renew = never  # type: ignore[method-assign]
+        export_id = await room.completed(process, org, to(destination))
+        await asyncio.wait_for(carrier.at_gate.wait(), 20)
+        await eventually(lambda: carrier.at_once == 0)
+        (left,) = await room.deliveries(export_id)
+    assert (left["status"], left["attempts"]) == ("pending", 0) and not carrier.brought
 
 
 async def test_a_retry_is_due_by_the_clock_of_all(room: Room) -> None:

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from services.delivery.core.webhooks.traffic import Limits, Traffic
-from tests.integration.delivery.webhooks.room import Room
+from tests.integration.delivery.webhooks.room import Room, by
 from tests.receiver import Receiver
 
 ORG = "org_a"
@@ -34,3 +34,14 @@ async def test_no_process_takes_what_another_one_sends(room: Room, receiver: Rec
         (delivered,) = await room.ended(endpoint["id"])
     assert not [each for each in taken if each.endpoint_id == endpoint["id"]]
     assert (delivered["status"], delivered["attempts"]) == ("delivered", 1)
+
+
+async def test_a_rotated_secret_signs_for_as_long_as_all_processes_say(room: Room, receiver: Receiver) -> None:
+    async with room.process(off=HOUR) as ahead, room.process(started=False, off=-HOUR) as behind:
+        endpoint = await room.endpoint(behind, ORG, receiver.url("/r"), events=["export.completed"])
+        await room.rows("UPDATE delivery.webhook_endpoints SET created_at = created_at - interval '1 day' RETURNING id")
+        await behind.webhooks.endpoints.rotate(by(ORG), endpoint["id"], {"overlap_seconds": 600})
+        tested = await ahead.webhooks.endpoints.test(by(ORG), endpoint["id"])
+        await room.event(ahead, ORG)
+        await room.ended(endpoint["id"], 2)
+    assert tested["delivered"] and [len(each.headers["webhook-signature"].split()) for each in receiver.at("/r")] == [2, 2]

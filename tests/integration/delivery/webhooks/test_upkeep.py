@@ -43,17 +43,22 @@ async def test_secrets_are_sealed_again_with_the_present_key(room: Room, receive
         (row,) = await room.rows("SELECT secret, previous_secret FROM delivery.webhook_endpoints")
         only_new = Seal([NEW_KEY], WEBHOOK_SECRETS)
         assert len(only_new.open(row["secret"], made["id"])) == len(only_new.open(row["previous_secret"], made["id"])) == 32
-        assert await process.webhooks.queue.seal_again(both) == 0
-
-
-async def test_a_key_that_is_missing_is_told_and_stops_nothing(room: Room, receiver: Receiver) -> None:
-    async with room.process(started=False) as process:
-        await room.endpoint(process, ORG, receiver.url("/s"))
-        before = await room.rows("SELECT secret FROM delivery.webhook_endpoints")
         with capture_logs() as logs:
-            await Upkeep(process.webhooks.queue, Seal([NEW_KEY], WEBHOOK_SECRETS), timedelta(days=30)).tidy()
-        assert [each["event"] for each in logs if each["log_level"] == "error"] == ["webhook_secret_unreadable"]
-        assert await room.rows("SELECT secret FROM delivery.webhook_endpoints") == before
+            await upkeep.tidy()
+        assert logs == []
+
+
+async def test_a_secret_that_no_key_opens_is_told_and_holds_up_no_others(room: Room, receiver: Receiver) -> None:
+    async with room.process(started=False) as process:
+        made = [await room.endpoint(process, ORG, receiver.url(f"/{n}")) for n in range(3)]
+        lost = Seal(["0" * 64], WEBHOOK_SECRETS).seal(b"secret", made[0]["id"])
+        await room.rows("UPDATE delivery.webhook_endpoints SET secret = $1 WHERE id = $2 RETURNING id", lost, made[0]["id"])
+        with capture_logs() as logs:
+            await Upkeep(process.webhooks.queue, Seal([NEW_KEY, SECRET_KEY], WEBHOOK_SECRETS), timedelta(days=30)).tidy()
+        kept = {row["id"]: row["secret"] for row in await room.rows("SELECT id, secret FROM delivery.webhook_endpoints")}
+    (told,) = (each for each in logs if each["log_level"] == "error")
+    assert (told["event"], told["ids"]) == ("webhook_secret_unreadable", [made[0]["id"]])
+    assert kept[made[0]["id"]] == lost and all(Seal([NEW_KEY], WEBHOOK_SECRETS).open(kept[each["id"]], each["id"]) for each in made[1:])
 
 
 async def test_the_queues_age_is_that_of_the_oldest_that_could_be_sent(room: Room, receiver: Receiver) -> None:
