@@ -19,6 +19,7 @@ class Dataset(ABC):
     `reads_settings`: what of the organisation's settings its plan keeps, besides what every plan does.
     `differs_scheduled`: its rows aren't the same in a schedule's run (`PlanSpec.scheduled`).
     `protected`: its files are encrypted with a password, asked for with a purpose by who may download.
+    `brought`: keys besides its columns' own that a redaction's rule may have, because rows bring what they name; `<…>` stands for whatever theirs is.
     `entity`: the table whose rows its rows stand for, one each, so that two instants can be compared row by row; `id_key` is the column that shows the id.
     """
 
@@ -40,6 +41,7 @@ class Dataset(ABC):
     entity: ClassVar[str | None] = None
     id_key: ClassVar[str | None] = None
     differs_scheduled: ClassVar[bool] = False
+    brought: ClassVar[tuple[str, ...]] = ()
 
     def columns(self, custom_properties: Sequence[CustomProperty] = ()) -> list[Column]:
         """Every column of the dataset, in order; those of an organisation with these properties."""

@@ -6,7 +6,7 @@ from typing import ClassVar
 from shared.datasets import chat_rules, operating_hours, rules, talk_filters
 from shared.datasets.base import holds_part
 from shared.datasets.belonging import Inside
-from shared.datasets.chat_columns import SHEETS, profile
+from shared.datasets.chat_columns import PROFILE, SHEETS, profile
 from shared.datasets.filters import Search
 from shared.datasets.operating_hours import Hours, hours_of
 from shared.datasets.plan import ChunkQuery, Column, PlanSpec, Sheet
@@ -31,6 +31,7 @@ class ChatData(Workbook):
     rows_max_per_file = 10_000
     found_rows_max = 200
     protected = True
+    brought = (PROFILE, f"{PROFILE}.<key>")
     reads_settings = frozenset({"operating_hours"})
     table: ClassVar[str] = "conversations"
     alias: ClassVar[str] = "c"

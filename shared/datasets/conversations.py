@@ -111,6 +111,7 @@ class Conversations(Entities):
     )
 
     entity, id_key = "conversations", "conversation_id"
+    brought = (f"{IN_EVENTS}<key>",)
 
     def touched(self, changes: Changes) -> Mapping[str, str]:
         return {

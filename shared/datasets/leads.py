@@ -54,6 +54,7 @@ class Leads(Entities):
     }  # fmt: skip
 
     entity, id_key = "leads", "id"
+    brought = (f"{CUSTOM}<name>",)
 
     def touched(self, changes: Changes) -> Mapping[str, str]:
         return {

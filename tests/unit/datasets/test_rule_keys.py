@@ -57,6 +57,7 @@ def test_what_nothing_has_is_told_with_what_may_be_meant(key: str, meant: str | 
     problem = problem_with(key)
     assert problem is not None and "no column of any dataset" in problem
     assert meant is None or f"do you mean {meant}?" in problem
+    assert "custom_<name>, events.<key>, profile.<key>" in problem
 
 
 def test_of_two_rules_for_one_place_the_stricter_one_holds() -> None:
