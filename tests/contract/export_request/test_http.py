@@ -213,6 +213,23 @@ async def test_an_end_is_told_at_once_whoever_brought_it(world: World) -> None:
     assert [line.split(":")[1].strip() for line in answer.text.splitlines() if line.startswith("event:")][-1] == "end"
 
 
+async def test_an_end_is_told_though_the_connection_that_listened_was_lost(world: World) -> None:
+    caller = await world.organisation(leads=12)
+    world.parts.live.look_seconds = (3600.0, 3600.0)
+    listening = asyncio.create_task(world.parts.ends.run())
+    export = await caller.ask()
+    reading = asyncio.create_task(caller.call("GET", f"/v1/exports/{export['id']}/events"))
+    await world.watched(export["id"])
+    ours = "datname = current_database() AND query ILIKE 'listen %'"
+    while not await world.admin.fetchval(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {ours}"):
+        await asyncio.sleep(0.01)
+    await world.drive(export["id"])
+    async with asyncio.timeout(60):
+        answer = await reading
+    listening.cancel()
+    assert [line for line in answer.text.splitlines() if line.startswith("event:")][-1] == "event: end"
+
+
 async def test_datasets_tell_columns_filters_formats_and_limits(world: World) -> None:
     caller = await world.organisation()
     await caller.call("PATCH", "/v1/settings", json={"custom_properties": [{"name": "budget", "type": "number"}]})
