@@ -46,7 +46,7 @@ def settings_router(tenancy: Tenancy, auth: Authenticator) -> APIRouter:
 
 
 async def _refuse_undrawable(changes: Mapping[str, Any]) -> None:
-    """A logo is drawn once before it is kept: a picture can be whole and its tables nonsense. Raises ApiError 400."""
+    """A logo is drawn once before it is kept: a picture can be whole and its tables nonsense. Raises ApiError 400, TransientError where nobody can say."""
     logo = (changes.get("branding") or {}).get("logo")
     if logo is not None and not await asyncio.to_thread(can_draw, logo):
         raise invalid_request(settings.LOGO_UNREADABLE)

@@ -14,9 +14,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from shared.errors import PermanentError
+from shared.errors import PermanentError, TransientError
 
-SECONDS_MAX = 120
+SECONDS_MAX, LOGO_SECONDS_MAX = 120, 20
 MEMORY_MAX = 4 << 30  # of addresses, most of them never used
 _TEMPLATE = Path(__file__).with_name("report.typ")
 _FONTS = ("manimgx_fonts", "manimgx_fonts_cjk", "fontpkg_amiri")
@@ -28,7 +28,7 @@ _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 def typeset(content: dict[str, Any]) -> bytes:
     """The PDF of a report's content: the same content gives the same bytes. Blocks. Raises PermanentError `logo_unreadable`, `report_failed`."""
-    done = _apart(content)
+    done = _apart(content, SECONDS_MAX)
     if done is None:
         raise PermanentError("report_failed", f"The report can't be typeset within {SECONDS_MAX} seconds.")
     if done.returncode == _BAD_LOGO:
@@ -40,9 +40,14 @@ def typeset(content: dict[str, Any]) -> bytes:
 
 
 def can_draw(logo: str) -> bool:
-    """Whether reports can show a picture (`data:image/png;base64,…`): asked of what will draw it, in a process of its own. Blocks, some 0.1 s."""
-    done = _apart({"logo": picture(logo)}, "--logo")
-    return done is not None and not done.returncode
+    """Whether reports can show a picture (`data:image/png;base64,…`): asked of what will draw it, in a process of its own. Blocks, some 0.1 s.
+
+    Raises TransientError where the process doesn't get to it: that says nothing of the picture.
+    """
+    done = _apart({"logo": picture(logo)}, LOGO_SECONDS_MAX, "--logo")
+    if done is None or done.returncode < 0:  # ended by a signal
+        raise TransientError("The logo couldn't be drawn in time.", "The typesetter")
+    return not done.returncode
 
 
 def picture(logo: str) -> dict[str, str]:
@@ -51,11 +56,11 @@ def picture(logo: str) -> dict[str, str]:
     return {"format": "jpg" if head.startswith("data:image/jpeg") else "png", "base64": data}
 
 
-def _apart(content: dict[str, Any], *arguments: str) -> "subprocess.CompletedProcess[bytes] | None":
+def _apart(content: dict[str, Any], seconds: float, *arguments: str) -> "subprocess.CompletedProcess[bytes] | None":
     """What a process of its own makes of a content; None where it takes too long."""
     command, given = [sys.executable, "-I", "-m", __name__, *arguments], json.dumps(content).encode()
     try:
-        return subprocess.run(command, input=given, capture_output=True, timeout=SECONDS_MAX, env={}, check=False)
+        return subprocess.run(command, input=given, capture_output=True, timeout=seconds, env={}, check=False)
     except subprocess.TimeoutExpired:
         return None
 

@@ -12,7 +12,8 @@ import pypdf
 import pytest
 
 from shared.datasets.plan import Branding
-from shared.errors import PermanentError
+from shared.errors import PermanentError, TransientError
+from shared.formatting import typesetting
 from shared.formatting.typesetting import can_draw, typeset
 from tests.documents import JPEG, fonts, png, tags, words
 from tests.unit.formatting.test_report import content, plan
@@ -99,6 +100,12 @@ def test_whether_a_picture_can_be_drawn_is_known_without_a_report() -> None:
         "data:image/jpeg;base64,",
     ]
     assert [can_draw(each) for each in pictures] == [True, True, *[False] * 5]
+
+
+def test_a_picture_that_nobody_got_to_is_not_called_damaged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(typesetting, "LOGO_SECONDS_MAX", 0)
+    with pytest.raises(TransientError):
+        can_draw(data("png", png()))
 
 
 def test_the_same_bytes_whatever_the_process_and_its_surroundings(tmp_path: object) -> None:
