@@ -160,11 +160,12 @@ class Dispatcher(Dispatching[Claim]):
 
     async def _renew(self, trips: Mapping[str, _Trip]) -> None:
         """Whoever has lost a lease stops: another one may be at it."""
-        until = time.monotonic() + self._lease_seconds
+        until, margin = time.monotonic() + self._lease_seconds, self._lease_seconds / 6
+        patience = min(trip.until for trip in trips.values()) - time.monotonic() - margin
         ours: Mapping[str, Standing | None] = {}
         try:
             # A server that hangs is waited for no longer than the leases bear: whoever it answers may have them then.
-            ours = await in_time(self._queue.renew([trip.claim for trip in trips.values()], self._lease_seconds), self._lease_seconds / 3)
+            ours = await in_time(self._queue.renew([trip.claim for trip in trips.values()], self._lease_seconds), max(margin, patience))
         except (TransientError, TimeoutError) as error:
             log.warning("leases_wait", dependency="PostgreSQL", reason=str(error) or "It does not answer")
             for trip in trips.values():
