@@ -24,7 +24,6 @@ TUNING = {
     "listen_addresses": HOST,
     "unix_socket_directories": "",
     "max_connections": "200",
-    "shared_buffers": "512MB",
     "max_wal_size": "4GB",
     "checkpoint_timeout": "15min",
     "jit": "off",
@@ -44,7 +43,17 @@ def url(ports: Ports, role: str, password: str, database: str = DATABASE) -> str
 
 def settings(ports: Ports, *, lz4: bool) -> dict[str, str]:
     """What the server is started with; WAL is compressed only where lz4 is built in, as pglz costs more than it saves."""
-    return TUNING | {"port": str(ports["postgres"])} | ({"wal_compression": "lz4"} if lz4 else {})
+    own = {"port": str(ports["postgres"]), "shared_buffers": f"{shared_buffers_mb(_memory_mb())}MB"}
+    return TUNING | own | ({"wal_compression": "lz4"} if lz4 else {})
+
+
+def shared_buffers_mb(memory_mb: int) -> int:
+    """An eighth of the machine's memory, half of what PostgreSQL's manual begins with: the machine has other programs. It is taken as data comes."""
+    return min(4096, max(256, memory_mb // 8))
+
+
+def _memory_mb() -> int:
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") >> 20
 
 
 def is_reachable_by_all(path: Path) -> bool:

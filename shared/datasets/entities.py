@@ -11,7 +11,7 @@ from shared.datasets.belonging import Carried, Inside
 from shared.datasets.changes import Changes, tables_read, together, worth_finding
 from shared.datasets.plan import ChunkQuery, ColumnType, Dimension, Key, PlanSpec, Since
 from shared.datasets.redaction import rule_of
-from shared.datasets.sql import current, instant, literal, replaced_since, texts, unreplaced
+from shared.datasets.sql import Settled, current, instant, literal, replaced_since, texts, unreplaced
 from shared.formats import registry as formats
 
 _FACT_FIELD = re.compile(r"\bfact\.(\w+)")
@@ -19,7 +19,8 @@ _FACT_FIELD = re.compile(r"\bfact\.(\w+)")
 
 class Entities(Dataset):
     """Its rows are rows of `table` (alias `alias`), in order of (`time`, `key`). `fields` names the PostgreSQL expressions that columns read as
-    `fact.<name>`; `joins` the joins that these may need; `inside` the texts of other sheets that the plan looks at.
+    `fact.<name>`; `joins` the joins that these may need; `inside` the texts of other sheets that the plan looks at. A row is about `row_bytes` long, and as the texts
+    of its columns `wide` are.
     """
 
     table: ClassVar[str]
@@ -28,6 +29,8 @@ class Entities(Dataset):
     key: ClassVar[str] = "id"
     fields: ClassVar[Mapping[str, str]]
     inside: ClassVar[Sequence[Inside]] = ()
+    row_bytes: ClassVar[int] = 500
+    wide: ClassVar[Sequence[str]] = ()
 
     @abstractmethod
     def conditions(self, spec: PlanSpec, snapshot: str) -> list[str]:
@@ -52,8 +55,8 @@ class Entities(Dataset):
         return ()
 
     def size(self, spec: PlanSpec, snapshot: str) -> str:
-        """PostgreSQL expression of about how many bytes a row is, but for what it carries."""
-        return "500"
+        """PostgreSQL expression of about how many bytes a row is, but for what it carries: not less than any of `wide` is."""
+        return " + ".join([str(self.row_bytes), *(f"coalesce(octet_length({self.alias}.{name}), 0)" for name in self.wide)])
 
     def carried(self, spec: PlanSpec, snapshot: str) -> Sequence[Carried]:
         """What makes rows longer that stands in other tables."""
@@ -75,26 +78,28 @@ class Entities(Dataset):
                 select at, id, bytes, long from (
                     select *, count(*) over in_order as n, sum(bytes) over in_order as running
                     from ({page}) page window in_order as (order by at, id rows unbounded preceding)
-                ) counted where running <= {int(bytes_max)} or n = 1"""
-        # The greatest of two columns as a record costs as much as reading the rows.
+                ) counted where running <= {int(bytes_max)} or n = 1 order by at, id"""
+        # The rows come in their order, so the last of the ids is the last row's: looking for it in the page's rows again would keep all of them meanwhile.
         return f"""
-            with page as materialized ({page})
-            select rows, bytes{carried} as bytes, long, array[to_char(last at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"'), (select max(id) from page where at = last)]::text[] as last_key
-            from (select count(*) as rows, coalesce(sum(bytes), 0)::bigint as bytes, bool_or(long) as long, max(at) as last from page) chunk"""
+            select rows, bytes{carried} as bytes, long, array[to_char(last at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"'), ids[rows::int]] as last_key
+            from (select count(*) as rows, coalesce(sum(bytes), 0)::bigint as bytes, bool_or({self._maybe_long(spec, snapshot)}) as long, max(at) as last,
+                array_agg(id) as ids from ({page}) page) chunk"""
 
     def _carried(self, spec: PlanSpec, snapshot: str) -> str:
-        """What the rows of `page` carry, as terms of a sum."""
-        return "".join(f" + {each.of('= any(array(select id from page))', snapshot)}" for each in self.carried(spec, snapshot))
+        """What the rows of a page, whose `ids` they are, carry, as terms of a sum."""
+        return "".join(f" + {each.of('= any(chunk.ids)', snapshot)}" for each in self.carried(spec, snapshot))
 
     def _page(self, spec: PlanSpec, snapshot: str, after: Key | None, rows_max: int, own: bool = False) -> str:
         """`own`: the bytes are the rows' own, without what they carry."""
         # Along the index of the current rows, merged with the few that ended since: an index over all that ever ended would be walked to its
         # end by every chunk. The order and limit inside let PostgreSQL merge instead of sorting everything.
+        pages = f"""({self._sizes(spec, snapshot, after, "_current", unreplaced(self.alias, snapshot), own=own)} order by at, id limit {int(rows_max)})"""
+        if isinstance(snapshot, Settled) and self.table in snapshot.tables:
+            return pages
         return f"""
             with replaced as materialized ({self._sizes(spec, snapshot, after, "_ended", replaced_since(self.alias, snapshot), own=own)})
             select at, id, bytes, long from (
-                ({self._sizes(spec, snapshot, after, "_current", unreplaced(self.alias, snapshot), own=own)} order by at, id limit {int(rows_max)})
-                union all select * from replaced
+                {pages} union all select * from replaced
             ) version order by at, id limit {int(rows_max)}"""
 
     def _changed_page(self, spec: PlanSpec, snapshot: str, after: Key | None, rows_max: int) -> str:
@@ -125,18 +130,26 @@ class Entities(Dataset):
         carried = [] if own else [each.of(f"= {key}", snapshot) for each in self.carried(spec, snapshot)]
         size, where = " + ".join([self.size(spec, snapshot), *carried]), self._where(spec, snapshot, after, None, seen, more)
         rows = self._from(size + where, snapshot, partition)
-        # What a delta doesn't write may be as long as it likes: the formatter refuses what is.
-        looked_at = [] if spec.since else self._long(spec, snapshot)
-        long = " or ".join(looked_at) or "false"
+        long = " or ".join(self._long(spec, snapshot)) or "false"
         return f"select {self.alias}.{self.time} as at, {self.alias}.{self.key} as id, {size} as bytes, {long} as long from {rows} where {where}"
 
     def _long(self, spec: PlanSpec, snapshot: str) -> list[str]:
-        """Conditions that a text of a row may be longer than a cell takes."""
-        looked_at = [f"octet_length({sql}) > {units}" for _, sql, units in self._bounded(spec, snapshot)]
+        """Conditions that a text of a row may be longer than a cell takes, which its bytes don't say."""
+        if spec.since is not None:
+            return []  # what a delta doesn't write may be as long as it likes: the formatter refuses what is
+        looked_at = [f"octet_length({sql}) > {units}" for _, sql, units in self._bounded(spec, snapshot) if not self._is_wide(sql)]
         for inside, units in self._bounded_inside(spec):
             there = f"{inside.of(f'{self.alias}.{self.key}', snapshot)} and octet_length({inside.sql}) > {units}"
             looked_at.append(f"exists (select from {there})")
         return looked_at
+
+    def _maybe_long(self, spec: PlanSpec, snapshot: str) -> str:
+        """The condition that a text of a row of a page may be longer than a cell takes. A row whose bytes are few has none: so its texts are looked at once."""
+        units = [units for _, sql, units in self._bounded(spec, snapshot) if self._is_wide(sql)] if spec.since is None else []
+        return f"long or bytes > {min(units)}" if units else "long"
+
+    def _is_wide(self, sql: str) -> bool:
+        return sql.removeprefix(f"{self.alias}.") in self.wide
 
     def too_long(self, spec: PlanSpec, snapshot: str, after: Key | None, upper: Key) -> str:
         found = (
@@ -172,7 +185,10 @@ class Entities(Dataset):
                 if rule_of(column, spec.redaction) not in (None, "keep"):
                     continue  # what a rule leaves fits
                 sql = fields.get(column.sql.removeprefix("fact."), "")
-                if units is not None and column.type is ColumnType.text and not column.plain and re.fullmatch(rf"{self.alias}\.\w+", sql):
+                if (
+                    units is not None and column.type is ColumnType.text and not column.plain
+                    and re.fullmatch(rf"{self.alias}\.\w+", sql) and sql != f"{self.alias}.{self.key}"
+                ):  # fmt: skip
                     found[column.header] = (column.header, sql, units)
         return list(found.values())
 

@@ -47,6 +47,7 @@ class Leads(Entities):
     range_rule = "optional"
     filter_model = LeadFilter
     table, alias = "leads", "l"
+    row_bytes, wide = 400, ("email", "name", "phone", "company", "source_url", "custom_properties")
     fields: ClassVar[Mapping[str, str]] = {
         "id": "l.id", "email": "l.email", "name": "l.name", "phone": "l.phone", "company": "l.company", "status": "l.status",
         "source_url": "l.source_url", "created_at": "l.created_at", "last_activity_at": "l.last_activity_at",
@@ -144,10 +145,7 @@ class Leads(Entities):
         )
 
     def size(self, spec: PlanSpec, snapshot: str) -> str:
-        wide = ("email", "name", "phone", "company", "source_url", "custom_properties")
-        return "400 + coalesce(octet_length(array_to_string(l.tags, ',')), 0) + " + " + ".join(
-            f"coalesce(octet_length(l.{name}), 0)" for name in wide
-        )
+        return f"{super().size(spec, snapshot)} + coalesce(octet_length(array_to_string(l.tags, ',')), 0)"
 
     def carried(self, spec: PlanSpec, snapshot: str) -> tuple[Carried, ...]:
         nested = any("conversations" in keys for keys in spec.columns.values())

@@ -48,6 +48,7 @@ class Messages(Entities):
     filter_model = care.ChannelFilter
     differs_scheduled = True
     table, alias = "messages", "m"
+    row_bytes, wide = 350, ("content", "post_url")
     fields: ClassVar[Mapping[str, str]] = {
         "id": "m.id", "created_at": "m.created_at", "conversation_id": "m.conversation_id",
         "agent_id": "case when m.sender_kind = 'agent' then m.sender_id end", "message_type": "m.message_type", "origin": "m.origin",
@@ -71,9 +72,6 @@ class Messages(Entities):
 
     def conditions(self, spec: PlanSpec, snapshot: str) -> list[str]:
         return care.on_channels(spec, "m.conversation_id", snapshot)
-
-    def size(self, spec: PlanSpec, snapshot: str) -> str:
-        return "350 + coalesce(octet_length(m.content), 0) + coalesce(octet_length(m.post_url), 0)"
 
     def dimensions(self, spec: PlanSpec, snapshot: str) -> tuple[Dimension, ...]:
         return (

@@ -76,6 +76,11 @@ def test_postgres_keeps_what_it_confirmed() -> None:
     assert "wal_compression" not in postgres.settings(PORTS, lz4=False)
 
 
+@pytest.mark.parametrize(("memory", "buffers"), [(1024, 256), (8192, 1024), (24_000, 3000), (262_144, 4096)])
+def test_postgres_has_an_eighth_of_the_memory_for_its_buffers(memory: int, buffers: int) -> None:
+    assert postgres.shared_buffers_mb(memory) == buffers
+
+
 def test_a_directory_that_only_its_owner_may_enter_is_not_reachable(tmp_path: Path) -> None:
     inner = tmp_path / "private" / "inner"
     inner.mkdir(parents=True)
