@@ -227,11 +227,13 @@ class Round:
             self.stack.names.lead(name, ["127.0.0.1"])
 
     def _moving(self, trouble: Trouble, name: str) -> Iterator[Callable[[], bool]]:
-        """From the first lookup on, or from the second, for which the first connection is cut; alone, or beside the good address."""
+        """From the first lookup on, or from the second, for which the first connection is cut; alone, or beside the good address. Over HTTP an answer is kept
+        for longer than the second try takes to come, so there delivery is killed too: its next process asks anew."""
         good, inside = ["127.0.0.1"] * trouble.pick(2), INSIDE[trouble.pick(len(INSIDE))]
         self.stack.names.lead(name, [*good, inside if trouble.pick(3) else f"127.0.0.1 {inside}"])
         if good:
-            self.houses[trouble.type].way.arm(trouble.after, lambda: None)
+            forgets: Callable[[], None] = (lambda: None) if trouble.type == "sftp" else lambda: self._signal(signal.SIGKILL)
+            self.houses[trouble.type].way.arm(trouble.after, forgets)
         yield lambda: any(inside in each.split() for each in self.stack.names.looked_up(name))
 
     def _signal(self, number: int) -> None:
