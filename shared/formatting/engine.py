@@ -139,7 +139,7 @@ class FormatEngine:
         statements = compiled(compile_)
         facts = pull(database, statements)
         if facts is not None and any(formats.get(name).looks_at_texts for name in parts):
-            statements = compile_(quiet_columns(facts))
+            statements = compiled(partial(compile_, quiet_columns(facts)))
         for each in typed:
             straight = {place: facts.column(name) for place, name in statements.straight.items()} if facts is not None else {}
             each.elsewhere(coded(database, statements), straight)

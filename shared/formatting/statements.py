@@ -227,7 +227,7 @@ def _line(
     for source, run in groupby(columns, key=lambda c: c.source):
         adjacent = list(run)
         cells = [_cell(sources[source].cells[c], row if source == "fact" else "null") for c in adjacent]
-        pieces = fmt.cells([replace(c, quiet=c.sql.removeprefix("fact.") in quiet) for c in cells], spec)
+        pieces = fmt.cells([replace(c, quiet=source == "fact" and c.sql.removeprefix("fact.") in quiet) for c in cells], spec)
         if source != "fact":
             family = datasets.get(spec.dataset).family
             absent = concat(fmt.cells([_cell(missing(c, spec.redaction, family)) for c in adjacent], spec))
