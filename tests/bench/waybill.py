@@ -83,6 +83,12 @@ class Caller:
                         return dict(data)
         raise BenchError(f"the events of {export_id} ended before the export did")
 
+    def listed(self, parameters: Mapping[str, str]) -> dict[str, Any]:
+        """A page of the list of exports."""
+        answer = self._http.get("/v1/exports", params=dict(parameters))
+        answer.raise_for_status()
+        return dict(answer.json())
+
     def get(self, export_id: str) -> dict[str, Any]:
         answer = self._http.get(f"/v1/exports/{export_id}")
         answer.raise_for_status()
