@@ -15,9 +15,9 @@ TARGET = "p95 < 50 ms"
 # As a past export was written, but for these: one each half minute, of every end, of 500 schedules, a tenth with a label.
 CHANGED = {
     "id": "'exp_' || md5(n::text)", "created_at": "past", "completed_at": "past", "started_at": "past", "progressed_at": "past",
-    "dataset": "(ARRAY['leads', 'messages', 'conversations', 'tags', 'analytics'])[1 + n % 5]", "request_id": "NULL",
-    "status": "(ARRAY['completed', 'failed', 'cancelled', 'expired'])[1 + n / 5 % 4]", "expires_at": "now() + interval '1 year'",
-    "schedule_id": "'sch_' || n % 500", "labels": "CASE n % 10 WHEN 0 THEN jsonb_build_object('team', 'team-' || n / 10 % 1000) ELSE '{}' END",
+    "dataset": "(ARRAY['leads', 'messages', 'conversations', 'tags', 'analytics'])[1 + n %% 5]", "request_id": "NULL",
+    "status": "(ARRAY['completed', 'failed', 'cancelled', 'expired'])[1 + n / 5 %% 4]", "expires_at": "now() + interval '1 year'",
+    "schedule_id": "'sch_' || n %% 500", "labels": "CASE n %% 10 WHEN 0 THEN jsonb_build_object('team', 'team-' || n / 10 %% 1000) ELSE '{}' END",
 }  # fmt: skip
 KINDS: Mapping[str, Mapping[str, str]] = {
     "all": {}, "of a status": {"status": "failed"}, "of a dataset": {"dataset": "tags"},
