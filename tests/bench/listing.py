@@ -22,7 +22,7 @@ CHANGED = {
 KINDS: Mapping[str, Mapping[str, str]] = {
     "all": {}, "of a status": {"status": "failed"}, "of a dataset": {"dataset": "tags"},
     "of a status and a dataset": {"status": "expired", "dataset": "analytics"}, "of a schedule": {"schedule_id": "sch_{n}"},
-    "with a label": {"label": "team=team-{n}"}, "with a label, of a status": {"label": "team=team-{n}", "status": "failed"},
+    "with a label": {"label": "team=team-{n}"}, "with a label, of a dataset": {"label": "team=team-{n}", "dataset": "leads"},
     "before an instant": {"created_before": "{at}"},
 }  # fmt: skip
 
