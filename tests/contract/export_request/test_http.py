@@ -4,6 +4,7 @@ import asyncio
 import json
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.contract.export_request.conftest import LEADS, Caller, World
@@ -198,15 +199,21 @@ async def test_events_stream_progress_and_the_end(world: World) -> None:
     assert json.loads(lines[-1].partition(":")[2])["status"] == "completed"
 
 
-async def test_an_end_is_told_at_once_whoever_brought_it(world: World) -> None:
-    """The stream would look for progress in an hour. It is told by PostgreSQL: what ends the export works on a connection of another's."""
+async def _followed(world: World) -> tuple[str, asyncio.Task[None], asyncio.Task[httpx.Response]]:
+    """An export whose stream is being read, and would look for progress in an hour; who listens for ends; the reading."""
     caller = await world.organisation(leads=12)
     world.parts.live.look_seconds = (3600.0, 3600.0)
     listening = asyncio.create_task(world.parts.ends.run())
-    export = await caller.ask()
-    reading = asyncio.create_task(caller.call("GET", f"/v1/exports/{export['id']}/events"))
-    await world.watched(export["id"])
-    await world.drive(export["id"])
+    export_id = (await caller.ask())["id"]
+    reading = asyncio.create_task(caller.call("GET", f"/v1/exports/{export_id}/events"))
+    await world.watched(export_id)
+    return export_id, listening, reading
+
+
+async def test_an_end_is_told_at_once_whoever_brought_it(world: World) -> None:
+    """The stream would look for progress in an hour. It is told by PostgreSQL: what ends the export works on a connection of another's."""
+    export_id, listening, reading = await _followed(world)
+    await world.drive(export_id)
     async with asyncio.timeout(60):
         answer = await reading
     listening.cancel()
@@ -214,16 +221,11 @@ async def test_an_end_is_told_at_once_whoever_brought_it(world: World) -> None:
 
 
 async def test_an_end_is_told_though_the_connection_that_listened_was_lost(world: World) -> None:
-    caller = await world.organisation(leads=12)
-    world.parts.live.look_seconds = (3600.0, 3600.0)
-    listening = asyncio.create_task(world.parts.ends.run())
-    export = await caller.ask()
-    reading = asyncio.create_task(caller.call("GET", f"/v1/exports/{export['id']}/events"))
-    await world.watched(export["id"])
+    export_id, listening, reading = await _followed(world)
     ours = "datname = current_database() AND query ILIKE 'listen %'"
     while not await world.admin.fetchval(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {ours}"):
         await asyncio.sleep(0.01)
-    await world.drive(export["id"])
+    await world.drive(export_id)
     async with asyncio.timeout(60):
         answer = await reading
     listening.cancel()
