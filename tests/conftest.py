@@ -12,6 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
+import structlog
 from hypothesis import settings as hypothesis_settings
 from psycopg import sql
 from xdist.scheduler import LoadScopeScheduling
@@ -23,6 +24,14 @@ MIGRATIONS = ROOT / "deploy" / "migrations" / "sql"
 # How long an example takes says how busy the machine is, and nothing of the code.
 hypothesis_settings.register_profile("waybill", deadline=None)
 hypothesis_settings.load_profile("waybill")
+
+# As long as nobody sets logging up: a failure's traceback as Python prints it. structlog's own would draw the values of every frame, for seconds each.
+structlog.configure(
+    processors=[
+        *structlog.get_config()["processors"][:-1],
+        structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
 
 # What runs on one stack runs on one worker; the longest begin first, so that no worker ends long after the other.
 LONG = ("e2e", "operate", "secured", "faults")
