@@ -12,6 +12,7 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
+import pytest_asyncio
 
 from services.export_request.app import Parts, assemble
 from services.export_request.settings import Settings
@@ -245,25 +246,61 @@ def settings_for(database: Database, **more: Any) -> Settings:
     )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Connections:
+    """To a module's database: a service's pool, and the superuser's. Opening them for every test would cost more than most tests do."""
+
+    pool: asyncpg.Pool
+    admin: asyncpg.Connection
+
+    async def quiet(self) -> None:
+        """Nothing of a world works on: what it planned has stopped, every connection is given back."""
+        planning = [task for task in asyncio.all_tasks() if task.get_name().startswith("plan ")]
+        for task in planning:
+            task.cancel()
+        await asyncio.gather(*planning, return_exceptions=True)
+        async with asyncio.timeout(60):
+            while self.pool.get_idle_size() < self.pool.get_size():
+                await asyncio.sleep(0.001)
+
+
 @contextlib.asynccontextmanager
-async def world_of(database: Database, keep: bool = False, **more: Any) -> AsyncIterator[World]:
-    """`keep`: with what a world before has left."""
-    settings, clock = settings_for(database, **more), Clock()
-    pool = create_pool(settings.export_request_database_url, "tests", 16)
+async def connections_to(database: Database) -> AsyncIterator[Connections]:
     admin = await asyncpg.connect(database.url)
-    if not keep:
-        await admin.execute("TRUNCATE exports.exports, exports.idempotency_keys, exports.turns, exports.outbox, exports.schedules CASCADE")
-    async with pool:
-        parts = assemble(settings, pool, None, clock, time=clock.of_database)
-        transport = httpx.ASGITransport(parts.http, raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://waybill") as http:
-            yield World(parts, admin, http, clock)
-        await parts.diffs.close()
+    async with create_pool(settings_for(database).export_request_database_url, "tests", 16) as pool:
+        yield Connections(pool, admin)
     await admin.close()
 
 
+# With TRUNCATE each test would pay for some thirty new files; what hangs on these rows goes with them.
+EMPTIED = "".join(f"DELETE FROM exports.{table};" for table in ("exports", "idempotency_keys", "turns", "outbox", "schedules"))
+
+
+@contextlib.asynccontextmanager
+async def world_of(database: Database, keep: bool = False, connections: Connections | None = None, **more: Any) -> AsyncIterator[World]:
+    """`keep`: with what a world before has left. `connections`: those of the module, while nobody else has them."""
+    async with contextlib.AsyncExitStack() as opened:
+        used = connections or await opened.enter_async_context(connections_to(database))
+        if not keep:
+            await used.admin.execute(EMPTIED)
+        clock = Clock()
+        parts = assemble(settings_for(database, **more), used.pool, None, clock, time=clock.of_database)
+        transport = httpx.ASGITransport(parts.http, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://waybill") as http:
+            yield World(parts, used.admin, http, clock)
+        if connections:
+            await connections.quiet()
+        await parts.diffs.close()
+
+
+@pytest_asyncio.fixture(scope="module")
+async def connections(database: Database) -> AsyncIterator[Connections]:
+    async with connections_to(database) as opened:
+        yield opened
+
+
 @pytest.fixture
-async def world(database: Database) -> AsyncIterator[World]:
+async def world(database: Database, connections: Connections) -> AsyncIterator[World]:
     """Small chunks: 10 rows; exports of up to 10 rows are express."""
-    async with world_of(database, chunk_rows_max=10, express_rows_max=10) as made:
+    async with world_of(database, connections=connections, chunk_rows_max=10, express_rows_max=10) as made:
         yield made

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -12,12 +11,6 @@ from tests.contract.export_request.conftest import LEADS, Caller, World, world_o
 from tests.contract.export_request.test_requests_over_kafka import as_json
 
 DAY = 86_400
-
-
-@pytest.fixture
-async def world(database: Database) -> AsyncIterator[World]:
-    async with world_of(database, chunk_rows_max=10, express_rows_max=10) as made:
-        yield made
 
 
 async def strict(world: World, leads: int, threshold: int | None = 5) -> tuple[Caller, Caller]:

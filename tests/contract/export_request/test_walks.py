@@ -17,7 +17,7 @@ from shared.database import create_pool
 from shared.messages import AuditEntry
 from shared.outbox import Outbox
 from tests.conftest import Database
-from tests.contract.export_request.conftest import Caller, World, world_of
+from tests.contract.export_request.conftest import Caller, Connections, World, world_of
 from tests.contract.export_request.test_tenancy import key_with
 
 START = datetime.fromisoformat("2026-03-01T00:00:00+00:00")
@@ -39,8 +39,8 @@ async def ingest(database: Database) -> AsyncIterator[Store]:
 
 
 @pytest.fixture
-async def unlimited(database: Database) -> AsyncIterator[World]:
-    async with world_of(database, cursor_requests_per_second=0) as world:
+async def unlimited(database: Database, connections: Connections) -> AsyncIterator[World]:
+    async with world_of(database, connections=connections, cursor_requests_per_second=0) as world:
         yield world
 
 
