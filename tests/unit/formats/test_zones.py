@@ -71,7 +71,9 @@ def zones_of_their_own() -> list[str]:
 
 def test_no_change_of_any_zone_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every zone, sampled at odd moments between 1900 and 2100: a pair of changes within one step would show."""
-    monkeypatch.setattr(zones, "_LAST", datetime(2101, 1, 1, tzinfo=UTC))  # what isn't sampled needn't be worked out
+    # What isn't sampled needn't be worked out.
+    monkeypatch.setattr(zones, "_FIRST", datetime(1899, 12, 1, tzinfo=UTC))
+    monkeypatch.setattr(zones, "_LAST", datetime(2101, 1, 1, tzinfo=UTC))
     begin, step = datetime(1900, 1, 1, 0, 0, 1, tzinfo=UTC), timedelta(days=23, hours=7)
     moments = [begin + n * step for n in range((datetime(2100, 1, 1, tzinfo=UTC) - begin) // step + 1)]
     microseconds = [(moment - EPOCH) // timedelta(microseconds=1) for moment in moments]
