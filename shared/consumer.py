@@ -152,9 +152,13 @@ async def persist(work: Callable[[], Awaitable[None]], **context: Any) -> None:
 
 
 def timing(session_seconds: float) -> dict[str, Any]:
-    """A consumer's options for how long Kafka waits for a sign of life; a handler that waits for a dependency is alive."""
+    """A consumer's options for how long Kafka waits for a sign of life; a handler that waits for a dependency is alive.
+
+    `consumer_timeout_ms`: how often aiokafka looks for something to fetch where nothing has happened; all that can happen wakes it too.
+    """
     milliseconds = round(session_seconds * 1000)
-    return {"session_timeout_ms": milliseconds, "heartbeat_interval_ms": milliseconds // 3, "max_poll_interval_ms": 1_800_000}
+    life = {"session_timeout_ms": milliseconds, "heartbeat_interval_ms": milliseconds // 3, "max_poll_interval_ms": 1_800_000}
+    return life | {"consumer_timeout_ms": 5_000}
 
 
 def raw_message(record: Any, consumer: Any) -> KafkaMessage:

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shared import metrics
 from shared.errors import WaybillError
@@ -65,12 +66,18 @@ class Health:
             await self.down()
             await asyncio.sleep(LOOK_SECONDS)
 
-    def serve(self, http: FastAPI) -> None:
-        @http.get("/health/live", include_in_schema=False)
-        async def live() -> JSONResponse:
-            ending = self._is_stopping()
-            return JSONResponse({"status": "stopping" if ending else "ok"}, 503 if ending else 200)
+    def answers_live(self, app: ASGIApp) -> ASGIApp:
+        """`app` behind /health/live, which a gateway asks for three times a second: a whole request each time was a quarter of what an idle service did."""
 
+        async def served(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] != "http" or scope["path"] != "/health/live" or scope["method"] != "GET":
+                return await app(scope, receive, send)
+            ending = self._is_stopping()
+            return await JSONResponse({"status": "stopping" if ending else "ok"}, 503 if ending else 200)(scope, receive, send)
+
+        return served
+
+    def serve(self, http: FastAPI) -> None:
         @http.get("/health/ready", include_in_schema=False)
         async def ready() -> JSONResponse:
             down = await self.down()

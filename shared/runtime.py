@@ -118,7 +118,7 @@ async def _run(build: Callable[[], Awaitable[Service]]) -> int:
     announce(service._ending)
     health = _health(service)
     health.serve(service.http)
-    server = _server(service)
+    server = _server(service, health)
     tasks = [asyncio.create_task(server.serve(), name="http"), asyncio.create_task(_work(service), name="work")]
     watch = asyncio.create_task(health.watch(), name="health")
     stopping = asyncio.create_task(service._stopping.wait())
@@ -147,10 +147,10 @@ def _health(service: Service) -> Health:
     return Health(service.checks, more, service._stopping.is_set)
 
 
-def _server(service: Service) -> uvicorn.Server:
+def _server(service: Service, health: Health) -> uvicorn.Server:
     host, _, port = service.address.rpartition(":")
     config = uvicorn.Config(
-        service.http, host=host, port=int(port), log_config=None, access_log=False, lifespan="off", timeout_keep_alive=30,
+        health.answers_live(service.http), host=host, port=int(port), log_config=None, access_log=False, lifespan="off", timeout_keep_alive=30,
         timeout_graceful_shutdown=HAND_SECONDS, server_header=False, date_header=True,
     )  # fmt: skip
     server = uvicorn.Server(config)

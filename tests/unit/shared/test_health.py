@@ -2,7 +2,11 @@
 
 import asyncio
 
-from shared.health import Probe
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from shared.health import Health, Probe
 
 
 async def test_who_asks_just_when_a_check_ends_takes_nobodys_answer() -> None:
@@ -29,3 +33,15 @@ async def test_who_asks_just_when_a_check_ends_takes_nobodys_answer() -> None:
     assert len(begun) == 2
     gates[1].set()
     assert await second == ""
+
+
+@pytest.mark.parametrize(("is_stopping", "status", "word"), [(False, 200, "ok"), (True, 503, "stopping")])
+async def test_whether_it_lives_is_answered_in_front_of_everything_else(is_stopping: bool, status: int, word: str) -> None:
+    behind = FastAPI()
+    health = Health({}, dict, lambda: is_stopping)
+    health.serve(behind)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(health.answers_live(behind)), base_url="http://service") as client:
+        live = await client.get("/health/live")
+        assert (live.status_code, live.json()) == (status, {"status": word})
+        assert (await client.get("/health/ready")).status_code == status
+        assert (await client.get("/health/lives")).status_code == 404
