@@ -51,11 +51,18 @@ def create_pool(
     """A pool that connects on first use (so a service starts while PostgreSQL is down); `await pool` opens it. No connection is kept idle at start.
 
     `dsn` is a URL that shared/settings.py has checked. `statement_seconds`: how long an answer is waited for. `prepare` is run on each new connection; `settings` are server settings of all connections.
+
+    What is set on a connection must be set for a transaction (SET LOCAL, set_config with true, locks that end with it): it comes back as it is, and whoever
+    listens on one ends it (ends.py). asyncpg would have everything reset each time, which costs one question more for each transaction.
     """
     return asyncpg.create_pool(
-        dsn, min_size=0, max_size=size, timeout=2, command_timeout=statement_seconds, max_inactive_connection_lifetime=300, init=prepare,
+        dsn, min_size=0, max_size=size, timeout=2, command_timeout=statement_seconds, max_inactive_connection_lifetime=300, init=prepare, reset=_as_it_is,
         server_settings={"application_name": f"waybill-{service}", "timezone": "UTC", **settings},
     )  # fmt: skip
+
+
+async def _as_it_is(_: Connection) -> None:
+    """A transaction that is still open has been rolled back by then."""
 
 
 def for_libpq(dsn: str) -> str:
@@ -68,21 +75,46 @@ def for_libpq(dsn: str) -> str:
 
 
 @asynccontextmanager
+async def transaction(pool: asyncpg.Pool, begin: str) -> AsyncIterator[Connection]:
+    """A transaction that begins by `begin`, in one question however many statements it is; what goes wrong in it leaves nothing behind."""
+    with sorted_errors():
+        async with pool.acquire(timeout=5) as connection:
+            try:
+                await connection.execute(begin)
+                yield connection
+            except BaseException:
+                await connection.execute("ROLLBACK")
+                raise
+            await connection.execute("COMMIT")
+
+
+@asynccontextmanager
+async def savepoint(connection: Connection, keep: bool = True) -> AsyncIterator[None]:
+    """A part of a transaction: where it ends by an error, or isn't to `keep`, nothing of it stays, nor of what was set in it."""
+    undo = "ROLLBACK TO SAVEPOINT part; RELEASE SAVEPOINT part"
+    await connection.execute("SAVEPOINT part")
+    try:
+        yield
+    except BaseException:
+        await connection.execute(undo)
+        raise
+    await connection.execute("RELEASE SAVEPOINT part" if keep else undo)
+
+
+@asynccontextmanager
 async def tenant(pool: asyncpg.Pool, org_id: str, isolation: str = "read_committed", readonly: bool = False) -> AsyncIterator[Connection]:
     """A transaction that sees and writes one organisation's rows only (row-level security on `app.org_id`)."""
-    with sorted_errors():
-        async with pool.acquire(timeout=5) as connection, connection.transaction(isolation=isolation, readonly=readonly):
-            await connection.execute("SELECT set_config('app.org_id', $1, true)", org_id)
-            yield connection
+    begin = f"BEGIN ISOLATION LEVEL {isolation.replace('_', ' ')}{' READ ONLY' if readonly else ''}"
+    org = f"convert_from(decode('{org_id.encode().hex()}', 'hex'), 'UTF8')"  # no text of somebody's in a statement, whatever it is
+    async with transaction(pool, f"{begin}; SELECT set_config('app.org_id', {org}, true)") as connection:
+        yield connection
 
 
 @asynccontextmanager
 async def across_tenants(pool: asyncpg.Pool, role: str = DISPATCHER) -> AsyncIterator[Connection]:
     """A transaction across organisations, as a role that reaches only the tables granted to it by name."""
-    with sorted_errors():
-        async with pool.acquire(timeout=5) as connection, connection.transaction():
-            await connection.execute(f"SET LOCAL ROLE {role}")
-            yield connection
+    async with transaction(pool, f"BEGIN; SET LOCAL ROLE {role}") as connection:
+        yield connection
 
 
 async def database_now(connection: Connection) -> datetime:

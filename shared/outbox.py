@@ -19,7 +19,7 @@ from aiokafka.errors import KafkaError
 
 from shared import metrics
 from shared.codec import encode
-from shared.database import Connection, sorted_errors
+from shared.database import Connection, sorted_errors, transaction
 from shared.errors import TransientError
 from shared.ids import new_id
 from shared.messages import Message
@@ -72,9 +72,8 @@ class Outbox:
 
     async def publish(self, messages: Sequence[Outgoing]) -> None:
         """In a transaction of their own, for what has no other effect in the database; they are on their way once this returns. Raises TransientError."""
-        with sorted_errors():
-            async with self._pool.acquire(timeout=5) as connection, connection.transaction():
-                await self.add(connection, messages)
+        async with transaction(self._pool, "BEGIN") as connection:
+            await self.add(connection, messages)
         self.wake()
 
     def wake(self) -> None:
@@ -113,14 +112,13 @@ class Outbox:
 
     async def _relay(self) -> int:
         """Publish the oldest rows and delete them; returns how many."""
-        with sorted_errors():
-            async with self._pool.acquire(timeout=5) as connection, connection.transaction():
-                # What a crash of the server brings back is published again, as at least once allows: no need to wait for the disk.
-                await connection.execute("SELECT pg_advisory_xact_lock($1), set_config('synchronous_commit', 'off', true)", self._lock)
-                rows = await connection.fetch(f"SELECT * FROM {self._schema}.outbox ORDER BY seq LIMIT {RELAY_ROWS_MAX}")
-                if rows:
-                    await self._publish(rows)
-                    await connection.execute(f"DELETE FROM {self._schema}.outbox WHERE seq = ANY($1)", [r["seq"] for r in rows])
+        # What a crash of the server brings back is published again, as at least once allows: no need to wait for the disk.
+        begin = f"BEGIN; SELECT pg_advisory_xact_lock({self._lock}), set_config('synchronous_commit', 'off', true)"
+        async with transaction(self._pool, begin) as connection:
+            rows = await connection.fetch(f"SELECT * FROM {self._schema}.outbox ORDER BY seq LIMIT {RELAY_ROWS_MAX}")
+            if rows:
+                await self._publish(rows)
+                await connection.execute(f"DELETE FROM {self._schema}.outbox WHERE seq = ANY($1)", [r["seq"] for r in rows])
         return len(rows)
 
     async def _publish(self, rows: Sequence[asyncpg.Record]) -> None:

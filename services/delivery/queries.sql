@@ -78,15 +78,13 @@ UPDATE delivery.assemblies SET lease_by = NULL, lease_until = NULL
 WHERE export_id = :export_id AND format = :format AND file_number = :file_number AND lease_by = :worker;
 
 -- name: parts_from
-SELECT p.number, p.key, p.rows, p.bytes, p.sha256, p.first_key, p.last_key, p.crc32, p.note
-FROM delivery.assembly_parts p
-WHERE p.export_id = :export_id AND p.format = :format AND p.file_number = :file_number AND p.number >= :next_number
-ORDER BY p.number LIMIT :parts;
-
--- name: parts_total^
--- No row: the file is not ours any more.
-SELECT parts_total FROM delivery.assemblies
-WHERE export_id = :export_id AND format = :format AND file_number = :file_number AND lease_by = :worker AND state = 'open';
+-- How many parts the file has where that is known, beside each that has come; no row: it is not ours any more.
+SELECT a.parts_total, p.number, p.key, p.rows, p.bytes, p.sha256, p.first_key, p.last_key, p.crc32, p.note
+FROM delivery.assemblies a LEFT JOIN LATERAL (
+    SELECT * FROM delivery.assembly_parts p
+    WHERE p.export_id = a.export_id AND p.format = a.format AND p.file_number = a.file_number AND p.number >= :next_number
+    ORDER BY p.number LIMIT :parts) p ON true
+WHERE a.export_id = :export_id AND a.format = :format AND a.file_number = :file_number AND a.lease_by = :worker AND a.state = 'open' ORDER BY p.number;
 
 -- name: file_closes$
 -- The last part of this file is in; whether that is so of every file by now. Under the publication's lock.

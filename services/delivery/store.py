@@ -205,11 +205,13 @@ class DeliveryStore:
     async def parts_from(self, lease: Lease, worker: str, next_number: int) -> tuple[bool, int | None, list[AssemblyPart]]:
         """(whether the file is still ours, how many parts it has where that is known, the parts that have come, from `next_number` on)."""
         async with tenant(self._pool, lease.org_id) as connection:
-            file = await _queries.parts_total(connection, **_place(lease.id), worker=worker)
-            if file is None:
-                return False, None, []
-            rows = await _all(_queries.parts_from(connection, **_place(lease.id), next_number=next_number, parts=PARTS_READ_MAX))
-        return True, file["parts_total"], [AssemblyPart(**row) for row in rows]
+            rows = await _all(
+                _queries.parts_from(connection, **_place(lease.id), worker=worker, next_number=next_number, parts=PARTS_READ_MAX)
+            )
+        if not rows:
+            return False, None, []
+        parts = [{name: value for name, value in row.items() if name != "parts_total"} for row in rows if row["number"] is not None]
+        return True, rows[0]["parts_total"], [AssemblyPart(**part) for part in parts]
 
     # ---- discarding
 

@@ -20,7 +20,7 @@ from services.export_request.core.windows import Window
 from services.export_request.effects import Row
 from services.export_request.planning import Planner
 from services.export_request.queries import load, rows
-from shared.database import Connection
+from shared.database import Connection, savepoint
 from shared.datasets import registry as datasets
 from shared.datasets.plan import Branding, CustomProperty, PlanSpec, Since
 from shared.datasets.sql import session_sql
@@ -133,13 +133,9 @@ class Asking:
     async def _measured(self, connection: Connection, org_id: str, spec: PlanSpec, snapshot: str) -> PlanSpec:
         """The plan, with whether what changed is found by the changes. Planned as chunks are, which holds for this question only."""
         assert spec.since is not None
-        question = connection.transaction()
-        await question.start()
-        try:
+        async with savepoint(connection, keep=False):
             await connection.execute(session_sql(org_id))
             found = await connection.fetchval(datasets.get(spec.dataset).worth_finding(spec, snapshot))
-        finally:
-            await question.rollback()
         return spec.model_copy(update={"since": spec.since.model_copy(update={"found": bool(found)})})
 
     async def _check_search(self, connection: Connection, org_id: str, spec: PlanSpec, snapshot: str) -> None:
@@ -147,16 +143,13 @@ class Asking:
         dataset = datasets.get(spec.dataset)
         if dataset.found_rows_max is None or "q" not in spec.filter:
             return
-        question = connection.transaction()
-        await question.start()
         try:
-            await connection.execute(session_sql(org_id))
-            await connection.execute("SELECT set_config('statement_timeout', $1, true)", str(SEARCH_MILLISECONDS))
-            found = await connection.fetchrow(dataset.plan_query(spec, snapshot, None, dataset.found_rows_max + 1, None))
+            async with savepoint(connection, keep=False):
+                await connection.execute(session_sql(org_id))
+                await connection.execute("SELECT set_config('statement_timeout', $1, true)", str(SEARCH_MILLISECONDS))
+                found = await connection.fetchrow(dataset.plan_query(spec, snapshot, None, dataset.found_rows_max + 1, None))
         except asyncpg.QueryCanceledError:
             return
-        finally:
-            await question.rollback()
         if found["rows"] > dataset.found_rows_max:
             raise unprocessable(
                 Detail("filter.q", f"finds more than {dataset.found_rows_max} rows: narrow it, or ask by a range and filters without q")

@@ -189,8 +189,8 @@ VALUES (:export_id, :org_id, :number, :file_number, :position, :lower, :upper, :
 
 -- ---- releasing
 
--- name: lock_release(key)$
-SELECT pg_advisory_xact_lock(:key);
+-- name: lock_release(express, bulk)$
+SELECT pg_advisory_xact_lock(:express), pg_advisory_xact_lock(:bulk);
 
 -- name: in_flight()
 -- Across tenants.

@@ -5,6 +5,7 @@ import contextlib
 import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -29,6 +30,15 @@ from shared.topics import EXPORT_CHUNKS, EXPORT_CHUNKS_EXPRESS, all_topics
 
 log = structlog.get_logger()
 POLL_SECONDS = 1.0
+LANES = (True, False)  # whether it is the express one; in this order
+
+
+@dataclass(frozen=True)
+class _Filled:
+    """Chunks that went out, and those that were due but belong to exports that someone else works on."""
+
+    released: int = 0
+    left: int = 0
 
 
 class Releaser:
@@ -47,50 +57,53 @@ class Releaser:
     async def run(self) -> None:
         while True:
             try:
-                released = await self.release()
+                again = await self.release()
             except TransientError as error:
                 log.warning("release_waits", reason=str(error))
-                released = 0
-            if not released:
+                again = False
+            if not again:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(POLL_SECONDS):  # wait_for of Python 3.11 can lose a cancellation
                         await self._wake.wait()
                 self._wake.clear()
 
-    async def release(self) -> int:
-        """Fill the free slots of both lanes; returns how many chunks went out."""
-        return await self._lane(True) + await self._lane(False)
+    async def release(self) -> bool:
+        """Fill the free slots of both lanes; whether some of what could go out is left, which is to be looked at again at once."""
+        now, locks = self._clock(), [zlib.crc32(f"exports.release.{express}".encode()) for express in LANES]
+        async with across_tenants(self._pool) as connection:
+            await self._queries.lock_release(connection, express=locks[0], bulk=locks[1])
+            in_flight = await self._in_flight(connection)
+            filled = [await self._lane(connection, in_flight[express], express, now) for express in LANES]
+        if any(lane.released for lane in filled):
+            self._outbox.wake()
+        return any(lane.left and lane.released for lane in filled)
 
     async def release_express(self, connection: Connection, row: Row, chunk: Planned, now: datetime) -> list[Outgoing]:
         """Release the only chunk of an express export in the transaction of its plan, while the lane has room.
 
         The cap is soft here: no lock is taken, so that exports don't wait for each other.
         """
-        in_flight = await self._in_flight(connection, True)
+        in_flight = (await self._in_flight(connection))[True]
         if in_flight.total() >= self._caps[True]:
             return []
         partition = spread(in_flight, self._partitions[True], 1)[0]
         return await self._send(connection, row, [(chunk.number, chunk.lower, chunk.upper, chunk.rows)], [partition], now)
 
-    async def _lane(self, express: bool) -> int:
-        now = self._clock()
-        async with across_tenants(self._pool) as connection:
-            await self._queries.lock_release(connection, key=zlib.crc32(f"exports.release.{express}".encode()))
-            in_flight = await self._in_flight(connection, express)
-            slots = self._caps[express] - in_flight.total()
-            if slots <= 0:
-                return 0
-            waiting = [_waiting(w) for w in await rows(self._queries.waiting(connection, express=express, slots=slots))]
-            chosen = choose(waiting, slots)
-            if not chosen:
-                return 0
-            released = await self._release(connection, chosen, in_flight, express, now)
-        self._outbox.wake()
-        return released
+    async def _lane(self, connection: Connection, in_flight: Counter[int], express: bool, now: datetime) -> "_Filled":
+        slots = self._caps[express] - in_flight.total()
+        if slots <= 0:
+            return _Filled()
+        waiting = [_waiting(w) for w in await rows(self._queries.waiting(connection, express=express, slots=slots))]
+        chosen = choose(waiting, slots)
+        if not chosen:
+            return _Filled()
+        released = await self._release(connection, chosen, in_flight, express, now)
+        return _Filled(released, len(chosen) - released)
 
-    async def _in_flight(self, connection: Connection, express: bool) -> Counter[int]:
+    async def _in_flight(self, connection: Connection) -> dict[bool, Counter[int]]:
+        """How many chunks are under way, by lane and partition."""
         found = await rows(self._queries.in_flight(connection))
-        return Counter({each["partition"]: each["chunks"] for each in found if each["express"] is express})
+        return {lane: Counter({each["partition"]: each["chunks"] for each in found if each["express"] is lane}) for lane in LANES}
 
     async def _release(self, connection: Connection, chosen: Sequence[str], in_flight: Counter[int], express: bool, now: datetime) -> int:
         """Send the chosen exports' next chunks; an export that someone else works on right now waits for the next round."""

@@ -30,7 +30,7 @@ from services.export_request.queries import load as load_exports
 from services.export_request.queries import rows
 from services.export_request.schedules.ending import close
 from services.export_request.schedules.queries import load
-from shared.database import Connection, Time, across_tenants, database_now, tenant
+from shared.database import Connection, Time, across_tenants, database_now, savepoint, tenant
 from shared.datasets import registry as datasets
 from shared.errors import ApiError, TransientError
 from shared.ids import new_id
@@ -208,7 +208,7 @@ class Scheduler:
     async def _measured(self, connection: Connection, schedule: Row, run: Row, base: "Base") -> tuple[Row, "Base"]:
         """The export, and what it is measured from in the end: where the base can't be used any more it is whole. Raises ApiError."""
         try:
-            async with connection.transaction():  # refused, it leaves nothing behind
+            async with savepoint(connection):  # refused, it leaves nothing behind
                 return await self._intake.in_transaction(connection, await self._request(connection, schedule, run, base.since)), base
         except ApiError as error:
             if base.since is None or error.status not in (404, 409, 410, 422):
