@@ -16,6 +16,7 @@ import structlog
 from hypothesis import settings as hypothesis_settings
 from psycopg import sql
 from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
 
 ROOT = Path(__file__).resolve().parent.parent
 MIGRATIONS = ROOT / "deploy" / "migrations" / "sql"
@@ -33,8 +34,9 @@ structlog.configure(
     ]
 )
 
-# What runs on one stack runs on one worker; the longest begin first, so that no worker ends long after the other.
+# What runs on one stack runs on one worker; the longest begin first, so that no worker ends long after the others.
 LONG = ("e2e", "operate", "secured", "faults")
+LONG_AT_ONCE = 2  # they wait much: another worker has what they leave of the cores
 
 
 class Grouped(LoadScopeScheduling):
@@ -42,6 +44,13 @@ class Grouped(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         return _group(nodeid)
+
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        others = (units for other, units in self.assigned_work.items() if other is not node)
+        long = [group for units in others for group, done in units.items() if group in LONG and not all(done.values())]
+        if len(long) >= LONG_AT_ONCE and (short := next((group for group in self.workqueue if group not in LONG), None)):
+            self.workqueue.move_to_end(short, last=False)
+        super()._assign_work_unit(node)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -29,8 +29,8 @@ QUICK = {
     "WAYBILL_DESTINATION_TIME_SCALE": "0.0005", "WAYBILL_DESTINATION_LEASE_SECONDS": "3",
     "WAYBILL_KAFKA_SESSION_SECONDS": "6",
 }  # fmt: skip
-# Two workers, each with whole groups of tests (tests/conftest.py), the longest first: a stack that starts leaves a core to others.
-WORKERS = ["-n", "2", "--dist", "loadscope", "--no-loadscope-reorder"]
+# Three workers, each with whole groups of tests (tests/conftest.py), the longest first: those on a stack leave much of two cores to others.
+WORKERS = ["-n", "3", "--dist", "loadscope", "--no-loadscope-reorder"]
 # Debian packages by the command that they bring: clients that we did not write.
 CLIENTS = {
     "kcat": "kcat",

@@ -171,7 +171,7 @@ def _environment(base: int, collector: str) -> dict[str, str]:
     return kept | small | {"WAYBILL_PORT_BASE": str(base), "WAYBILL_OTLP_ENDPOINT": collector, "OTEL_BSP_SCHEDULE_DELAY": "500"}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def collector() -> Iterator[Collector]:
     """Where the stack's spans go."""
     made = Collector()
@@ -179,7 +179,7 @@ def collector() -> Iterator[Collector]:
     made.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def own(collector: Collector) -> Iterator[Own]:
     """WAYBILL_OPERATE_KEEP=PORT keeps the stack from one run to the next."""
     state = State(ROOT / ".local-operate")
@@ -203,7 +203,7 @@ def own(collector: Collector) -> Iterator[Own]:
         door.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def organisation(own: Own) -> Iterator[Organisation]:
     """An organisation with the example's records."""
     made = new_organisation(own.stack)
@@ -212,7 +212,7 @@ def organisation(own: Own) -> Iterator[Organisation]:
     made.http.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def large(own: Own) -> Iterator[Organisation]:
     """An organisation whose messages are a hundred chunks and a file of more than sockets hold."""
     made = new_organisation(own.stack)

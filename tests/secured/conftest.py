@@ -145,7 +145,7 @@ class Room:
             process.wait()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def secured() -> Secured:
     bootstrap.check_prerequisites()
     bootstrap.set_up_kafka()
@@ -161,7 +161,7 @@ def secured() -> Secured:
     return Secured(state, ports, Authority(certificates), {name: secrets.token_hex(12) for name in users})
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def room(secured: Secured) -> Iterator[Room]:
     """Everything up and ready."""
     made = Room(secured)

@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from shared.messages import AssembleFile, ChunkFailed, FormatChunk
 from tests.conftest import Database
-from tests.contract.export_request.conftest import Caller, World, incoming, world_of
+from tests.contract.export_request.conftest import EMPTIED, Caller, World, incoming, world_of
 
 ORDER = [
     "accepted",
@@ -88,7 +88,7 @@ class Exports(RuleBasedStateMachine):
     def asked_for(self, asked: list[tuple[int, dict[str, Any]]]) -> None:
         self.world = self.rooms.world
         self.world.published.clear()
-        self._do(self.world.admin.execute("TRUNCATE exports.exports, exports.idempotency_keys, exports.turns, exports.outbox CASCADE"))
+        self._do(self.world.admin.execute(EMPTIED))
         self.seen: dict[str, list[str]] = defaultdict(list)
         self.of: dict[str, Caller] = {}
         self.deleted: set[str] = set()

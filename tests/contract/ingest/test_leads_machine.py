@@ -16,13 +16,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 from tests.conftest import Database
 from tests.contract.ingest.leads_model import Answered, Change, Create, Delete, Erase, Model, Operation, Upsert, view, with_etags
 from tests.contract.ingest.test_leads_api import call
-from tests.integration.ingest.room import Room, open_room
+from tests.integration.ingest.room import EMPTIED, Room, connections_to, room_of
 
 EMAILS = ("ada@x.example", "ADA@x.example", "Ada@X.example", "bob@x.example", "BOB@x.example", "müller@x.example", "MÜLLER@x.example")
 NAMES, STATUSES = ("Ada", "Bob"), ("new", "qualified", "lost")
 RECORDS = ("r1", "r2")  # ids that records choose
 AT = "2026-01-01T00:00:00Z"
-EMPTIED = "TRUNCATE ingest.leads, ingest.lead_lookup, ingest.lead_facts, ingest.lead_touches, ingest.lead_scores, ingest.tombstones, ingest.erasures, ingest.outbox"
 AT_ONCE_MAX = 4
 VERSIONS = st.none() | st.integers(1, 4)
 CHANGES = st.fixed_dictionaries(
@@ -44,7 +43,8 @@ class Rooms:
     def __init__(self, database: Database) -> None:
         self.runner = asyncio.Runner()
         self.stack = AsyncExitStack()
-        self.room: Room = self.run(self.stack.enter_async_context(open_room(database)))
+        connections = self.run(self.stack.enter_async_context(connections_to(database)))
+        self.room: Room = self.run(self.stack.enter_async_context(room_of(connections)))
 
     def run(self, work: Any) -> Any:
         async def whole() -> Any:

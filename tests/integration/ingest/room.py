@@ -78,28 +78,46 @@ async def settled(connection: asyncpg.Connection) -> None:
             await asyncio.sleep(0.01)
 
 
+@dataclass(frozen=True)
+class Connections:
+    """To a module's database. A new one has to learn of every table and plan every statement, which costs more than most tests do."""
+
+    pool: asyncpg.Pool
+    keys: asyncpg.Pool
+    admin: asyncpg.Connection
+
+    async def quiet(self) -> None:
+        """Every connection is given back."""
+        async with asyncio.timeout(60):
+            while any(pool.get_idle_size() < pool.get_size() for pool in (self.pool, self.keys)):
+                await asyncio.sleep(0.001)
+
+
 @asynccontextmanager
-async def open_room(database: Database) -> AsyncIterator[Room]:
+async def connections_to(database: Database) -> AsyncIterator[Connections]:
     admin = await asyncpg.connect(database.url)
-    keys = {}
+    url = database.as_service("ingest")
+    async with create_pool(url, "ingest", 6, prepare, enable_seqscan="off") as pool, create_pool(url, "ingest-keys", 2) as keys:
+        yield Connections(pool, keys, admin)
+    await admin.close()
+
+
+@asynccontextmanager
+async def room_of(connections: Connections) -> AsyncIterator[Room]:
+    """While nobody else has the connections; leaves ingest's tables empty."""
+    pool, admin, keys = connections.pool, connections.admin, {}
     for org_id in ORGS:
         key_id, shown, hash_ = new_key()
         keys[org_id] = shown
         await admin.execute("INSERT INTO tenancy.organisations (org_id, name) VALUES ($1, $1) ON CONFLICT DO NOTHING", org_id)
         query = "INSERT INTO tenancy.api_keys (id, org_id, name, hash, scopes) VALUES ($1, $2, '', $3, $4)"
         await admin.execute(query, key_id, org_id, hash_, ["records:write", "leads:read", "leads:write"])
-    pool = create_pool(database.as_service("ingest"), "ingest", 6, prepare, enable_seqscan="off")
-    keys_pool = create_pool(database.as_service("ingest"), "ingest-keys", 2)
-    await pool
-    await keys_pool
-    auth = Authenticator(keys_pool)
+    auth = Authenticator(connections.keys)
     outbox = Outbox(pool, cast(Any, None), "ingest")  # nothing relays here: what is to be published stays in the table
     store = Store(pool, outbox)
     api = create_http(store, Leads(store, pool, outbox, utc_now), Scores(pool), auth)
     try:
         yield Room(pool, admin, store, api, keys)
     finally:
+        await connections.quiet()
         await admin.execute(EMPTIED)
-        await pool.close()
-        await keys_pool.close()
-        await admin.close()
