@@ -11,6 +11,8 @@ from cli.things import path_of
 
 app = group("Destinations: where files are brought when an export is complete (needs the scope destinations:write).")
 PATH = "/v1/destinations"
+# Of every type, what `--secret` is for. (headers are an object: --set.)
+SECRET = frozenset({"passphrase", "password", "private_key", "secret", "secret_access_key"})
 
 DestinationId = Annotated[str, typer.Argument(metavar="ID", help="The destination's id, dst_01….")]
 Fields = Annotated[
@@ -115,8 +117,11 @@ def delete(run: Run, destination_id: DestinationId) -> None:
 
 def _config(run: Run, fields: list[str] | None, secrets: list[str] | None) -> dict[str, Any]:
     from cli.core.bodies import config_of
+    from cli.errors import UsageError
 
     config = config_of(fields or [])
+    if told := sorted(SECRET & {name for name, value in config.items() if value is not None}):
+        raise UsageError(f"'{told[0]}' is a secret, which arguments show to everybody on this machine: --secret {told[0]} asks for it.")
     for each in secrets or []:
         name, _, source = each.partition("=")
         config[name] = _secret(name, source)

@@ -211,6 +211,7 @@ def list_(
     status: Annotated[list[str] | None, typer.Option("--status", help="May be repeated: any of.")] = None,
     dataset: Annotated[list[str] | None, typer.Option("--dataset", help="May be repeated: any of.")] = None,
     label: Annotated[list[str] | None, typer.Option("--label", metavar="KEY=VALUE", help="Carrying this label.")] = None,
+    schedule: Annotated[str | None, typer.Option("--schedule", metavar="ID", help="Runs of this schedule, sch_01….")] = None,
     created_after: Annotated[str | None, typer.Option("--created-after", metavar="TIME", help="Asked for after.")] = None,
     created_before: Annotated[str | None, typer.Option("--created-before", metavar="TIME", help="Asked for before.")] = None,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Rows a page.")] = None,
@@ -226,12 +227,7 @@ def list_(
         + [("dataset", each) for each in dataset or []]
         + [("label", each) for each in label or []]
     )
-    single = {
-        "created_after": created_after,
-        "created_before": created_before,
-        "limit": limit,
-        "cursor": cursor,
-    }
+    single = {"schedule_id": schedule, "created_after": created_after, "created_before": created_before, "limit": limit, "cursor": cursor}
     params += [(name, str(value)) for name, value in single.items() if value is not None]
     with connect(run) as api:
         list_exports(api, run.out, params, follow=all_)

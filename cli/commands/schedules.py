@@ -13,6 +13,9 @@ app = group("Schedules: exports that come by themselves (needs the scope schedul
 PATH = "/v1/schedules"
 
 ScheduleId = Annotated[str, typer.Argument(metavar="ID", help="The schedule's id, sch_01….")]
+Every = Annotated[str | None, typer.Option("--every", help="hour, day or week.")]
+Cron = Annotated[str | None, typer.Option("--cron", help="Five fields in place of --every: '15 6 * * 1-5'.")]
+CatchUp = Annotated[str | None, typer.Option("--catch-up", help="Of missed windows: all or newest.")]
 
 
 @command(app, "list", "waybill schedules list")
@@ -34,8 +37,8 @@ def list_(run: Run) -> None:
 def create(
     run: Run,
     name: Annotated[str, typer.Option("--name", help="What people call it.")],
-    every: Annotated[str | None, typer.Option("--every", help="hour, day or week.")] = None,
-    cron: Annotated[str | None, typer.Option("--cron", help="Five fields in place of --every: '15 6 * * 1-5'.")] = None,
+    every: Every = None,
+    cron: Cron = None,
     timezone: Annotated[str | None, typer.Option("--timezone", help="IANA name; default: the organisation's.")] = None,
     dataset: Annotated[str | None, typer.Option("--dataset", help="leads, conversations, messages, …")] = None,
     formats: Annotated[list[str] | None, typer.Option("--format", help="csv, json, jsonl, …; may be repeated.")] = None,
@@ -62,7 +65,7 @@ def create(
     ] = False,
     destinations: Destinations = None,
     email_to: EmailTo = None,
-    catch_up: Annotated[str | None, typer.Option("--catch-up", help="Of missed windows: all or newest.")] = None,
+    catch_up: CatchUp = None,
     body: Annotated[
         str | None, typer.Option("--body", metavar="FILE", help="The export's body as JSON (- is stdin); flags go over it.")
     ] = None,
@@ -94,6 +97,40 @@ def show(run: Run, schedule_id: ScheduleId) -> None:
 
     with connect(run) as api:
         show_schedule(run.out, api.json("GET", path_of(PATH, schedule_id)))
+
+
+@command(app, "update", "waybill schedules update sch_01JQ… --every day --email-to ops@example.com")
+def update(
+    run: Run,
+    schedule_id: ScheduleId,
+    name: Annotated[str | None, typer.Option("--name", help="What people call it.")] = None,
+    every: Every = None,
+    cron: Cron = None,
+    timezone: Annotated[str | None, typer.Option("--timezone", help="IANA name.")] = None,
+    sftp: Annotated[bool | None, typer.Option("--sftp/--no-sftp", help="Whether files appear in the SFTP server's folder.")] = None,
+    destinations: Destinations = None,
+    email_to: EmailTo = None,
+    catch_up: CatchUp = None,
+    body: Annotated[str | None, typer.Option("--body", metavar="FILE", help="The whole export as JSON (- is stdin), in place of the one before.")] = None,
+) -> None:  # fmt: skip
+    """Changes fields of a schedule; the others stay. Destinations named here take the place of all that were. With another timing the next window begins where the last one ended."""
+    from cli.api import api as connect
+    from cli.core.bodies import destinations_of
+    from cli.errors import UsageError
+    from cli.exports.showing import read_body
+    from cli.schedules.showing import frequency_of, show_schedule
+
+    asked: dict[str, Any] = {
+        "name": name, "frequency": frequency_of(every), "cron": cron, "timezone": timezone, "sftp": sftp, "catch_up": catch_up,
+        "destinations": destinations_of(destinations or [], email_to or []) or None, "export": read_body(body) if body else None,
+    }  # fmt: skip
+    changes = {field: value for field, value in asked.items() if value is not None}
+    if not changes:
+        raise UsageError(
+            "Say what to change: --name, --every, --cron, --timezone, --sftp, --destination, --email-to, --catch-up or --body."
+        )
+    with connect(run) as api:
+        show_schedule(run.out, api.json("PATCH", path_of(PATH, schedule_id), json=changes))
 
 
 @command(app, "pause", "waybill schedules pause sch_01JQ…")

@@ -175,9 +175,7 @@ def show(made: list[Made], verified: list[dict[str, Any]], folder: Path, state: 
     ids = {one.export["id"] for one in made}
     for manifest in verified:
         if manifest["export_id"] in ids:
-            say(
-                f"verified   {folder / manifest['manifest']} (signed with {manifest['signature']['key_id']}; {len(manifest['files'])} files are what it says)"
-            )
+            say(f"verified   {folder / manifest['manifest']} (signed with {manifest['signature']['key_id']}; every file is what it says)")
     say(f"API        {url}")
     say(f"settings   {state.env_file}  (organisation org_demo), {state.directory / 'sample' / 'waybill.env'}  (organisation {ORG})")
     say(f"logs       {'docker compose logs' if choice.kept(state.directory) == choice.DOCKER else state.log}")

@@ -35,6 +35,10 @@ def add_schedules(api: FastAPI) -> None:
     async def one() -> Any:
         return SCHEDULE | {"backfills": [BACKFILL]}
 
+    @api.patch(path + "/{schedule_id}")
+    async def update(request: Request) -> Any:
+        return SCHEDULE | await request.json()
+
     @api.delete(path + "/{schedule_id}")
     async def delete() -> Response:
         return Response(status_code=204)

@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+from cli.commands.destinations import SECRET
+from services.delivery.core.destinations.registry import all_kinds
 from tests.unit.cli.conftest import Waybill
 from tests.unit.cli.fake_api import Fake
 
@@ -24,8 +26,16 @@ def test_secrets_come_from_files_and_never_from_arguments(waybill: Waybill, fake
     missing = waybill("destinations", "update", "dst_1", "--secret", "password=/nowhere")
     assert missing.exit_code == 2 and "can't be read" in missing.stderr
     assert waybill("destinations", "update", "dst_1").exit_code == 2
+    told, before = waybill("destinations", "update", "dst_1", "--set", "secret_access_key=hunter2"), len(fake.asked)
+    assert (
+        told.exit_code == 2 and "--secret secret_access_key" in told.stderr and "hunter2" not in told.output and len(fake.asked) == before
+    )
     waybill("destinations", "update", "dst_1", "--set", "path=null", "--name", "Other")
     assert json.loads(fake.asked[-1][3]) == {"name": "Other", "config": {"path": None}}
+
+
+def test_every_secret_field_of_a_destination_is_known() -> None:
+    assert {f.name for kind in all_kinds().values() for f in kind.fields if f.secret} == SECRET | {"headers"}
 
 
 def test_destinations_say_how_they_are(waybill: Waybill, fake: Fake) -> None:

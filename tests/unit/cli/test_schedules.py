@@ -44,6 +44,23 @@ def test_creating_sends_the_export_without_a_range(waybill: Waybill, fake: Fake)
     assert (wrong.exit_code, "hour, day, week" in wrong.stderr) == (2, True)
 
 
+def test_changing_sends_what_is_named_alone(waybill: Waybill, fake: Fake) -> None:
+    assert (
+        "Daily"
+        in waybill("schedules", "update", "sch_1", "--name", "Daily", "--every", "day", "--no-sftp", "--email-to", "a@b.example").stdout
+    )
+    method, path, _, body = fake.asked[-1]
+    assert (method, path) == ("PATCH", "/v1/schedules/sch_1")
+    assert json.loads(body) == {
+        "name": "Daily",
+        "frequency": "daily",
+        "sftp": False,
+        "destinations": [{"type": "email", "to": ["a@b.example"]}],
+    }
+    nothing = waybill("schedules", "update", "sch_1")
+    assert (nothing.exit_code, "Say what to change" in nothing.stderr) == (2, True)
+
+
 def test_lists_say_when_and_what_became_of_the_last_run(waybill: Waybill) -> None:
     listed = waybill("schedules", "list").stdout
     assert "failed (2026-03-01T00:00:00.000Z" in listed and "15 6 * * *" in listed and "none yet" in listed
