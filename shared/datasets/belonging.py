@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from shared.datasets.plan import Column
-from shared.datasets.sql import current
+from shared.datasets.sql import counts, current
 
 
 @dataclass(frozen=True)
@@ -25,15 +25,17 @@ class Inside:
 
 @dataclass(frozen=True)
 class Carried:
-    """What makes a row longer: `bytes` (a PostgreSQL expression) for each of the rows of `table` whose `owner` it is."""
+    """What makes a row longer: `bytes` (a PostgreSQL expression, or always as many) for each of the rows of `table` whose `owner` it is."""
 
     table: str
     alias: str
     owner: str
-    bytes: str
+    bytes: str | int
 
-    def of(self, which: str, snapshot: str) -> str:
-        """PostgreSQL expression of all bytes of those whose owner is `which` (an operator and its right side)."""
+    def of(self, keys: str, snapshot: str) -> str:
+        """PostgreSQL expression of all bytes of those whose owner is one of `keys` (text[])."""
+        if isinstance(self.bytes, int):
+            return f"(select coalesce(sum(n), 0) * {self.bytes} from ({counts(self.table, self.owner, keys, snapshot)}) n)"
         owner = f"{self.alias}.{self.owner}"
-        theirs = f"{owner} {which} and {owner} is not null and {current(self.alias, snapshot, self.table)}"
+        theirs = f"{owner} = any({keys}) and {owner} is not null and {current(self.alias, snapshot, self.table)}"
         return f"(select coalesce(sum({self.bytes}), 0) from ingest.{self.table} {self.alias} where {theirs})"

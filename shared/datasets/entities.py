@@ -11,7 +11,7 @@ from shared.datasets.belonging import Carried, Inside
 from shared.datasets.changes import Changes, tables_read, together, worth_finding
 from shared.datasets.plan import ChunkQuery, ColumnType, Dimension, Key, PlanSpec, Since
 from shared.datasets.redaction import rule_of
-from shared.datasets.sql import Settled, current, instant, literal, replaced_since, texts, unreplaced
+from shared.datasets.sql import BLOCK_BYTES, Settled, current, instant, literal, replaced_since, texts, unreplaced
 from shared.formats import registry as formats
 
 _FACT_FIELD = re.compile(r"\bfact\.(\w+)")
@@ -20,7 +20,7 @@ _FACT_FIELD = re.compile(r"\bfact\.(\w+)")
 class Entities(Dataset):
     """Its rows are rows of `table` (alias `alias`), in order of (`time`, `key`). `fields` names the PostgreSQL expressions that columns read as
     `fact.<name>`; `joins` the joins that these may need; `inside` the texts of other sheets that the plan looks at. A row is about `row_bytes` long, and as the texts
-    of its columns `wide` are.
+    of its columns `wide` are; where the rows count that themselves in `blocks`, a plan is made by the index over the time alone.
     """
 
     table: ClassVar[str]
@@ -31,6 +31,7 @@ class Entities(Dataset):
     inside: ClassVar[Sequence[Inside]] = ()
     row_bytes: ClassVar[int] = 500
     wide: ClassVar[Sequence[str]] = ()
+    blocks: ClassVar[bool] = False
 
     @abstractmethod
     def conditions(self, spec: PlanSpec, snapshot: str) -> list[str]:
@@ -55,7 +56,9 @@ class Entities(Dataset):
         return ()
 
     def size(self, spec: PlanSpec, snapshot: str) -> str:
-        """PostgreSQL expression of about how many bytes a row is, but for what it carries: not less than any of `wide` is."""
+        """PostgreSQL expression of about how many bytes a row is, but for what it carries: at most a block less than any of `wide` is."""
+        if self.blocks:
+            return f"{self.row_bytes} + {BLOCK_BYTES} * {self.alias}.blocks"
         return " + ".join([str(self.row_bytes), *(f"coalesce(octet_length({self.alias}.{name}), 0)" for name in self.wide)])
 
     def carried(self, spec: PlanSpec, snapshot: str) -> Sequence[Carried]:
@@ -87,13 +90,13 @@ class Entities(Dataset):
 
     def _carried(self, spec: PlanSpec, snapshot: str) -> str:
         """What the rows of a page, whose `ids` they are, carry, as terms of a sum."""
-        return "".join(f" + {each.of('= any(chunk.ids)', snapshot)}" for each in self.carried(spec, snapshot))
+        return "".join(f" + {each.of('chunk.ids', snapshot)}" for each in self.carried(spec, snapshot))
 
     def _page(self, spec: PlanSpec, snapshot: str, after: Key | None, rows_max: int, own: bool = False) -> str:
         """`own`: the bytes are the rows' own, without what they carry."""
         # Along the index of the current rows, merged with the few that ended since: an index over all that ever ended would be walked to its
         # end by every chunk. The order and limit inside let PostgreSQL merge instead of sorting everything.
-        pages = f"""({self._sizes(spec, snapshot, after, "_current", unreplaced(self.alias, snapshot), own=own)} order by at, id limit {int(rows_max)})"""
+        pages = f"""({self._sizes(spec, snapshot, after, "_current", unreplaced(self.alias, snapshot, self.table), own=own)} order by at, id limit {int(rows_max)})"""
         if isinstance(snapshot, Settled) and self.table in snapshot.tables:
             return pages
         return f"""
@@ -127,7 +130,7 @@ class Entities(Dataset):
         self, spec: PlanSpec, snapshot: str, after: Key | None, partition: str = "", seen: str = "", more: Sequence[str] = (), own: bool = False
     ) -> str:  # fmt: skip
         key = f"{self.alias}.{self.key}"
-        carried = [] if own else [each.of(f"= {key}", snapshot) for each in self.carried(spec, snapshot)]
+        carried = [] if own else [each.of(f"array[{key}]", snapshot) for each in self.carried(spec, snapshot)]
         size, where = " + ".join([self.size(spec, snapshot), *carried]), self._where(spec, snapshot, after, None, seen, more)
         rows = self._from(size + where, snapshot, partition)
         long = " or ".join(self._long(spec, snapshot)) or "false"
@@ -146,7 +149,7 @@ class Entities(Dataset):
     def _maybe_long(self, spec: PlanSpec, snapshot: str) -> str:
         """The condition that a text of a row of a page may be longer than a cell takes. A row whose bytes are few has none: so its texts are looked at once."""
         units = [units for _, sql, units in self._bounded(spec, snapshot) if self._is_wide(sql)] if spec.since is None else []
-        return f"long or bytes > {min(units)}" if units else "long"
+        return f"long or bytes > {min(units) - BLOCK_BYTES}" if units else "long"
 
     def _is_wide(self, sql: str) -> bool:
         return sql.removeprefix(f"{self.alias}.") in self.wide
@@ -254,10 +257,13 @@ class Entities(Dataset):
     def _rows(self, spec: PlanSpec, snapshot: str, lower: Key | None, upper: Key | None, more: Sequence[str] = ()) -> ChunkQuery:
         columns = [c for f in spec.formats for c in self.selected(spec, f)]
         sources = {c.source for c in columns}
-        where = self._where(spec, snapshot, lower, upper, more=more)
+        # Where nothing has ended since, the current rows alone are asked for: of what says which these are, an index may answer all.
+        settled = isinstance(snapshot, Settled) and self.table in snapshot.tables
+        partition, seen = ("_current", unreplaced(self.alias, snapshot, self.table)) if settled else ("", "")
+        where = self._where(spec, snapshot, lower, upper, seen, more)
         time, key = f"{self.alias}.{self.time}", f"{self.alias}.{self.key}"
         fields = self._fields(spec, snapshot)
-        ids = f"array(select {key} from {self._from(where, snapshot)} where {where})"
+        ids = f"array(select {key} from {self._from(where, snapshot, partition)} where {where})"
         dimensions = tuple(
             replace(d, keys=ids) if fields.get(d.key) == key else d for d in self.dimensions(spec, snapshot) if d.name in sources
         )
@@ -268,7 +274,7 @@ class Entities(Dataset):
         names = {sql: name for name, sql in wanted.items()}
         at, id_ = names.get(time, "_at"), names.get(key, "_id")
         shown = ", ".join(f"{sql} as {name}" for name, sql in ({at: time, id_: key} | wanted).items())
-        facts = f"select {shown} from {self._from(shown + where, snapshot)} where {where} order by {time}, {key}"
+        facts = f"select {shown} from {self._from(shown + where, snapshot, partition)} where {where} order by {time}, {key}"
         return ChunkQuery(facts, (at, id_), dimensions)
 
     def _fields(self, spec: PlanSpec, snapshot: str) -> Mapping[str, str]:

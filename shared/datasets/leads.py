@@ -13,7 +13,7 @@ from shared.datasets.changes import Changes
 from shared.datasets.entities import Entities
 from shared.datasets.filters import Filter, Instant, Search, TagFilter, Texts
 from shared.datasets.plan import Column, ColumnType, CustomProperty, Dimension, PlanSpec
-from shared.datasets.sql import counts, current, instant, literal, lookup, matching, pulled, texts
+from shared.datasets.sql import counts, instant, literal, lookup, matching, pulled, seen, texts
 
 CUSTOM = "custom_"  # before a custom property's name: the key of its column
 NESTED = frozenset({"json", "jsonl"})
@@ -47,7 +47,7 @@ class Leads(Entities):
     range_rule = "optional"
     filter_model = LeadFilter
     table, alias = "leads", "l"
-    row_bytes, wide = 400, ("email", "name", "phone", "company", "source_url", "custom_properties")
+    row_bytes, wide, blocks = 440, ("email", "name", "phone", "company", "status", "source_url", "custom_properties"), True
     fields: ClassVar[Mapping[str, str]] = {
         "id": "l.id", "email": "l.email", "name": "l.name", "phone": "l.phone", "company": "l.company", "status": "l.status",
         "source_url": "l.source_url", "created_at": "l.created_at", "last_activity_at": "l.last_activity_at",
@@ -115,9 +115,10 @@ class Leads(Entities):
 
     def dimensions(self, spec: PlanSpec, snapshot: str) -> tuple[Dimension, ...]:
         def talks(keys: str) -> str:
-            theirs = f"c.lead_id = any({keys}) and c.lead_id is not null and {current('c', snapshot, 'conversations')}"
+            conversations, are_seen = seen("conversations", "c", snapshot)
+            theirs = f"c.lead_id = any({keys}) and c.lead_id is not null and {are_seen}"
             query = f"""
-                with c as materialized (select c.lead_id, c.id, c.created_at from ingest.conversations c where {theirs})
+                with c as materialized (select c.lead_id, c.id, c.created_at from {conversations} where {theirs})
                 select lead_id, id, created_at, null as messages from c
                 union all select null, conversation_id, null, n from ({counts("messages", "conversation_id", "array(select id from c)", snapshot)}) m"""
             one = """concat('{"id":', json_text(c.id), ',"started_at":"', utc_seconds(c.created_at), '","message_count":', coalesce(m.messages, 0), '}')"""
@@ -144,12 +145,9 @@ class Leads(Entities):
             Dimension("talks", "id", "talks.lead_id = fact.id", talks),
         )
 
-    def size(self, spec: PlanSpec, snapshot: str) -> str:
-        return f"{super().size(spec, snapshot)} + coalesce(octet_length(array_to_string(l.tags, ',')), 0)"
-
     def carried(self, spec: PlanSpec, snapshot: str) -> tuple[Carried, ...]:
         nested = any("conversations" in keys for keys in spec.columns.values())
-        return (Carried("conversations", "c", "lead_id", "120"),) if nested else ()
+        return (Carried("conversations", "c", "lead_id", 120),) if nested else ()
 
 
 def _column(key: str, kind: ColumnType, description: str, personal: bool = False) -> Column:

@@ -48,7 +48,7 @@ class Messages(Entities):
     filter_model = care.ChannelFilter
     differs_scheduled = True
     table, alias = "messages", "m"
-    row_bytes, wide = 350, ("content", "post_url")
+    row_bytes, wide, blocks = 440, ("content", "post_url", "message_type", "origin", "outbound_message_type"), True
     fields: ClassVar[Mapping[str, str]] = {
         "id": "m.id", "created_at": "m.created_at", "conversation_id": "m.conversation_id",
         "agent_id": "case when m.sender_kind = 'agent' then m.sender_id end", "message_type": "m.message_type", "origin": "m.origin",

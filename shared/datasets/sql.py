@@ -12,10 +12,15 @@ VERSIONED = (
     "agents", "bots", "campaigns", "channels", "contacts", "conversations", "events", "lead_scores", "leads", "locks", "messages", "presences", "tags", "teams", "topics", "visits",
 )  # fmt: skip
 
-# Those whose rows are counted without being read, where that is possible (`Settled.counted`).
-COUNTED = ("messages",)
-# In how many notes of new ids (up to forty each) an index is still asked instead of the rows.
-_NOTES_MAX = 250
+# Those whose rows are counted by an index alone, where that is possible (`Settled.counted`).
+COUNTED = ("conversations", "lead_scores", "leads", "messages")
+# In so many notes of new ids (up to forty each), and so many ended rows, an index is still asked instead of the rows.
+_NOTES_MAX, _ENDED_MAX = 250, 10_000
+# Many times what these can be: it tells PostgreSQL that they fit into memory, whatever its statistics say. It would compare each with every row otherwise.
+_CHANGED_LIMIT = 200_000
+
+# What `blocks` of a row counts (0045_read_by_index.sql): how many of so many bytes its texts fill.
+BLOCK_BYTES = 512
 
 _OWN = "{}.org_id = current_setting('app.org_id', true)"
 _SNAPSHOT = re.compile(r"\d+:\d+:(\d+(,\d+)*)?")
@@ -70,7 +75,7 @@ def snapshot_literal(snapshot: str) -> str:
 class Settled(str):
     """A snapshot, and the tables in which no row of the organisation has ended since: all that it sees of them lies among the current rows.
 
-    `counted`: those among them in which few rows are new since, so that the current rows less the new ones are what it sees.
+    `counted`: the tables of which little has changed since, so that the index of the current rows, but for those that changed, is what it sees.
     For one PostgreSQL transaction alone, whose own snapshot that was found with: a row that ends meanwhile is still a current one there.
     """
 
@@ -80,47 +85,70 @@ class Settled(str):
     def __new__(cls, snapshot: str, found: Iterable[str]) -> "Settled":
         """`found`: what `settled_tables` tells."""
         made, names = super().__new__(cls, snapshot), list(found)
-        made.tables = frozenset(name.removesuffix("+") for name in names)
-        made.counted = frozenset(name.removesuffix("+") for name in names if name.endswith("+"))
+        made.tables = frozenset(name for name in names if not name.startswith("+"))
+        made.counted = frozenset(name.removeprefix("+") for name in names if name.startswith("+"))
         return made
 
 
 def settled_tables(snapshot: str) -> str:
-    """PostgreSQL query for the tables of which nothing has ended since the snapshot: one text, separated by commas; a + stands behind one that may be counted."""
-    since = oldest_unseen(snapshot)
-
-    def found(table: str) -> str:
-        ended = f"exists (select from ingest.{table}_ended e where {_OWN.format('e')} and e.ended >= {since})"
-        return f"({literal(table)}, {ended}, {_few_are_new(table, snapshot) if table in COUNTED else 'false'})"
-
-    tables = ", ".join(map(found, VERSIONED))
-    return f"""select coalesce(string_agg(name || case when few then '+' else '' end, ','), '') as tables
-        from (values {tables}) t(name, ended, few) where not ended"""
+    """PostgreSQL query for the tables of which nothing has ended since the snapshot, and, behind a +, those that may be counted: one text, separated by commas."""
+    settled = [(table, f"not exists (select {_ended(table, snapshot)})") for table in VERSIONED]
+    counted = [(f"+{table}", _little_has_changed(table, snapshot)) for table in COUNTED]
+    tables = ", ".join(f"({literal(name)}, {holds})" for name, holds in settled + counted)
+    return f"select coalesce(string_agg(name, ','), '') as tables from (values {tables}) t(name, holds) where holds"
 
 
-def _few_are_new(table: str, snapshot: str) -> str:
+def _little_has_changed(table: str, snapshot: str) -> str:
     noted = f"(select bool_and(pg_visible_in_snapshot(n.since, {snapshot_literal(snapshot)})) from ingest.arrivals_noted n)"
-    notes = f"select from ({_notes(table, snapshot)}) n limit {_NOTES_MAX + 1}"
-    return f"({noted} and (select count(*) from ({notes}) n) <= {_NOTES_MAX})"
+    few = [
+        f"(select count(*) from (select {rows} limit {most + 1}) t) <= {most}"
+        for rows, most in ((_notes(table, snapshot), _NOTES_MAX), (_ended(table, snapshot), _ENDED_MAX))
+    ]
+    return " and ".join([noted, *few])
+
+
+def _ended(table: str, snapshot: str) -> str:
+    """What stands behind SELECT for the rows that the snapshot may not have seen ending."""
+    return f"from ingest.{table}_ended xe where {own('xe')} and xe.ended >= {oldest_unseen(snapshot)}"
 
 
 def _notes(table: str, snapshot: str) -> str:
-    """The notes of new ids that the snapshot may not see."""
-    since = f"xa.type = {literal(table)} and xa.added >= {oldest_unseen(snapshot)}"
-    return f"select xa.ids from ingest.arrivals xa where {_OWN.format('xa')} and {since}"
+    """What stands behind SELECT for the notes of new ids that the snapshot doesn't see."""
+    unseen = f"xa.added >= {oldest_unseen(snapshot)} and not pg_visible_in_snapshot(xa.added, {snapshot_literal(snapshot)})"
+    return f"from ingest.arrivals xa where {own('xa')} and xa.type = {literal(table)} and {unseen}"
+
+
+def _changed(table: str, snapshot: Settled) -> str:
+    """PostgreSQL query for the ids of the current rows that the snapshot doesn't see as they are; some may be of no row any more."""
+    changed = f"select unnest(xa.ids) as id {_notes(table, snapshot)}"
+    if table not in snapshot.tables:
+        changed += (
+            f" union all select xe.id {_ended(table, snapshot)} and not pg_visible_in_snapshot(xe.ended, {snapshot_literal(snapshot)})"
+        )
+    return f"select id from ({changed}) x limit {_CHANGED_LIMIT}"
 
 
 def counts(table: str, owner: str, keys: str, snapshot: str) -> str:
     """PostgreSQL query for `owner` and `n`: how many rows of a versioned table name each of `keys` (text[]) there. It may give a key twice: its counts add up.
 
-    Where few rows are new, the index by `owner` is counted alone, and what the snapshot doesn't see yet is taken off again: no row is read but those.
+    Where little has changed, the index by `owner` is counted alone, what changed is taken off again, and what it was before is added: no row is read but those.
     """
+
+    def counted(partition: str, n: str, condition: str) -> str:
+        return f"select r.{owner}, {n} as n from ingest.{table}{partition} r where r.{owner} is not null and {condition} group by r.{owner}"
+
+    theirs = f"r.{owner} = any({keys})"
     if not isinstance(snapshot, Settled) or table not in snapshot.counted:
-        return f"select r.{owner}, count(*) as n from ingest.{table} r where r.{owner} = any({keys}) and {current('r', snapshot, table)} group by r.{owner}"
-    new = f"r.id = any(array(select unnest(ids) from ({_notes(table, snapshot)}) n)) and not pg_visible_in_snapshot(r.added, {snapshot_literal(snapshot)})"
-    return f"""
-        select r.{owner}, count(*) as n from ingest.{table}_current r where r.{owner} = any({keys}) and {own("r")} group by r.{owner}
-        union all select r.{owner}, -count(*) from ingest.{table}_current r where {new} and {own("r")} group by r.{owner}"""
+        return counted("", "count(*)", f"{theirs} and {current('r', snapshot, table)}")
+    # Of the few that changed: `is true` keeps PostgreSQL from sorting all keys for them, and from hashing them before there is one.
+    among_them = f"(r.{owner} in (select unnest({keys}))) is true"
+    found = [
+        counted("_current", "count(*)", f"{theirs} and {own('r')}"),
+        counted("_current", "-count(*)", f"r.id = any(array({_changed(table, snapshot)})) and {own('r')} and {among_them}"),
+    ]
+    if table not in snapshot.tables:
+        found.append(counted("_ended", "count(*)", f"{replaced_since('r', snapshot)} and {among_them}"))
+    return " union all ".join(found)
 
 
 def current(alias: str, snapshot: str, table: str = "") -> str:
@@ -138,9 +166,24 @@ def current(alias: str, snapshot: str, table: str = "") -> str:
     )
 
 
-def unreplaced(alias: str, snapshot: str) -> str:
-    """`current`, of a row in <table>_current."""
+def unreplaced(alias: str, snapshot: str, table: str = "") -> str:
+    """`current`, of a row in <table>_current.
+
+    Where little has changed in the `table`, the condition names the row's id alone, so that an index answers it. As a subquery PostgreSQL hashes it.
+    """
+    if isinstance(snapshot, Settled) and table in snapshot.counted:
+        return f"{own(alias)} and {alias}.id not in ({_changed(table, snapshot)})"
     return f"{_OWN.format(alias)} and pg_visible_in_snapshot({alias}.added, {snapshot_literal(snapshot)})"
+
+
+def seen(table: str, alias: str, snapshot: str) -> tuple[str, str]:
+    """What stands behind FROM, and the condition, for the rows of a versioned table that the snapshot sees.
+
+    Of a settled table these are current rows; where little has changed too, an index answers a query that asks for nothing which it doesn't hold.
+    """
+    if isinstance(snapshot, Settled) and table in snapshot.tables:
+        return f"ingest.{table}_current {alias}", unreplaced(alias, snapshot, table)
+    return f"ingest.{table} {alias}", current(alias, snapshot)
 
 
 def replaced_since(alias: str, snapshot: str) -> str:
@@ -183,7 +226,8 @@ def matching(table: str, alias: str, columns: str, keys: str, snapshot: str) -> 
 
     One walk along the index, which reads each of its pages once; a lookup a key (`found`) would go down the tree as often as there are keys, at three times the price.
     """
-    return f"select {columns} from ingest.{table} {alias} where {alias}.id = {among(keys)} and {current(alias, snapshot, table)}"
+    rows, are_seen = seen(table, alias, snapshot)
+    return f"select {columns} from {rows} where {alias}.id = {among(keys)} and {are_seen}"
 
 
 def among(keys: str) -> str:

@@ -32,7 +32,8 @@ def score(connection: psycopg.Connection[Any], org_id: str, scores: Mapping[str,
 
 def end(cursor: psycopg.Cursor[Any], table: str, org_id: str, record_id: str) -> None:
     cursor.execute(
-        "select attname from pg_attribute where attrelid = %s::regclass and attnum > 0 and not attisdropped", [f"ingest.{table}"]
+        "select attname from pg_attribute where attrelid = %s::regclass and attnum > 0 and not attisdropped and attgenerated = ''",
+        [f"ingest.{table}"],
     )
     columns = sql.SQL(", ").join(sql.Identifier(name) for (name,) in cursor.fetchall() if name not in ("ended", "replaced_at"))
     statement = """with gone as (delete from ingest.{} where org_id = %s and id = %s returning {})

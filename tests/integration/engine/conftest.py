@@ -14,7 +14,7 @@ import pytest
 from shared.datasets import deleted, registry
 from shared.datasets.instants import resolve_instant
 from shared.datasets.plan import CustomProperty, PlanSpec
-from shared.datasets.sql import session_sql
+from shared.datasets.sql import Settled, session_sql, settled_tables
 from shared.datasets.workbooks import Workbook
 from shared.formats import registry as formats
 from shared.formats.base import Slice
@@ -103,15 +103,20 @@ class Exporter:
         return Exported(files, parts, planned)
 
     async def plan(self, spec: PlanSpec, snapshot: str, rows_max: int, bytes_max: int) -> list[tuple[int, list[str]]]:
+        """As export_request plans; that what has changed meanwhile is known makes no difference to what is found."""
+        dataset = registry.get(spec.dataset)
         connection = await asyncpg.connect(self.database.as_service("export_request"))
         try:
             chunks: list[tuple[int, list[str]]] = []
             after: list[str] | None = None
             while True:
-                query = registry.get(spec.dataset).plan_query(spec, snapshot, after, rows_max, bytes_max)
-                async with connection.transaction():
+                async with connection.transaction(isolation="repeatable_read", readonly=True):
                     await connection.execute(session_sql(self.org_id))
-                    row = await connection.fetchrow(query)
+                    row = await connection.fetchrow(dataset.plan_query(spec, snapshot, after, rows_max, bytes_max))
+                    if spec.since is None:
+                        settled = Settled(snapshot, (await connection.fetchval(settled_tables(snapshot))).split(","))
+                        for most in (bytes_max, None):
+                            assert await connection.fetchrow(dataset.plan_query(spec, settled, after, row["rows"] or 1, most)) == row
                 if not row["rows"]:
                     return chunks
                 assert row["rows"] <= rows_max
