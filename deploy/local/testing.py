@@ -29,6 +29,8 @@ QUICK = {
     "WAYBILL_DESTINATION_TIME_SCALE": "0.0005", "WAYBILL_DESTINATION_LEASE_SECONDS": "3",
     "WAYBILL_KAFKA_SESSION_SECONDS": "6",
 }  # fmt: skip
+# Some hundreds of processes start: each would compile anew all that it runs.
+COSTLY = "PYTHONDONTWRITEBYTECODE"
 # Three workers, each with whole groups of tests (tests/conftest.py), the longest first: those on a stack leave much of two cores to others.
 WORKERS = ["-n", "3", "--dist", "loadscope", "--no-loadscope-reorder"]
 # Debian packages by the command that they bring: clients that we did not write.
@@ -102,8 +104,8 @@ def promtool() -> Path:
 
 
 def environment_for_tests(environment: Mapping[str, str], base: int) -> dict[str, str]:
-    """The caller's environment without its settings for a stack, so that only the ports of the tests' own one are left."""
-    kept = {name: value for name, value in environment.items() if not name.startswith("WAYBILL_")}
+    """The caller's environment without its settings for a stack, so that only the ports of the tests' own one are left, and with compiled code kept."""
+    kept = {name: value for name, value in environment.items() if not name.startswith("WAYBILL_") and name != COSTLY}
     return kept | {"WAYBILL_PORT_BASE": str(base), "WAYBILL_ENV_FILE": str(STATE.env_file)} | QUICK
 
 

@@ -60,7 +60,8 @@ class House:
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 async def test_every_kept_instant_sees_what_it_saw_and_all_else_goes(room: Room, data: st.DataObject) -> None:
-    await room.admin.execute("TRUNCATE ingest.teams, ingest.tombstones, ingest.prunings, ingest.arrivals, exports.exports CASCADE")
+    for table in ("ingest.teams", "ingest.tombstones", "ingest.prunings", "ingest.arrivals", "exports.exports"):
+        await room.admin.execute(f"DELETE FROM {table}")
     house = House(room, data.draw(st.sampled_from([1, 2, 7])))
     for number in range(data.draw(st.integers(5, 20))):
         org_id = data.draw(st.sampled_from(ORGS))

@@ -238,8 +238,8 @@ def test_javas_version_is_understood(output: str, major: int | None) -> None:
 
 
 def test_the_tests_own_stack_forgets_the_callers() -> None:
-    environment = environment_for_tests({"PATH": "/bin", "WAYBILL_URL": "x", "WAYBILL_PORT": "1"}, 28000)
-    assert environment["WAYBILL_PORT_BASE"] == "28000"
+    environment = environment_for_tests({"PATH": "/bin", "WAYBILL_URL": "x", "WAYBILL_PORT": "1", "PYTHONDONTWRITEBYTECODE": "1"}, 28000)
+    assert (environment["WAYBILL_PORT_BASE"], environment.get("PYTHONDONTWRITEBYTECODE")) == ("28000", None)
     assert {name for name in environment if name.startswith("WAYBILL_")} == {"WAYBILL_PORT_BASE", "WAYBILL_ENV_FILE", *QUICK}
 
 

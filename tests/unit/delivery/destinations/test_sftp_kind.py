@@ -21,7 +21,7 @@ RULES = Rules("org_acme")
 KEY = asyncssh.generate_private_key("ssh-ed25519")
 RSA = asyncssh.generate_private_key("ssh-rsa", key_size=2048)
 PRINT = KEY.get_fingerprint()
-LOCKED = KEY.export_private_key("openssh", passphrase="x").decode()  # pragma: allowlist secret
+LOCKED = KEY.export_private_key("openssh", passphrase="x", rounds=50).decode()  # pragma: allowlist secret
 
 
 def line(key: asyncssh.SSHKey, comment: str = "") -> str:
@@ -41,7 +41,7 @@ def wrong(name: str, value: Any) -> list[str]:
         ("username", ["waybill", "DOMAIN\\waybill", "jö"]),
         ("password", ["x", " a b "]),
         ("private_key", [KEY.export_private_key().decode(), RSA.export_private_key("pkcs1-pem").decode(), RSA.export_private_key("pkcs8-pem").decode(),
-                         KEY.export_private_key("openssh", passphrase="x").decode(), RSA.export_private_key("pkcs8-pem", passphrase="x").decode(),
+                         KEY.export_private_key("openssh", passphrase="x", rounds=50).decode(), RSA.export_private_key("pkcs8-pem", passphrase="x").decode(),
                          KEY.export_private_key().decode().replace("\n", "\r\n")]),
         ("host_keys", [[], [PRINT], [line(KEY), line(RSA, "root@files")], [f"[files.example.com]:2022,10.0.0.1 {line(KEY)}"], [PRINT + "="]]),
         ("directory", ["", "/data/in", "in", "~backup", "a..b"]),
