@@ -70,16 +70,16 @@ MUTANTS = (
             ),
             Edit(
                 "shared/outbox.py",
-                """                rows = await connection.fetch(f"SELECT * FROM {self._schema}.outbox ORDER BY seq LIMIT {RELAY_ROWS_MAX}")
+                """            rows = await connection.fetch(f"SELECT * FROM {self._schema}.outbox ORDER BY seq LIMIT {RELAY_ROWS_MAX}")
 """,
-                """                rows = self.__dict__.setdefault("_kept", [])[:RELAY_ROWS_MAX]
+                """            rows = self.__dict__.setdefault("_kept", [])[:RELAY_ROWS_MAX]
 """,
             ),
             Edit(
                 "shared/outbox.py",
-                """                    await connection.execute(f"DELETE FROM {self._schema}.outbox WHERE seq = ANY($1)", [r["seq"] for r in rows])
+                """                await connection.execute(f"DELETE FROM {self._schema}.outbox WHERE seq = ANY($1)", [r["seq"] for r in rows])
 """,
-                """                    del self._kept[: len(rows)]
+                """                del self._kept[: len(rows)]
 """,
             ),
         ),
