@@ -35,7 +35,7 @@ class Carried:
     def of(self, keys: str, snapshot: str) -> str:
         """PostgreSQL expression of all bytes of those whose owner is one of `keys` (text[])."""
         if isinstance(self.bytes, int):
-            return f"(select coalesce(sum(n), 0) * {self.bytes} from ({counts(self.table, self.owner, keys, snapshot)}) n)"
+            return f"(select (coalesce(sum(n), 0) * {self.bytes})::bigint from ({counts(self.table, self.owner, keys, snapshot)}) n)"
         owner = f"{self.alias}.{self.owner}"
         theirs = f"{owner} = any({keys}) and {owner} is not null and {current(self.alias, snapshot, self.table)}"
         return f"(select coalesce(sum({self.bytes}), 0) from ingest.{self.table} {self.alias} where {theirs})"
