@@ -21,6 +21,7 @@ T = TypeVar("T")
 _PASSING_CLASSES = ("08", "28", "53", "57P", "40001", "40P01", "55P03")
 _SERVER_SETTINGS = ("role", "search_path", "statement_timeout")
 DISPATCHER = "waybill_dispatcher"
+CONNECT_SECONDS = 2  # for a new connection: who asked hears in time that PostgreSQL is away
 
 
 def is_passing(error: BaseException) -> bool:
@@ -56,7 +57,7 @@ def create_pool(
     listens on one ends it (ends.py). asyncpg would have everything reset each time, which costs one question more for each transaction.
     """
     return asyncpg.create_pool(
-        dsn, min_size=0, max_size=size, timeout=2, command_timeout=statement_seconds, max_inactive_connection_lifetime=300, init=prepare, reset=_as_it_is,
+        dsn, min_size=0, max_size=size, timeout=CONNECT_SECONDS, command_timeout=statement_seconds, max_inactive_connection_lifetime=300, init=prepare, reset=_as_it_is,
         server_settings={"application_name": f"waybill-{service}", "timezone": "UTC", **settings},
     )  # fmt: skip
 

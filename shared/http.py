@@ -89,7 +89,7 @@ class Authenticator:
         if match is None:
             raise unauthorized()
         with sorted_errors():
-            row = await in_time(self._pool.fetchrow("SELECT * FROM tenancy.find_key($1)", match[1], timeout=2), KEY_SECONDS)
+            row = await in_time(self._pool.fetchrow("SELECT * FROM tenancy.find_key($1)", match[1]), KEY_SECONDS)
         expected = row["hash"] if row else bytes(32)
         if not hmac.compare_digest(hash_secret(match[2]), expected) or row is None:
             raise unauthorized()
@@ -102,7 +102,7 @@ class Authenticator:
     async def _take(self, org_id: str, rate: int) -> None:
         """Raises ApiError 429 where the organisation asks too often, from whatever process."""
         with sorted_errors():
-            row = await in_time(self._pool.fetchrow("SELECT * FROM tenancy.take_from_bucket($1, $2)", org_id, rate, timeout=2), KEY_SECONDS)
+            row = await in_time(self._pool.fetchrow("SELECT * FROM tenancy.take_from_bucket($1, $2)", org_id, rate), KEY_SECONDS)
         if not row["allowed"]:
             taken = ratelimit.Taken(False, row["remaining"], row["reset_seconds"])
             raise ratelimit.rate_limited(ratelimit.Policy("organisation", rate, 1), taken, "by your organisation")

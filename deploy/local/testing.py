@@ -31,8 +31,9 @@ QUICK = {
 }  # fmt: skip
 # Some hundreds of processes start: each would compile anew all that it runs.
 COSTLY = "PYTHONDONTWRITEBYTECODE"
-# Three workers, each with whole groups of tests (tests/conftest.py), the longest first: those on a stack leave much of two cores to others.
-WORKERS = ["-n", "3", "--dist", "loadscope", "--no-loadscope-reorder"]
+# Two workers, each with whole groups of tests (tests/conftest.py), the longest first. A third one takes half a minute off, and leaves two cores no moment idle:
+# what has to answer in time then waits for its turn.
+WORKERS = ["-n", "2", "--dist", "loadscope", "--no-loadscope-reorder"]
 # Debian packages by the command that they bring: clients that we did not write.
 CLIENTS = {
     "kcat": "kcat",

@@ -122,7 +122,7 @@ class Walks:
             row = await in_time(
                 self._pool.fetchrow(
                     "SELECT * FROM tenancy.take_request($1, $2, $3, $4)", principal.key_id, f"export/{endpoint.name}", policy.quota,
-                    float(policy.window_seconds), timeout=2,
+                    float(policy.window_seconds),
                 ), LIMIT_SECONDS,
             )  # fmt: skip
         return Taken(row["allowed"], row["remaining"], row["reset_seconds"])
