@@ -32,11 +32,11 @@ def macros() -> str:
 def _macro(name: str, pattern: Pattern) -> str:
     regex = duck_literal(pattern.regex)
     if pattern.check:
-        # The text between candidates, each with the candidate behind it: put together again they are the text.
-        between = f"list_zip(regexp_split_to_array(x, {regex}), regexp_extract_all(x, {regex}))"
-        swapped = f"lambda z: concat(z[1], case when z[2] is not null and {pattern.check}(z[2]) then '{REDACTED}' else z[2] end)"
-        text = f"array_to_string(list_transform({between}, {swapped}), '')"
-        count = f"len(list_filter(regexp_extract_all(x, {regex}), lambda m: {pattern.check}(m)))"
+        # Every second piece is a candidate: no text holds U+0000. DuckDB's own split by a pattern forgets what stands before the rest of a text, and finds others.
+        pieces = f"string_split(regexp_replace(x, {regex}, chr(0) || '\\0' || chr(0), 'g'), chr(0))"
+        is_one = f"i % 2 = 0 and {pattern.check}(piece)"
+        text = f"array_to_string(list_transform({pieces}, lambda piece, i: case when {is_one} then '{REDACTED}' else piece end), '')"
+        count = f"len(list_filter({pieces}, lambda piece, i: {is_one}))"
         seen = f"{pattern.quick} and regexp_matches(x, {regex})"
     else:
         text, count, seen = f"regexp_replace(x, {regex}, '{REDACTED}', 'g')", f"len(regexp_extract_all(x, {regex}))", pattern.quick
