@@ -70,7 +70,7 @@ class Dataset(ABC):
         return {self.name.replace("-", " ").capitalize(): self.chosen(spec, fmt)}
 
     def beside(self, spec: PlanSpec, snapshot: str, rows: str) -> Sequence[Sheet]:
-        """The sheets behind that of the rows, about `rows`, a text[] literal of the chunk's keys in order."""
+        """The sheets behind that of the rows, about `rows`, a text[] of PostgreSQL's: the chunk's keys in order."""
         return ()
 
     @abstractmethod
@@ -89,7 +89,7 @@ class Dataset(ABC):
 
     @abstractmethod
     def before(self, spec: PlanSpec, keys: str) -> ChunkQuery:
-        """The rows with these ids (a text[] literal) as `spec.since` saw them."""
+        """The rows with these ids (a text[] of PostgreSQL's) as `spec.since` saw them."""
 
     @abstractmethod
     def gone(self, spec: PlanSpec, snapshot: str, lower: Key | None, upper: Key | None) -> str:

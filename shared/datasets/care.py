@@ -81,7 +81,7 @@ def contact(key: str, snapshot: str) -> Dimension:
             select k.key, nullif(k.key, '') as id, ct.medium, ct.primary_identifier, ct.secondary_identifier
             from (select distinct coalesce({key}, '') as key from fact) k left join {pulled(contacts)} ct on ct.id = k.key"""
 
-    return Dimension("contact", key, f"contact.key = coalesce(fact.{key}, '')", select, dense=True)
+    return Dimension("contact", key, f"contact.key = coalesce(fact.{key}, '')", select, by="key")
 
 
 def agent(name: str, key: str, snapshot: str) -> Dimension:
@@ -99,4 +99,4 @@ def team(key: str, snapshot: str) -> Dimension:
 
 
 def _named(name: str, key: str, select: Callable[[str], str]) -> Dimension:
-    return Dimension(name, key, f"{name}.key = coalesce(fact.{key}, '')", lambda k: f"select * from {pulled(select(k))}", dense=True)
+    return Dimension(name, key, f"{name}.key = coalesce(fact.{key}, '')", lambda k: f"select * from {pulled(select(k))}", by="key")

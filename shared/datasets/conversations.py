@@ -159,7 +159,7 @@ class Conversations(Entities):
     def dimensions(self, spec: PlanSpec, snapshot: str) -> tuple[Dimension, ...]:
         key, talk = "conversation_id", _counted if set(spec.formats) == {"xlsx"} else _talk
         return (
-            Dimension("talk", key, "talk.id = fact.conversation_id", lambda k: talk(k, spec, snapshot), dense=True),
+            Dimension("talk", key, "talk.id = fact.conversation_id", lambda k: talk(k, spec, snapshot), by="id"),
             Dimension("happened", key, "happened.id = fact.conversation_id", lambda k: _happened(k, snapshot)),
         )
 

@@ -2,7 +2,7 @@
 
 import re
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
@@ -54,6 +54,10 @@ class Entities(Dataset):
     def dimensions(self, spec: PlanSpec, snapshot: str) -> tuple[Dimension, ...]:
         """Relations that many rows share."""
         return ()
+
+    def attached(self, spec: PlanSpec, snapshot: str) -> Mapping[str, Callable[[str], str]]:
+        """Fields of the facts that stand in another table, in a row of the same id: what makes PostgreSQL's query for (id, value) from a text[] of ids."""
+        return {}
 
     def size(self, spec: PlanSpec, snapshot: str) -> str:
         """PostgreSQL expression of about how many bytes a row is, but for what it carries: at most a block less than any of `wide` is."""
@@ -240,7 +244,7 @@ class Entities(Dataset):
     def _read(self, spec: PlanSpec, snapshot: str) -> list[str]:
         """The tables that decide which rows there are and what they say."""
         query = self._rows(base_of(self.compared(spec)), snapshot, None, None)
-        return tables_read(query.facts, *(dimension.select("'{}'::text[]") for dimension in query.dimensions))
+        return tables_read(query.facts, *query.attached.values(), *(dimension.select("'{}'::text[]") for dimension in query.dimensions))
 
     def _not_there(self, spec: PlanSpec, snapshot: str) -> str:
         """The condition that the row `t` of before has none with its id any more."""
@@ -268,6 +272,7 @@ class Entities(Dataset):
             replace(d, keys=ids) if fields.get(d.key) == key else d for d in self.dimensions(spec, snapshot) if d.name in sources
         )
         read = {name for c in columns for name in c.fact_fields} | {d.key for d in dimensions}
+        attached = {name: select(ids) for name, select in self.attached(spec, snapshot).items() if name in read}
         read |= {name for d in dimensions for name in _FACT_FIELD.findall(d.join)}
         wanted = {name: sql for name, sql in fields.items() if name in read}
         # No value is sent twice: every column costs both sides.
@@ -275,7 +280,7 @@ class Entities(Dataset):
         at, id_ = names.get(time, "_at"), names.get(key, "_id")
         shown = ", ".join(f"{sql} as {name}" for name, sql in ({at: time, id_: key} | wanted).items())
         facts = f"select {shown} from {self._from(shown + where, snapshot, partition)} where {where} order by {time}, {key}"
-        return ChunkQuery(facts, (at, id_), dimensions)
+        return ChunkQuery(facts, (at, id_), dimensions, attached)
 
     def _fields(self, spec: PlanSpec, snapshot: str) -> Mapping[str, str]:
         return self.fields

@@ -1,6 +1,6 @@
 """leads: one row a lead, with its score, its custom properties and, in JSON, its conversations."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, ClassVar
 
@@ -72,7 +72,7 @@ class Leads(Entities):
             _column("phone", t.text, "Telephone number", personal=True),
             _column("company", t.text, "Company"),
             _column("status", t.text, "new, qualified, contacted, converted or lost"),
-            replace(_column("score", t.int64, "Lead score 0–100, 0 until there is one"), sql="scored.score", source="scored", missing="0"),
+            replace(_column("score", t.int64, "Lead score 0–100, 0 until there is one"), sql="coalesce(fact.score, 0)"),
             _column("source_url", t.text, "Page that the lead came from"),
             _column("created_at", t.timestamp, "When the lead was created"),
             _column("last_activity_at", t.timestamp, "When the lead was last active"),
@@ -113,6 +113,9 @@ class Leads(Entities):
             parts.append(_search(f["q"]))
         return parts
 
+    def attached(self, spec: PlanSpec, snapshot: str) -> Mapping[str, Callable[[str], str]]:
+        return {"score": lambda ids: matching("lead_scores", "sc", "sc.id, sc.score", ids, snapshot)}
+
     def dimensions(self, spec: PlanSpec, snapshot: str) -> tuple[Dimension, ...]:
         def talks(keys: str) -> str:
             conversations, are_seen = seen("conversations", "c", snapshot)
@@ -130,18 +133,13 @@ class Leads(Entities):
                 from (from found where lead_id is not null) c
                 left join (select id, sum(messages)::bigint as messages from found where lead_id is null group by id) m on m.id = c.id group by c.lead_id"""
 
-        def scores(keys: str) -> str:
-            rows = pulled(matching("lead_scores", "sc", "sc.id, sc.score", keys, snapshot))
-            return f"select fact.id, coalesce(sc.score, 0) as score from fact left join {rows} sc on sc.id = fact.id"
-
         def assignees(keys: str) -> str:
             rows = pulled(matching("agents", "ag", "ag.id, ag.email", keys, snapshot))
             return f"""select k.id, coalesce(ag.email, nullif(k.id, '')) as shown
                 from (select distinct coalesce(assigned_to, '') as id from fact) k left join {rows} ag on ag.id = k.id"""
 
         return (
-            Dimension("scored", "id", "scored.id = fact.id", scores, dense=True),
-            Dimension("assignee", "assigned_to", "assignee.id = coalesce(fact.assigned_to, '')", assignees, dense=True),
+            Dimension("assignee", "assigned_to", "assignee.id = coalesce(fact.assigned_to, '')", assignees, by="id"),
             Dimension("talks", "id", "talks.lead_id = fact.id", talks),
         )
 

@@ -80,7 +80,7 @@ class Messages(Entities):
                 "conversation_id",
                 "conversation.id = fact.conversation_id",
                 lambda k: _conversations(k, snapshot),
-                dense=True,
+                by="id",
             ),
             care.agent("agent", "agent_id", snapshot),
             Dimension(

@@ -1,7 +1,7 @@
 """The values that the planner, the formatter and the datasets share: what an export is resolved to, and what a chunk is."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -168,8 +168,9 @@ class Dimension:
     """A relation that many rows of a chunk share, pulled by the chunk's keys and encoded once for each of its rows.
 
     `key` is the fact field whose distinct values are the keys; `select` makes the DuckDB SELECT from a SQL text[] of them;
-    `join` is the condition that ties a fact to its row; `dense` says that every fact has exactly one. A left join hands out the facts without a
-    row after those with one; putting them back in order costs as much as a fifth of the rest, so a dimension should be dense where it can.
+    `join` is the condition that ties a fact to its row. Where every fact has exactly one, `by` is the column of `select` with the fact's key in it, '' for null:
+    the dimension is dense. A left join hands out the facts without a row after those with one; putting them back in order costs as much as a fifth of the rest,
+    so a dimension should be dense where it can.
     `keys`: PostgreSQL's own expression of the keys (text[]), where the chunk's rows are what is looked for: then they don't travel there and back.
     """
 
@@ -177,7 +178,7 @@ class Dimension:
     key: str
     join: str
     select: Callable[[str], str]
-    dense: bool = False
+    by: str | None = None
     keys: str | None = None
 
 
@@ -185,12 +186,15 @@ class Dimension:
 class ChunkQuery:
     """What a chunk is made of: the PostgreSQL query for its rows in order, and the dimensions that join them by their keys.
 
-    `place` names the columns of `facts` that hold a row's place in the order: a `Key`.
+    `place` names the columns of `facts` that hold a row's place in the order: a `Key`, whose last one is the row's id.
+    `attached`: small values that other queries give for the rows' ids, each id once at most: a column's name and its query for (id, value). They are put beside the
+    facts' own columns without a join, which would cost more than the values.
     """
 
     facts: str
     place: tuple[str, ...]
     dimensions: tuple[Dimension, ...] = field(default=())
+    attached: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

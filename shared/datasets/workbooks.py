@@ -19,7 +19,7 @@ class Workbook(Entities):
 
     @abstractmethod
     def sheets(self, spec: PlanSpec, snapshot: str, rows: str) -> Sequence[Sheet]:
-        """The sheets about `rows`, a text[] literal of the chunk's keys in order."""
+        """The sheets about `rows`, a text[] of PostgreSQL's: the chunk's keys in order."""
 
     @abstractmethod
     def sheet_columns(self) -> dict[str, list[Column]]:

@@ -41,13 +41,21 @@ Piece = Fixed | Sql
 
 
 @dataclass(frozen=True)
+class Quiet:
+    """What is known of a chunk's column of texts at which no format has to look. `full`: none is null or empty; `unquoted`: none holds a quotation mark."""
+
+    full: bool
+    unquoted: bool
+
+
+@dataclass(frozen=True)
 class Cell:
-    """A column and the DuckDB expressions of its value, and of its row's id where one row has it. `quiet`: no format has to look at its texts, though they may be null."""
+    """A column and the DuckDB expressions of its value, and of its row's id where one row has it; and what is known of its texts, where they are quiet."""
 
     column: Column
     sql: str
     row: str = "null"
-    quiet: bool = False
+    quiet: Quiet | None = None
 
 
 @dataclass(frozen=True)

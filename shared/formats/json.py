@@ -17,9 +17,15 @@ class Json(Format):
     extension = "json"
     media_type = "application/json"
     opening, closing, row_separator = "{", "}", ",\n"
+    looks_at_texts = True
 
     def cell(self, cell: Cell, spec: PlanSpec) -> list[Piece]:
-        return [Fixed(quoted(cell.column.key) + ":"), Sql(value(cell, datasets.get(spec.dataset).family))]
+        key = quoted(cell.column.key) + ":"
+        if cell.quiet and cell.column.type is ColumnType.text:
+            if cell.quiet.full and cell.quiet.unquoted:
+                return [Fixed(key + '"'), Sql(cell.sql), Fixed('"')]
+            return [Fixed(key), Sql(f"json_quiet({cell.sql})")]
+        return [Fixed(key), Sql(value(cell, datasets.get(spec.dataset).family))]
 
     def texts(self, row: Any, columns: Sequence[Column], spec: PlanSpec) -> list[str]:
         """Each value as it is written: a text stands in quotation marks, nothing is null."""

@@ -17,6 +17,9 @@ create or replace temp macro joined(x) as case
 
 create or replace temp macro json_text(x) as coalesce(to_json(x)::varchar, 'null');
 
+-- A text in which nothing but a quotation mark means anything to JSON.
+create or replace temp macro json_quiet(x) as coalesce(case when contains(x, '"') then to_json(x)::varchar else '"' || x || '"' end, 'null');
+
 create or replace temp macro json_texts(x) as coalesce(to_json(x)::varchar, 'null');
 
 -- to_json escapes what JSON must escape and no more, but writes \u001F where the contract writes \u001f. Escaped backslashes step aside

@@ -62,6 +62,8 @@ class Xlsx(Format):
     def _cell(self, cell: Cell, spec: PlanSpec) -> list[Piece]:
         """Texts are short, and nothing in them means anything to XML."""
         kind, family = cell.column.type, datasets.get(spec.dataset).family
+        if kind is ColumnType.text and cell.quiet and cell.quiet.full:
+            return [Fixed('<c t="str"><v>'), Sql(cell.sql), Fixed("</v></c>")]
         if kind in _TEXTS:
             return [Sql(f"xml_open({_text(cell)})"), Sql(_text(cell)), Sql(f"xml_close({_text(cell)})")]
         if kind is ColumnType.boolean:

@@ -15,10 +15,11 @@ from shared.datasets.plan import Key, PlanSpec
 from shared.datasets.sql import literal
 from shared.errors import PermanentError
 from shared.formatting.batches import array_text, in_order
+from shared.formatting.coding import Numbers, attached
 from shared.formatting.database import Database
-from shared.formatting.parts import Part, PartResult
-from shared.formatting.row_groups import Coded
-from shared.formatting.statements import ChunkStatements, read_coded
+from shared.formatting.parts import Part, PartResult, TypedPart
+from shared.formatting.row_groups import Values
+from shared.formatting.statements import ChunkStatements
 
 # Rows a record batch: whole lines in memory at once, so few enough for long ones.
 BATCH_ROWS = 2048
@@ -66,29 +67,47 @@ def compiled(compile_: Callable[[], T]) -> T:
         raise PermanentError("bad_plan", f"The plan can't be formatted: {error}") from error
 
 
-def pull(database: Database, statements: ChunkStatements) -> pa.Table | None:
-    """The chunk's facts, as an Arrow table that DuckDB reads where it lies, and each dimension's rows for the keys that the facts name."""
+class Facts(NamedTuple):
+    """A chunk's facts, which DuckDB reads where they lie, and their columns that are keys of dimensions, each as numbers of its distinct values."""
+
+    table: pa.Table
+    keys: Mapping[str, pa.DictionaryArray]
+    place: tuple[str, ...]
+
+    def place_of(self, row: int) -> str:
+        """Where a row stands in the dataset's order, as a manifest shows it."""
+        return _key([self.table.column(name)[row] for name in self.place])
+
+
+def pull(database: Database, statements: ChunkStatements) -> Facts | None:
+    """The chunk's facts, where there is more than them, and each dimension's rows for the keys that the facts name."""
     if statements.facts is None:
         return None
-    facts = database.table(statements.facts)
-    database.known_as("fact", facts)
-    keys: dict[str, str] = {}
-    for table in statements.dimensions:
-        column = table.dimension.key
-        if table.dimension.keys is None and column not in keys:
-            keys[column] = f"{literal(array_text(facts.column(column)))}::text[]"
-        database.execute(table.create(table.dimension.keys or keys[column]))
-    return facts
+    table = database.table(statements.facts)
+    for name, query in statements.attached.items():
+        table = table.append_column(name, attached(table.column(statements.place[-1]), database.table(query)))
+    database.known_as("fact", table)
+    keys: dict[str, pa.DictionaryArray] = {}
+    arrays: dict[str, str] = {}
+    for dimension, create in ((each.dimension, each.create) for each in statements.dimensions):
+        if dimension.keys is None and dimension.key not in keys:
+            keys[dimension.key] = table.column(dimension.key).combine_chunks().dictionary_encode()
+            text = array_text(keys[dimension.key].dictionary)
+            arrays[dimension.key] = database.array(dimension.key, f"select {literal(text)} as keys")
+        database.execute(create(dimension.keys or arrays[dimension.key]))
+    return Facts(table, keys, statements.place)
 
 
-def coded(database: Database, statements: ChunkStatements) -> dict[int, Coded]:
-    """The columns whose values stay in the dimensions' tables, which are there."""
-    names = dict.fromkeys(code.dimension for code in statements.codes.values())
-    tables = {name: database.table(read_coded(name)) for name in names}
-    return {
-        place: Coded.of(f"{code.dimension}_n", tables[code.dimension].column(code.field).combine_chunks())
-        for place, code in statements.codes.items()
-    }
+def elsewhere(database: Database, statements: ChunkStatements, facts: Facts) -> dict[int, Values]:
+    """The columns of a typed format that aren't in its rows. Of those whose values stand in the dimensions' tables, which are there: the values once, and for
+    each fact which of them it has."""
+    found: dict[int, Values] = {place: facts.table.column(name) for place, name in statements.straight.items()}
+    for dimension in dict.fromkeys(code.dimension for code in statements.codes.values()):
+        fields = {place: code.field for place, code in statements.codes.items() if code.dimension == dimension}
+        rows = database.table(f"select {', '.join([str(dimension.by), *dict.fromkeys(fields.values())])} from {dimension.name}")
+        numbers = Numbers.of(facts.keys[dimension.key], rows.column(0).combine_chunks())
+        found |= {place: numbers.coded(rows.column(name).combine_chunks()) for place, name in fields.items()}
+    return found
 
 
 def keep(database: Database, table: str, statements: ChunkStatements) -> int:
@@ -98,6 +117,17 @@ def keep(database: Database, table: str, statements: ChunkStatements) -> int:
     for dimension in statements.dimensions:
         database.execute(f"drop table {dimension.dimension.name}")
     return int(database.one(f"select count(*) from {table}"))
+
+
+def write_rows(database: Database, chunk: Chunk, statements: ChunkStatements, facts: Facts | None, parts: Mapping[str, Part]) -> Extent:
+    """Write a chunk's rows into its parts."""
+    batch_rows = BATCH_ROWS_KEPT if all(isinstance(part, TypedPart) for part in parts.values()) else BATCH_ROWS
+    if facts is None:
+        return stream(database, statements.rows, statements.counters, parts, tell_keys=chunk.tells_keys, batch_rows=batch_rows)
+    extent = stream(database, statements.unplaced, statements.counters, parts, tell_keys=False, batch_rows=batch_rows)
+    if chunk.tells_keys and extent.rows:
+        return extent._replace(first=facts.place_of(0), last=facts.place_of(extent.rows - 1))
+    return extent
 
 
 def stream(
@@ -110,11 +140,11 @@ def stream(
         for name, part in parts.items():
             part.take(batch.column(name))
         if tell_keys:
-            first, last = first or _key(batch, 0), batch
+            first, last = first or _place(batch, 0), batch
         for i, counter in enumerate(counters):
             redacted[counter] += pc.sum(batch.column(f"_count{i}")).as_py()
         rows += batch.num_rows
-    return Extent(rows, first, _key(last, last.num_rows - 1) if last is not None else "", redacted)
+    return Extent(rows, first, _place(last, last.num_rows - 1) if last is not None else "", redacted)
 
 
 def summed(extents: Sequence[Extent]) -> dict[str, int]:
@@ -131,9 +161,12 @@ def finished(parts: Mapping[str, Part], extent: Extent) -> dict[str, PartResult]
     return {name: replace(result, redacted=extent.redacted) for name, result in ended.items()}
 
 
-def _key(batch: pa.RecordBatch, row: int) -> str:
-    names = [name for name in batch.schema.names if name.startswith("_key")]
-    return json.dumps([_key_text(batch.column(name)[row]) for name in names], ensure_ascii=False, separators=(",", ":"))
+def _place(batch: pa.RecordBatch, row: int) -> str:
+    return _key([batch.column(name)[row] for name in batch.schema.names if name.startswith("_key")])
+
+
+def _key(values: Sequence[pa.Scalar]) -> str:
+    return json.dumps([_key_text(value) for value in values], ensure_ascii=False, separators=(",", ":"))
 
 
 def _key_text(value: pa.Scalar) -> str:

@@ -15,7 +15,7 @@ import duckdb
 import duckdb_extension_postgres_scanner
 import pyarrow as pa
 
-from shared.datasets.sql import duck_literal, pulled, session_sql
+from shared.datasets.sql import duck_literal, literal, pulled, session_sql
 from shared.errors import PermanentError, TransientError
 from shared.formats import macros
 
@@ -84,6 +84,18 @@ class Database:
         """Let statements name an Arrow table, which is read where it lies, until the transaction ends."""
         with self.sorted_errors():
             self.open().register(name, table)
+
+    def array(self, name: str, query: str) -> str:
+        """A text[] for the statements of this transaction: what the expression that is returned stands for. `query` is PostgreSQL's, for its text as `keys`.
+
+        It travels once, and as a value: DuckDB takes milliseconds to read through a long literal, and PostgreSQL does again for each statement that has it.
+        The expression is a subquery, so that it is worked out once wherever it stands.
+        """
+        setting = literal(f"app.{name}")
+        with self.sorted_errors():
+            kept = f"select length(set_config({setting}, keys, true)) as n from ({query}) k"
+            self.open().execute("from postgres_query('pg', $1)", [kept]).fetchall()
+        return f"(select current_setting({setting})::text[])::text[]"
 
     def fold(self, constant: str) -> str:
         """A constant expression as its literal, worked out once."""

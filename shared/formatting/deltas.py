@@ -27,8 +27,9 @@ def write_delta(database: Database, chunk: Chunk, parts: Mapping[str, Part]) -> 
     compared = dataset.compared(spec)
     now = compiled(lambda: compile_chunk(dataset, compared, compared.formats, chunk.snapshot, chunk.lower, chunk.upper, database.fold))
     looked_at = keep(database, "row_now", now)
-    ids = database.one(f"select array_text(k) from (select distinct _key{now.keys - 1} as k from row_now)")
-    then = compiled(lambda: compile_query(dataset, dataset.before(compared, f"{literal(ids)}::text[]"), compared, database.fold))
+    ids = database.one(f"select array_text(k) from (select distinct {now.key} as k from row_now)")
+    given = database.array("looked_at", f"select {literal(ids)} as keys")
+    then = compiled(lambda: compile_query(dataset, dataset.before(compared, given), compared, database.fold))
     keep(database, "row_then", then)
     changed = changed_rows("row_now", "row_then", now, compared.formats)
     sheeted = {name: part for name, part in rows.items() if isinstance(part, SheetsPart)}
@@ -36,8 +37,8 @@ def write_delta(database: Database, chunk: Chunk, parts: Mapping[str, Part]) -> 
         part.sheet(BARE, 0)
     written = stream(database, changed, now.counters, rows, tell_keys=chunk.tells_keys)
     if sheeted:
-        keys = database.one(f"select array_text_by(_key{now.keys - 1}, _n) from ({changed})")
-        write_beside(database, chunk, f"{literal(keys)}::text[]", sheeted)
+        keys = database.one(f"select array_text_by({now.key}, _n) from ({changed})")
+        write_beside(database, chunk, database.array("changed", f"select {literal(keys)} as keys"), sheeted)
     files = deleted.spec_of(dataset, spec)
     missing = compiled(lambda: compile_query(datasets.get(files.dataset), deleted.query(dataset, *chunk.bounds), files, database.fold))
     by_file = {name.removeprefix(deleted.PREFIX): part for name, part in gone.items()}
@@ -58,9 +59,10 @@ def compare(database: Database, chunk: Chunk, *, backwards: bool) -> bytes:
     now = compiled(lambda: compile_fields(dataset.relation(*chunk.bounds), columns, spec))
     keep(database, "row_now", now)
     gone = f"select id from {pulled(dataset.gone(*chunk.bounds))}"
-    ids = database.one(f"select array_text(k) from (select _key{now.keys - 1} as k from row_now union {gone})")
-    then = compiled(lambda: compile_fields(dataset.before(spec, f"{literal(ids)}::text[]"), columns, spec))
+    ids = database.one(f"select array_text(k) from (select {now.key} as k from row_now union {gone})")
+    given = database.array("looked_at", f"select {literal(ids)} as keys")
+    then = compiled(lambda: compile_fields(dataset.before(spec, given), columns, spec))
     keep(database, "row_then", then)
     sides = ("row_now", "row_then") if backwards else ("row_then", "row_now")
-    found = database.table(comparing.lines(*sides, shown, dataset, spec, now.keys, FIELDS.name))
+    found = database.table(comparing.lines(*sides, shown, dataset, spec, len(now.place), FIELDS.name))
     return b"".join(bytes(text_bytes(batch)) for batch in found.column("line").chunks)

@@ -1,7 +1,7 @@
 """The formatter's engine: pulls a chunk's rows from PostgreSQL and encodes them in DuckDB; no row is touched by Python."""
 
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -16,10 +16,11 @@ from shared.datasets.sql import Settled, pulled, settled_tables
 from shared.datasets.workbooks import Workbook
 from shared.errors import PermanentError
 from shared.formats import registry as formats
+from shared.formats.base import Quiet
 from shared.formats.redaction import key_statements, needs_key, pseudonym_key
 from shared.formats.workbook import SHEET_ROWS_MAX
 from shared.formatting import deltas, sheets
-from shared.formatting.chunks import BATCH_ROWS, BATCH_ROWS_KEPT, Chunk, coded, compiled, finished, pull, stream, summed
+from shared.formatting.chunks import Chunk, compiled, elsewhere, finished, pull, stream, summed, write_rows
 from shared.formatting.database import Database
 from shared.formatting.parts import ByteSink, DocumentPart, Part, PartResult, PartWriter, RowsShown, SheetsPart, Table, TypedPart
 from shared.formatting.quiet import quiet_columns
@@ -127,11 +128,11 @@ class FormatEngine:
         """A chunk's rows, and behind them, in formats with sheets, what a dataset has beside them."""
         database, dataset, spec = self._database, chunk.dataset, chunk.spec
         sheeted = {name: part for name, part in parts.items() if isinstance(part, SheetsPart)}
-        for part in sheeted.values():
-            part.sheet(sheets.BARE, 0)
+        for sheet in sheeted.values():
+            sheet.sheet(sheets.BARE, 0)
         typed = [part for part in parts.values() if isinstance(part, TypedPart)]
 
-        def compile_(quiet: Collection[str] = ()) -> ChunkStatements:
+        def compile_(quiet: Mapping[str, Quiet] | None = None) -> ChunkStatements:
             return compile_chunk(
                 dataset, spec, list(parts), chunk.snapshot, chunk.lower, chunk.upper, database.fold, coded=bool(typed), quiet=quiet
             )
@@ -139,12 +140,11 @@ class FormatEngine:
         statements = compiled(compile_)
         facts = pull(database, statements)
         if facts is not None and any(formats.get(name).looks_at_texts for name in parts):
-            statements = compiled(partial(compile_, quiet_columns(facts)))
-        for each in typed:
-            straight = {place: facts.column(name) for place, name in statements.straight.items()} if facts is not None else {}
-            each.elsewhere(coded(database, statements), straight)
-        batch_rows = BATCH_ROWS_KEPT if len(typed) == len(parts) else BATCH_ROWS
-        extent = stream(database, statements.rows, statements.counters, parts, tell_keys=chunk.tells_keys, batch_rows=batch_rows)
+            statements = compiled(partial(compile_, quiet_columns(facts.table)))
+        for part in typed:
+            if facts is not None:
+                part.elsewhere(elsewhere(database, statements, facts))
+        extent = write_rows(database, chunk, statements, facts, parts)
         beside = sheets.write_beside(database, chunk, sheets.members(database, chunk), sheeted) if sheeted else []
         if not any(
             c.type is ColumnType.json for name in parts if name not in sheeted for c in dataset.chosen(spec, name)

@@ -14,7 +14,7 @@ from shared.formats.binding import Fragment, noted
 from shared.formats.compression import Compressor
 from shared.formats.xlsx import Fragment as Deflated
 from shared.formatting.batches import text_bytes
-from shared.formatting.row_groups import Coded, RowGroups
+from shared.formatting.row_groups import RowGroups, Values
 from shared.messages import Note
 
 
@@ -147,9 +147,9 @@ class TypedPart:
         self._output, self._columns = _Output(sink), columns
         self._groups = RowGroups(columns, self._output.put)
 
-    def elsewhere(self, coded: Mapping[int, Coded], straight: Mapping[int, pa.ChunkedArray]) -> None:
+    def elsewhere(self, columns: Mapping[int, Values]) -> None:
         """Before the first rows: what some columns (by place) hold isn't in the rows."""
-        self._groups = RowGroups(self._columns, self._output.put, coded, straight)
+        self._groups = RowGroups(self._columns, self._output.put, columns)
 
     def take(self, column: pa.Array) -> None:
         self._groups.write(column)

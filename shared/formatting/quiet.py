@@ -4,40 +4,53 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from shared.formats.base import Quiet
+
 _BYTES_MAX = 32_767  # of a cell that fits everywhere, whatever is in it
 _SPACE = 0x20
 _SEEN = (b"&", b"<", b">", b"\\")  # markup, escapes of JSON
 # What a spreadsheet program takes for an escape, the two characters that are none (U+FFFE, U+FFFF; others begin as they do), white space at the ends of a JSON text.
 _PAIRS = (b"_x", b"\xef\xbf", b'" ', b' "')
 
+_NOTHING = Quiet(full=False, unquoted=True)
 
-def quiet_columns(facts: pa.Table) -> frozenset[str]:
+
+def quiet_columns(facts: pa.Table) -> dict[str, Quiet]:
     """The columns of texts, or lists of texts, in which no character means anything to XML or JSON but a quotation mark, none is a control character, no text
     begins or ends with a space, and none is long, nor a list with commas between its texts."""
-    return frozenset(name for name in facts.column_names if all(_is_quiet(chunk) for chunk in facts.column(name).chunks))
+    found = {}
+    for name, column in zip(facts.column_names, facts.columns, strict=True):
+        known = [_known(chunk) for chunk in column.chunks]
+        quiet = [each for each in known if each is not None]
+        if len(quiet) == len(known):
+            found[name] = Quiet(all(each.full for each in quiet), all(each.unquoted for each in quiet))
+    return found
 
 
-def _is_quiet(column: pa.Array) -> bool:
+def _known(column: pa.Array) -> Quiet | None:
+    """Null where the column isn't quiet."""
     texts = column.flatten() if _is_list(column) else column
     if not pa.types.is_large_string(texts.type):
-        return False
+        return None
     _, offsets, data = texts.buffers()
     if data is None or not len(texts):
-        return True
+        return _NOTHING
     places = np.frombuffer(offsets, np.int64)[texts.offset : texts.offset + len(texts) + 1]
     if _cell_bytes(column, places).max() > _BYTES_MAX:
-        return False
+        return None
     held = bytes(memoryview(data)[places[0] : places[-1]])
     if not held:
-        return True
+        return _NOTHING
     characters = np.frombuffer(held, np.uint8)
     if any(found in held for found in _SEEN) or any(_holds(characters, held, pair) for pair in _PAIRS):
-        return False
+        return None
     # Where a text is empty these are its neighbours' first and last characters, which are looked at anyway.
     firsts = characters[np.minimum(places[:-1] - places[0], len(held) - 1)]
     lasts = characters[np.maximum(places[1:] - places[0] - 1, 0)]
     spaced = (firsts == _SPACE).any() or (lasts == _SPACE).any()
-    return not spaced and bool(characters.min() >= _SPACE)
+    if spaced or characters.min() < _SPACE:
+        return None
+    return Quiet(texts is column and not texts.null_count and bool(np.diff(places).min()), b'"' not in held)
 
 
 def _is_list(column: pa.Array) -> bool:

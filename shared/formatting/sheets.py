@@ -5,7 +5,7 @@ from functools import partial
 
 from shared.datasets.plan import Sheet
 from shared.datasets.redaction import shown
-from shared.datasets.sql import literal, pulled
+from shared.datasets.sql import pulled
 from shared.datasets.workbooks import Workbook
 from shared.errors import PermanentError
 from shared.formats import registry as formats
@@ -22,9 +22,8 @@ BARE = Frame(b"", b"", b"", b"")  # of rows that the file's end puts into their 
 
 
 def members(database: Database, chunk: Chunk) -> str:
-    """The text[] literal of the chunk's keys."""
-    found = compiled(lambda: chunk.dataset.members(*chunk.bounds))
-    return f"{literal(database.one(f'from {pulled(found)}'))}::text[]"
+    """The chunk's keys, as a text[] of PostgreSQL's."""
+    return database.array("members", compiled(lambda: chunk.dataset.members(*chunk.bounds)))
 
 
 def write_workbook(database: Database, chunk: Chunk, dataset: Workbook, parts: Mapping[str, Part]) -> dict[str, PartResult]:
@@ -40,7 +39,7 @@ def write_workbook(database: Database, chunk: Chunk, dataset: Workbook, parts: M
 
 
 def write_beside(database: Database, chunk: Chunk, rows: str, parts: Mapping[str, Part]) -> list[Extent]:
-    """What stands on sheets behind that of the rows, in the formats that have sheets. `rows`: the text[] literal of their keys."""
+    """What stands on sheets behind that of the rows, in the formats that have sheets. `rows`: their keys, a text[] of PostgreSQL's."""
     extents = []
     for sheet in compiled(lambda: chunk.dataset.beside(chunk.spec, chunk.snapshot, rows)):
         for part in parts.values():

@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +18,7 @@ from shared.formats.csv import FORMAT as CSV
 from shared.formats.csv import quoted as csv_quoted
 from shared.formats.json import FORMAT as JSON
 from shared.formats.json import quoted
+from shared.formatting.quiet import quiet_columns
 from tests.unit.formats.conftest import Encode
 
 HOSTILE = st.text(
@@ -58,6 +60,16 @@ def test_json_escapes_what_it_must_in_lower_case_and_no_more(encode: Encode, tex
     assert written == [json.dumps(t, ensure_ascii=False) for t in texts]
     assert [json.loads(w) for w in written] == texts
     assert [quoted(t) for t in texts] == written
+
+
+@quick
+@given(st.lists(st.one_of(st.none(), HOSTILE, st.text('ab -"é😀', max_size=6)), min_size=1, max_size=3))
+def test_json_is_the_same_where_a_column_is_known_to_be_quiet(encode: Encode, texts: list[str | None]) -> None:
+    if quiet := quiet_columns(pa.table({"x": pa.array(texts, pa.large_string())})).get("x"):
+        column = Column("a", "A", ColumnType.text, "", "x")
+        assert encode(concat(JSON.cell(Cell(column, "x", quiet=quiet), spec())), texts) == [
+            '"a":' + json.dumps(t, ensure_ascii=False) for t in texts
+        ]
 
 
 def test_json_of_every_character_of_the_first_plane(encode: Encode) -> None:

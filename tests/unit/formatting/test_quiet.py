@@ -3,6 +3,7 @@
 import pyarrow as pa
 import pytest
 
+from shared.formats.base import Quiet
 from shared.formatting.quiet import quiet_columns
 
 QUIET = ["", "Ann “A.” O'Neill", None, "lead_01FF", "a b", '{"industry":"SaaS"}', "x" * 32_767, "，", ""]
@@ -34,7 +35,7 @@ def test_one_text_is_enough(text: str, place: int) -> None:
 def test_lists_are_their_texts_and_numbers_are_none() -> None:
     columns = {"quiet": pa.array([["a", "b c"], [], None], pa.large_list(pa.large_string())), "loud": pa.array([["a"], [" b"], []], pa.large_list(pa.large_string())),
                "number": pa.array([1, 2, 3])}  # fmt: skip
-    assert quiet_columns(pa.table(columns)) == {"quiet"}
+    assert quiet_columns(pa.table(columns)) == {"quiet": Quiet(full=False, unquoted=True)}
 
 
 @pytest.mark.parametrize(

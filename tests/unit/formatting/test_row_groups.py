@@ -19,8 +19,8 @@ from shared.datasets.plan import Column, ColumnType, PlanSpec
 from shared.formats import macros, parquet, thrift
 from shared.formats.base import Cell, Sql
 from shared.formats.parquet import FORMAT, MAGIC
+from shared.formatting.coding import Numbers
 from shared.formatting.parts import TypedPart
-from shared.formatting.row_groups import Coded
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -141,9 +141,12 @@ def test_columns_that_lie_elsewhere_are_written_where_they_belong() -> None:
     ids = pa.chunked_array([pa.array(["x", "y", None], pa.large_string())])
     sink = Buffer()
     part = TypedPart(sink, columns)
-    part.elsewhere({2: Coded.of("who_n", pa.array(["Ada", None], pa.large_string()))}, {0: ids, 1: instants})
-    for numbers in ([0, 1], [0]):
-        part.take(pa.StructArray.from_arrays([pa.array(numbers, pa.int64())], ["who_n"]))
+    keys = pa.array(["u2", None, "u2"], pa.large_string()).dictionary_encode()
+    numbers = Numbers.of(keys, pa.array(["u2", "u1", ""], pa.large_string()))
+    names = numbers.coded(pa.array(["Ada", "Eve", None], pa.large_string()))
+    part.elsewhere({0: ids, 1: instants, 2: names})
+    for rows in (2, 1):
+        part.take(pa.StructArray.from_arrays([pa.nulls(rows)], ["_"]))
     result = part.finish(3, "", "")
     table = pq.read_table(io.BytesIO(file([(bytes(sink), result.note or b"")], columns)))
     assert table.to_pydict() == {
