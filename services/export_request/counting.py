@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 import asyncpg
@@ -14,13 +14,15 @@ from services.export_request.core.estimates import Chunk, Walked
 from services.export_request.core.limits import Limits
 from services.export_request.core.planning import ChunkLimits, Cursor
 from services.export_request.core.preview import Problem
-from services.export_request.planning import next_chunk
-from shared.database import Connection, tenant
+from services.export_request.planning import next_chunk, settled
+from shared.database import Connection, savepoint, tenant
 from shared.datasets import registry as datasets
 from shared.datasets.plan import PlanSpec
 from shared.datasets.sql import session_sql
 
 WALK_SHARE = 0.25  # of the time, for counting
+REST_SHARE = 0.1  # of the time, for counting without bytes what is left then
+LIMIT = "SELECT set_config('statement_timeout', $1, true)"
 STEP = ChunkLimits(10_000, 2**53)
 
 
@@ -66,10 +68,10 @@ class Counting:
         enough = time.monotonic() + WALK_SHARE * look.seconds
         chunks: list[Chunk] = []
         complete = False
-        async with self._reading(look) as connection:
+        async with self._reading(look) as (connection, snapshot):
             cursor = Cursor(last_rows=1, last_bytes=1)  # rows alone bound a step
             while not complete:
-                found, complete = await next_chunk(connection, look.spec, look.new.snapshot, cursor, STEP, look.left + 1)
+                found, complete = await next_chunk(connection, look.spec, snapshot, cursor, STEP, look.left + 1)
                 if found["rows"]:
                     chunk = Chunk(cursor.after, list(found["last_key"]), found["rows"], found["bytes"], bool(found.get("long")))
                     chunks.append(chunk)
@@ -77,17 +79,23 @@ class Counting:
                 complete = complete or not found["rows"]
                 if not complete and time.monotonic() > enough:
                     break
-            rest = 0 if complete else await self._rest(connection, look, chunks)
+            walked = Walked(tuple(chunks)) if complete else await self._rest(connection, look, snapshot, chunks)
             await self._find_long(connection, look, chunks)
-        return Walked(tuple(chunks), complete, rest)
+        return walked
 
-    async def _rest(self, connection: Connection, look: Look, chunks: Sequence[Chunk]) -> int:
+    async def _rest(self, connection: Connection, look: Look, snapshot: str, chunks: Sequence[Chunk]) -> Walked:
+        """How many rows come behind: counted without their bytes, and PostgreSQL's guess where even that takes too long."""
         dataset, end = datasets.get(look.spec.dataset), chunks[-1].upper
+        with suppress(asyncpg.QueryCanceledError):
+            async with savepoint(connection, keep=False):
+                await connection.execute(LIMIT, str(max(1, round(REST_SHARE * look.seconds * 1000))))
+                rest = await connection.fetchval(dataset.count_query(look.spec, snapshot, end, None))
+            return Walked(tuple(chunks), False, rest, guessed=False)
         guesses = []
         for lower, upper in ((None, end), (end, None)):
-            query = dataset.relation(look.spec, look.new.snapshot, lower, upper).facts
+            query = dataset.relation(look.spec, snapshot, lower, upper).facts
             guesses.append(json.loads(await connection.fetchval(f"explain (format json) {query}"))[0]["Plan"]["Plan Rows"])
-        return estimates.rest_of(sum(c.rows for c in chunks), *guesses)
+        return Walked(tuple(chunks), False, estimates.rest_of(sum(c.rows for c in chunks), *guesses), guessed=True)
 
     async def _find_long(self, connection: Connection, look: Look, chunks: Sequence[Chunk]) -> None:
         """The first text of each chunk that a format can't hold, by row and column."""
@@ -101,15 +109,15 @@ class Counting:
 
     async def bounds(self, look: Look, wanted: Wanted) -> list[Chunk]:
         """The chunk that is wanted, where there are rows."""
-        async with self._reading(look) as connection:
-            query = datasets.get(look.spec.dataset).plan_query(look.spec, look.new.snapshot, wanted.after, wanted.rows, wanted.bytes)
+        async with self._reading(look) as (connection, snapshot):
+            query = datasets.get(look.spec.dataset).plan_query(look.spec, snapshot, wanted.after, wanted.rows, wanted.bytes)
             row = await connection.fetchrow(query, timeout=look.left + 1)
         return [Chunk(wanted.after, list(row["last_key"]), row["rows"], row["bytes"])] if row["rows"] else []
 
     @asynccontextmanager
-    async def _reading(self, look: Look) -> AsyncIterator[Connection]:
-        """A transaction that finds rows as the planner does, each statement as long as the preview has left."""
-        async with tenant(self._pool, look.org_id, readonly=True) as connection:
+    async def _reading(self, look: Look) -> AsyncIterator[tuple[Connection, str]]:
+        """A transaction that finds rows as the planner does, each statement as long as the preview has left, and the snapshot that it finds them by."""
+        async with tenant(self._pool, look.org_id, "repeatable_read", readonly=True) as connection:
             await connection.execute(session_sql(look.org_id))
-            await connection.execute("SELECT set_config('statement_timeout', $1, true)", str(round(look.left * 1000)))
-            yield connection
+            await connection.execute(LIMIT, str(round(look.left * 1000)))
+            yield connection, await settled(connection, look.spec, look.new.snapshot)

@@ -140,9 +140,7 @@ class Planner:
         async with tenant(self._pool, row["org_id"], "repeatable_read", readonly=True) as connection:
             cursor = await self._cursor(connection, row, spec.max_rows_per_file)
             await connection.execute(session_sql(row["org_id"]))
-            snapshot = row["snapshot"]
-            if spec.since is None:
-                snapshot = Settled(snapshot, (await connection.fetchval(settled_tables(snapshot))).split(","))
+            snapshot = await settled(connection, spec, row["snapshot"])
             while True:
                 seconds = 0.9 * self._settings.plan_lease_seconds
                 found, complete = await next_chunk(connection, spec, snapshot, cursor, self.limits_of(row), seconds)
@@ -257,6 +255,13 @@ class Planner:
                 raise
             log.warning("plan_waits", export_id=planned["id"], reason=type(error).__name__)
         self._outbox.wake()
+
+
+async def settled(connection: Connection, spec: PlanSpec, snapshot: str) -> str:
+    """The snapshot as this transaction, which is a repeatable read, best asks by it."""
+    if spec.since is not None:
+        return snapshot
+    return Settled(snapshot, (await connection.fetchval(settled_tables(snapshot))).split(","))
 
 
 async def next_chunk(

@@ -57,6 +57,10 @@ class Dataset(ABC):
         """
 
     @abstractmethod
+    def count_query(self, spec: PlanSpec, snapshot: str, lower: Key | None, upper: Key | None) -> str:
+        """PostgreSQL query for how many rows are in (lower, upper], and nothing else about them. Run it as plan_query."""
+
+    @abstractmethod
     def relation(self, spec: PlanSpec, snapshot: str, lower: Key | None, upper: Key | None) -> ChunkQuery:
         """What makes the rows in (lower, upper]: only the fields and dimensions that the selected columns read."""
 

@@ -46,7 +46,7 @@ class Deleted(Dataset):
     def _never(self, *_: object, **__: object) -> NoReturn:
         raise TypeError("deletions are planned and found with the rows beside which they stand: see query")
 
-    plan_query = relation = members = before = gone = _never
+    plan_query = count_query = relation = members = before = gone = _never
 
 
 DATASETS: Mapping[str, Dataset] = {f"{PREFIX}{family}": Deleted(family) for family in ("leads", "care")}

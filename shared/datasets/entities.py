@@ -205,6 +205,11 @@ class Entities(Dataset):
         return f"""select coalesce(array_agg({key} order by {time}, {key}), '{{}}')::text as keys
             from {self._from(where, snapshot)} where {where}"""
 
+    def count_query(self, spec: PlanSpec, snapshot: str, lower: Key | None, upper: Key | None) -> str:
+        partition, seen = self._standing(snapshot)
+        where = self._where(spec, snapshot, lower, upper, seen, self._touched(spec, snapshot))
+        return f"select count(*) as rows from {self._from(where, snapshot, partition)} where {where}"
+
     def relation(self, spec: PlanSpec, snapshot: str, lower: Key | None, upper: Key | None) -> ChunkQuery:
         return self._rows(spec, snapshot, lower, upper, self._touched(spec, snapshot))
 
@@ -261,9 +266,7 @@ class Entities(Dataset):
     def _rows(self, spec: PlanSpec, snapshot: str, lower: Key | None, upper: Key | None, more: Sequence[str] = ()) -> ChunkQuery:
         columns = [c for f in spec.formats for c in self.selected(spec, f)]
         sources = {c.source for c in columns}
-        # Where nothing has ended since, the current rows alone are asked for: of what says which these are, an index may answer all.
-        settled = isinstance(snapshot, Settled) and self.table in snapshot.tables
-        partition, seen = ("_current", unreplaced(self.alias, snapshot, self.table)) if settled else ("", "")
+        partition, seen = self._standing(snapshot)
         where = self._where(spec, snapshot, lower, upper, seen, more)
         time, key = f"{self.alias}.{self.time}", f"{self.alias}.{self.key}"
         fields = self._fields(spec, snapshot)
@@ -281,6 +284,12 @@ class Entities(Dataset):
         shown = ", ".join(f"{sql} as {name}" for name, sql in ({at: time, id_: key} | wanted).items())
         facts = f"select {shown} from {self._from(shown + where, snapshot, partition)} where {where} order by {time}, {key}"
         return ChunkQuery(facts, (at, id_), dimensions, attached)
+
+    def _standing(self, snapshot: str) -> tuple[str, str]:
+        """The partition that holds all rows that the snapshot sees, and what says which these are. Where nothing has ended since, the current rows
+        alone are asked for, of which an index may answer all."""
+        settled = isinstance(snapshot, Settled) and self.table in snapshot.tables
+        return ("_current", unreplaced(self.alias, snapshot, self.table)) if settled else ("", "")
 
     def _fields(self, spec: PlanSpec, snapshot: str) -> Mapping[str, str]:
         return self.fields

@@ -34,6 +34,9 @@ class Groups(Dataset):
             select count(*) as rows, count(*) * {self.row_bytes} as bytes, case when count(*) > 0 then array[max(key)]::text[] end as last_key
             from (select key from ({keys}) g where {_between(after, None)} order by key limit {most}) page"""
 
+    def count_query(self, spec: PlanSpec, snapshot: str, lower: Key | None, upper: Key | None) -> str:
+        return f"select count(*) as rows from ({self.keys(spec, snapshot)}) g where {_between(lower, upper)}"
+
     def relation(self, spec: PlanSpec, snapshot: str, lower: Key | None, upper: Key | None) -> ChunkQuery:
         return self._rows(spec, snapshot, _between(lower, upper))
 

@@ -38,11 +38,13 @@ class Chunk:
 
 @dataclass(frozen=True)
 class Walked:
-    """What was counted; `complete`: all of it. Where not, `rest` says how many rows come behind, as PostgreSQL's statistics put it."""
+    """What was counted with its bytes; `complete`: all of it. Where not, `rest` says how many rows come behind: `guessed` as PostgreSQL's statistics put it,
+    or counted too."""
 
     chunks: tuple[Chunk, ...] = ()
     complete: bool = True
     rest: int = 0
+    guessed: bool = False
 
     @property
     def counted(self) -> int:

@@ -105,7 +105,7 @@ class Preview:
         return {
             "dataset": self.spec.dataset, "format": self.spec.formats[0], **tables[0], "sheets": sheets or None,
             "estimated_rows": self.rows, "estimated_bytes": sum(self.bytes.values()), "estimated_bytes_by_format": dict(self.bytes), "estimated_seconds": self.seconds,
-            "estimate": "counted" if self.walked.complete else "extrapolated", "personal_columns": self.personal,
+            "estimate": "extrapolated" if self.walked.guessed else "counted", "personal_columns": self.personal,
             "problems": [p.view for p in _once(self.problems)[:PROBLEMS_MAX]],
         }  # fmt: skip
 
