@@ -117,6 +117,8 @@ class Exporter:
                         settled = Settled(snapshot, (await connection.fetchval(settled_tables(snapshot))).split(","))
                         for most in (bytes_max, None):
                             assert await connection.fetchrow(dataset.plan_query(spec, settled, after, row["rows"] or 1, most)) == row
+                        assert await self._counted(connection, spec, settled, after, row) == row["rows"]
+                    assert await self._counted(connection, spec, snapshot, after, row) == row["rows"]
                 if not row["rows"]:
                     return chunks
                 assert row["rows"] <= rows_max
@@ -124,6 +126,16 @@ class Exporter:
                 chunks.append((row["rows"], after))
         finally:
             await connection.close()
+
+    async def _counted(
+        self, connection: asyncpg.Connection, spec: PlanSpec, snapshot: str, after: list[str] | None, row: asyncpg.Record
+    ) -> int:
+        """How many rows are in a chunk where they are counted alone, and where it has none how many are behind it; of a delta also those that are gone."""
+        dataset, upper = registry.get(spec.dataset), row["last_key"] if row["rows"] else None
+        rows: int = await connection.fetchval(dataset.count_query(spec, snapshot, after, upper))
+        if spec.since is not None:
+            rows += await connection.fetchval(f"select count(*) from ({dataset.gone(spec, snapshot, after, upper)}) gone")
+        return rows
 
     def snapshot(self) -> str:
         with psycopg.connect(self.database.url) as connection:
