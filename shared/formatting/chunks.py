@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 import pyarrow as pa
@@ -119,25 +120,30 @@ def keep(database: Database, table: str, statements: ChunkStatements) -> int:
     return int(database.one(f"select count(*) from {table}"))
 
 
-def write_rows(database: Database, chunk: Chunk, statements: ChunkStatements, facts: Facts | None, parts: Mapping[str, Part]) -> Extent:
-    """Write a chunk's rows into its parts."""
+def write_rows(
+    database: Database, chunk: Chunk, statements: ChunkStatements, facts: Facts | None, parts: Mapping[str, Part],
+    shown: Mapping[str, Part] | None = None,
+) -> Extent:  # fmt: skip
+    """Write a chunk's rows into its parts. `shown`: who looks on, of some of the formats."""
     batch_rows = BATCH_ROWS_KEPT if all(isinstance(part, TypedPart) for part in parts.values()) else BATCH_ROWS
+    written = partial(stream, database, counters=statements.counters, parts=parts, batch_rows=batch_rows, shown=shown)
     if facts is None:
-        return stream(database, statements.rows, statements.counters, parts, tell_keys=chunk.tells_keys, batch_rows=batch_rows)
-    extent = stream(database, statements.unplaced, statements.counters, parts, tell_keys=False, batch_rows=batch_rows)
+        return written(query=statements.rows, tell_keys=chunk.tells_keys)
+    extent = written(query=statements.unplaced, tell_keys=False)
     if chunk.tells_keys and extent.rows:
         return extent._replace(first=facts.place_of(0), last=facts.place_of(extent.rows - 1))
     return extent
 
 
 def stream(
-    database: Database, query: str, counters: Sequence[str], parts: Mapping[str, Part], *, tell_keys: bool, batch_rows: int = BATCH_ROWS
-) -> Extent:
-    """Write the rows of a query."""
+    database: Database, query: str, counters: Sequence[str], parts: Mapping[str, Part], *, tell_keys: bool, batch_rows: int = BATCH_ROWS,
+    shown: Mapping[str, Part] | None = None,
+) -> Extent:  # fmt: skip
+    """Write the rows of a query. `shown`: who looks on, of some of the formats."""
     rows, first, last = 0, "", None
     redacted = dict.fromkeys(counters, 0)
     for batch in in_order(database.batches(query, batch_rows)):
-        for name, part in parts.items():
+        for name, part in (*parts.items(), *(shown or {}).items()):
             part.take(batch.column(name))
         if tell_keys:
             first, last = first or _place(batch, 0), batch

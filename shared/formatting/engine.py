@@ -68,13 +68,24 @@ class FormatEngine:
         PermanentError where doing it again can't help (`too_slow`: beyond `statement_seconds`). What a sink raises goes through.
         """
         with self._rows_of(spec, org_id, snapshot, lower, upper) as chunk:
-            document = partial(self._document, chunk)
-            parts = {name: _part(spec, name, sink, document) for name, sink in sinks.items()}
+            parts = self._parts(chunk, sinks)
             if spec.since is not None:
                 return deltas.write_delta(self._database, chunk, parts)
             if isinstance(chunk.dataset, Workbook):
                 return sheets.write_workbook(self._database, chunk, chunk.dataset, parts)
             return self._rows(chunk, parts)
+
+    def format_and_show(
+        self, spec: PlanSpec, org_id: str, snapshot: str, lower: Key | None, upper: Key | None, sinks: Mapping[str, ByteSink],
+        formats_shown: Collection[str], most: int,
+    ) -> tuple[dict[str, PartResult], dict[str, Table]]:  # fmt: skip
+        """Both at once, for who needs no more than about how large parts are: `format_chunk`, and the first `most` rows as `show_chunk` gives them in some of the
+        formats, each of which shows one table (`sheets.tables_shown`). Rows are found once."""
+        with self._rows_of(spec, org_id, snapshot, lower, upper) as chunk:
+            rows = {name: RowsShown(most) for name in formats_shown}
+            results = self._rows(chunk, self._parts(chunk, sinks), rows)
+            tables = {name: r.table(formats.get(name), chunk.dataset.selected(spec, name), spec) for name, r in rows.items()}
+        return results, tables
 
     def show_chunk(self, spec: PlanSpec, org_id: str, snapshot: str, lower: Key | None, upper: Key | None, fmt: str) -> list[Table]:
         """The few rows in (lower, upper] as a file of format `fmt` holds them, of a workbook sheet by sheet. Raises as `format_chunk` does."""
@@ -124,17 +135,22 @@ class FormatEngine:
             for statement in key_statements(pseudonym_key(self._pseudonym_secret, org_id, redaction.profile)):
                 self._database.execute(statement)
 
-    def _rows(self, chunk: Chunk, parts: Mapping[str, Part]) -> dict[str, PartResult]:
-        """A chunk's rows, and behind them, in formats with sheets, what a dataset has beside them."""
+    def _parts(self, chunk: Chunk, sinks: Mapping[str, ByteSink]) -> dict[str, Part]:
+        document = partial(self._document, chunk)
+        return {name: _part(chunk.spec, name, sink, document) for name, sink in sinks.items()}
+
+    def _rows(self, chunk: Chunk, parts: Mapping[str, Part], shown: Mapping[str, Part] | None = None) -> dict[str, PartResult]:
+        """A chunk's rows, and behind them, in formats with sheets, what a dataset has beside them. Of the formats in `shown` the rows are looked at on their way."""
         database, dataset, spec = self._database, chunk.dataset, chunk.spec
         sheeted = {name: part for name, part in parts.items() if isinstance(part, SheetsPart)}
         for sheet in sheeted.values():
             sheet.sheet(sheets.BARE, 0)
         typed = [part for part in parts.values() if isinstance(part, TypedPart)]
+        apart = bool(typed) and not any(formats.get(name).typed for name in shown or ())  # who looks at a row wants all of it
 
         def compile_(quiet: Mapping[str, Quiet] | None = None) -> ChunkStatements:
             return compile_chunk(
-                dataset, spec, list(parts), chunk.snapshot, chunk.lower, chunk.upper, database.fold, coded=bool(typed), quiet=quiet
+                dataset, spec, list(parts), chunk.snapshot, chunk.lower, chunk.upper, database.fold, coded=apart, quiet=quiet
             )
 
         statements = compiled(compile_)
@@ -144,7 +160,7 @@ class FormatEngine:
         for part in typed:
             if facts is not None:
                 part.elsewhere(elsewhere(database, statements, facts))
-        extent = write_rows(database, chunk, statements, facts, parts)
+        extent = write_rows(database, chunk, statements, facts, parts, shown)
         beside = sheets.write_beside(database, chunk, sheets.members(database, chunk), sheeted) if sheeted else []
         if not any(
             c.type is ColumnType.json for name in parts if name not in sheeted for c in dataset.chosen(spec, name)

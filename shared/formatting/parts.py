@@ -172,13 +172,15 @@ class Table:
 
 
 class RowsShown:
-    """A part that goes nowhere: keeps the rows one by one, for the few of a preview."""
+    """A part that goes nowhere: keeps the rows one by one, for the few of a preview; of many the first `most`."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int | None = None) -> None:
         self.rows: list[Any] = []
+        self._most = most
 
     def take(self, column: pa.Array) -> None:
-        self.rows += column.to_pylist()
+        more = None if self._most is None else self._most - len(self.rows)
+        self.rows += column.slice(0, more).to_pylist()
 
     def sheet(self, around: Frame, columns: int) -> None:
         """What stands around rows isn't shown."""

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
-from shared.datasets.plan import Sheet
+from shared.datasets import registry as datasets
+from shared.datasets.plan import PlanSpec, Sheet
 from shared.datasets.redaction import shown
 from shared.datasets.sql import pulled
 from shared.datasets.workbooks import Workbook
@@ -12,13 +13,22 @@ from shared.formats import registry as formats
 from shared.formats.base import Frame
 from shared.formatting.chunks import Chunk, Extent, compiled, finished, pull, stream, summed
 from shared.formatting.database import Database
-from shared.formatting.parts import Part, PartResult
+from shared.formatting.parts import Part, PartResult, Table
 from shared.formatting.statements import ChunkStatements, compile_sheet
 
 # Columns that the rows of a sheet may bring: a line has them all, whether or not its row does.
 NAMES_MAX = 5_000
 
 BARE = Frame(b"", b"", b"", b"")  # of rows that the file's end puts into their place
+
+
+def tables_shown(spec: PlanSpec, fmt: str) -> list[Table]:
+    """What is shown of an export in a format, table by table, without its rows."""
+    dataset = datasets.get(spec.dataset)
+    tables = list(dataset.tables(spec, fmt).items())
+    if spec.since is None and (isinstance(dataset, Workbook) or (formats.get(fmt).sheeted and len(tables) > 1)):
+        return [Table(columns, [], name) for name, columns in tables]
+    return [Table(dataset.selected(spec, fmt), [])]
 
 
 def members(database: Database, chunk: Chunk) -> str:

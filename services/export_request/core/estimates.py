@@ -129,10 +129,10 @@ def estimated_bytes(
     for name, frame in frames.items():
         kind = formats.get(name)
         wrapped = _PROTECTED_BYTES if protected and not kind.encrypts_itself else 0
-        if not walked.rows or not samples:
+        notes = [note or b"" for size, note in (s.parts[name] for s in samples) if size]
+        if not walked.rows or not notes:
             found[name] = len(frame.empty) + wrapped
             continue
-        notes = [note or b"" for note in (s.parts[name][1] for s in samples)]
         parts = parts_of(walked, files, chunk_rows)
         shown = [notes[i % len(notes)] for i in range(min(parts, _NOTES_MAX))]
         behind = sum(len(piece) for piece in kind.behind(frame.tail, shown) if isinstance(piece, bytes))
