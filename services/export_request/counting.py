@@ -12,7 +12,7 @@ from services.export_request.asking import New
 from services.export_request.core import estimates, preview
 from services.export_request.core.estimates import Chunk, Walked
 from services.export_request.core.limits import Limits
-from services.export_request.core.planning import ChunkLimits, Cursor
+from services.export_request.core.planning import WHOLE, ChunkLimits, Cursor
 from services.export_request.core.preview import Problem
 from services.export_request.planning import next_chunk, settled
 from shared.database import Connection, savepoint, tenant
@@ -68,10 +68,11 @@ class Counting:
         enough = time.monotonic() + WALK_SHARE * look.seconds
         chunks: list[Chunk] = []
         complete = False
+        limits = WHOLE if estimates.is_grouped(datasets.get(look.spec.dataset)) else STEP
         async with self._reading(look) as (connection, snapshot):
             cursor = Cursor(last_rows=1, last_bytes=1)  # rows alone bound a step
             while not complete:
-                found, complete = await next_chunk(connection, look.spec, snapshot, cursor, STEP, look.left + 1)
+                found, complete = await next_chunk(connection, look.spec, snapshot, cursor, limits, look.left + 1)
                 if found["rows"]:
                     chunk = Chunk(cursor.after, list(found["last_key"]), found["rows"], found["bytes"], bool(found.get("long")))
                     chunks.append(chunk)

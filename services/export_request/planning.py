@@ -133,6 +133,7 @@ class Planner:
     async def _find(self, row: Row) -> Found:
         """Ask the dataset for bounds, chunk by chunk, under the organisation's row-level security and without writing."""
         spec = spec_of(row["spec"])
+        limits = WHOLE if datasets.get(spec.dataset).whole else self.limits_of(row)
         chunks: list[Planned] = []
         until = time.monotonic() + STEP_SECONDS_MAX
         # As many as were planned before, one after the first step: formatters have nothing to do until what a step finds is stored.
@@ -143,7 +144,7 @@ class Planner:
             snapshot = await settled(connection, spec, row["snapshot"])
             while True:
                 seconds = 0.9 * self._settings.plan_lease_seconds
-                found, complete = await next_chunk(connection, spec, snapshot, cursor, self.limits_of(row), seconds)
+                found, complete = await next_chunk(connection, spec, snapshot, cursor, limits, seconds)
                 if found.get("long") and (failed := await self._too_long(connection, row, chunks, cursor, found)):
                     return Found(chunks, cursor, False, failed)
                 if found["rows"]:
@@ -269,8 +270,6 @@ async def next_chunk(
 ) -> tuple[Row, bool]:
     """Where the next chunk ends, and whether it is the last. Most often as many rows as may be fit; where not, a second query finds how many do."""
     dataset = datasets.get(spec.dataset)
-    if dataset.whole:
-        limits = WHOLE
     most, complete = rows_max(cursor, limits), False
     for bytes_max in (None, limits.bytes):
         found: Row = await connection.fetchrow(dataset.plan_query(spec, snapshot, cursor.after, most, bytes_max), timeout=seconds)

@@ -20,6 +20,7 @@ from shared.datasets import registry as datasets
 from shared.datasets.plan import PlanSpec
 from shared.errors import PermanentError
 from shared.formats import registry as formats
+from shared.formats.protection import ZIP_LEVEL
 from shared.formatting.engine import FormatEngine
 from shared.formatting.parts import PartResult, Table
 from shared.formatting.sheets import tables_shown
@@ -27,7 +28,7 @@ from shared.formatting.sheets import tables_shown
 SHOWN_BYTES_MAX = 4 << 20  # of the rows shown, about; one row always is
 SAMPLE_ROWS, SAMPLE_BYTES = 3_000, 2 << 20
 WORKBOOK_ROWS, WORKBOOK_SAMPLE_ROWS = 1_000, 400
-GROUPS_ROWS = 50_000
+GROUPS_ROWS = 100_000
 ALL_ROWS, ALL_BYTES = 5_000, 4 << 20  # an export below is formatted whole
 
 T = TypeVar("T")
@@ -50,7 +51,7 @@ class _Counted:
 def _sinks(look: Look) -> dict[str, _Counted]:
     """Of each format, as its files are packed."""
     zipped = [name for name in look.spec.formats if look.new.protected and not formats.get(name).encrypts_itself]
-    return {name: _Counted(zlib.compressobj(1, zlib.DEFLATED, -15) if name in zipped else None) for name in look.spec.formats}
+    return {name: _Counted(zlib.compressobj(ZIP_LEVEL, zlib.DEFLATED, -15) if name in zipped else None) for name in look.spec.formats}
 
 
 def _weighed(chunk: Chunk, share: float, seconds: float, sinks: Mapping[str, _Counted], results: Mapping[str, PartResult]) -> Sample:

@@ -147,7 +147,8 @@ class Entities(Dataset):
         looked_at = [f"octet_length({sql}) > {units}" for _, sql, units in self._bounded(spec, snapshot) if not self._is_wide(sql)]
         for inside, units in self._bounded_inside(spec):
             there = f"{inside.of(f'{self.alias}.{self.key}', snapshot)} and octet_length({inside.sql}) > {units}"
-            looked_at.append(f"exists (select from {there})")
+            # By offset 0 PostgreSQL looks at each row's own, and not, for all rows together, at every text that there is.
+            looked_at.append(f"exists (select from {there} offset 0)")
         return looked_at
 
     def _maybe_long(self, spec: PlanSpec, snapshot: str) -> str:

@@ -3,6 +3,7 @@
 from shared.formats.base import Format
 
 ZIP_EXTENSION, ZIP_MEDIA_TYPE = ".zip", "application/zip"
+ZIP_LEVEL = -1  # that the file in it is deflated on: zlib's own choice
 
 
 def published(fmt: Format, name: str) -> tuple[str, str]:

@@ -1,13 +1,13 @@
 """Previews: the first rows as they would be written, what an export would weigh, what would break; and that nothing is left of one."""
 
 import json
-import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 import psycopg
 import pytest
 
+from services.delivery.protecting import ZipWriter
 from services.export_request import counting, sampling
 from services.export_request.core.planning import ChunkLimits
 from shared.datasets import registry
@@ -81,7 +81,7 @@ async def test_every_dataset_is_estimated_within_a_fifth_and_its_rows_are_the_fi
         made = await exporter.export(exporter.spec(body), exporter.snapshot())
         first = body["formats"][0]
         ((_, rows), *_) = readers.tables(first, made.files[first])
-        sizes = {name: len(zipped(content) if registry.get(dataset).protected else content) for name, content in made.files.items()}
+        sizes = {name: zipped(content) if registry.get(dataset).protected else len(content) for name, content in made.files.items()}
         for few in (False, True):
             with monkeypatch.context() as patched:
                 if few:
@@ -119,8 +119,24 @@ async def test_samples_of_many_rows_weigh_what_all_of_them_do(room: World, datab
     assert [(n, told[n], len(f)) for n, f in made.files.items() if not 0.8 * len(f) <= told[n] <= 1.2 * len(f)] == []
 
 
-def zipped(content: bytes) -> bytes:
-    return zlib.compress(content, 1)
+class Nowhere:
+    """Where a ZIP goes of which only the size is asked."""
+
+    def append(self, data: bytes | memoryview) -> None: ...
+
+    def append_object(self, key: str, size: int, pieces: Iterable[bytes | memoryview]) -> None: ...
+
+    def complete(self) -> None: ...
+
+    def abort(self) -> None: ...
+
+
+def zipped(content: bytes) -> int:
+    """The size of the file as delivery encrypts it."""
+    writer = ZipWriter(Nowhere(), "file", PASSWORD)
+    writer.append(content)
+    writer.complete()
+    return writer.size
 
 
 @pytest.mark.parametrize("guessed", [False, True])
@@ -142,6 +158,47 @@ async def test_what_was_not_counted_with_its_bytes_in_time_is_extrapolated_withi
         assert guessed or shown["estimated_rows"] == counted["estimated_rows"], dataset
         for name in ("estimated_rows", "estimated_bytes"):
             assert 0.8 * counted[name] <= shown[name] <= 1.2 * counted[name], (dataset, name)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "more", "calls"),
+    [
+        ("teams", {}, ["plan_query", "format_and_show"]),
+        ("contacts", {"formats": ["parquet", "xlsx"]}, ["plan_query", "format_and_show"]),
+        ("analytics", {"formats": ["pdf", "csv"]}, ["plan_query", "format_and_show"]),
+        ("leads", {}, ["plan_query", "format_and_show"]),
+        ("response-times", {"from": "2024-01-01", "to": "2024-02-01"}, ["plan_query"]),
+        ("conversations", {"formats": ["xlsx"], "filter": {"lead_id": ["nobody"]}}, ["plan_query"]),
+    ],
+)
+async def test_what_is_dear_to_find_is_found_once(
+    room: World,
+    database: Database,
+    records: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    dataset: str,
+    more: dict[str, Any],
+    calls: list[str],
+) -> None:
+    """Counted once, and formatted once where there are rows: those shown are the first of those weighed."""
+    caller = await filled(room, database, records)
+    asked: list[str] = []
+    for owner, names in ((type(registry.get(dataset)), ["plan_query"]), (FormatEngine, ["format_chunk", "show_chunk", "format_and_show"])):
+        for name in names:
+            _spied(monkeypatch, owner, name, asked)
+    shown = await seen(caller, body_for(dataset, **more))
+    assert (asked, bool(shown["rows"]), shown["problems"]) == (calls, len(calls) > 1, [])
+    assert len(shown["rows"]) == min(50, shown["estimated_rows"])
+
+
+def _spied(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, asked: list[str]) -> None:
+    real = getattr(owner, name)
+
+    def spy(*arguments: Any, **named: Any) -> Any:
+        asked.append(name)
+        return real(*arguments, **named)
+
+    monkeypatch.setattr(owner, name, spy)
 
 
 async def test_nothing_is_left_but_a_line_of_the_audit_trail(room: World) -> None:

@@ -26,6 +26,30 @@ def test_joins_stay_full(exporter: Exporter, dataset: str, joins: int, wanted: d
     assert not any("Left Join" in line and "Hash" in line for line in plan)
 
 
+@pytest.mark.parametrize("dataset", ["chat-data", "conversations"])
+def test_a_plan_looks_at_the_messages_of_its_rows_alone(exporter: Exporter, dataset: str) -> None:
+    """PostgreSQL would rather look once at all of the organisation's for a text longer than a cell takes."""
+    spec = exporter.spec({"dataset": dataset, "format": "xlsx", **RANGE})
+    with psycopg.connect(exporter.database.url) as connection:
+        connection.execute(
+            "insert into ingest.conversations (org_id, id, status, created_at, updated_at, follower_ids, metadata, parameters)"
+            " select 'org_talks', 'c' || n, 'new', timestamptz '2026-02-01' + n * interval '1 minute', '2026-02-01', '{}', '{}', '{}' from generate_series(1, 2000) n"
+        )
+        connection.execute(
+            "insert into ingest.messages (org_id, id, conversation_id, created_at, sender_kind, content)"
+            " select 'org_talks', 'm' || n, 'c' || 1 + n % 2000, timestamptz '2026-02-01' + n * interval '1 second', 'visitor', 'text' from generate_series(1, 20000) n"
+        )
+        connection.execute("analyze ingest.messages, ingest.conversations")
+        connection.execute(session_sql("org_talks"))
+        (snapshot,) = connection.execute("select pg_current_snapshot()::text").fetchone()  # type: ignore[misc]
+        query = registry.get(dataset).plan_query(spec, snapshot, None, 10, None)
+        plan = [line for (line,) in connection.execute(f"explain (costs off) {query}")]
+        connection.rollback()
+    scans = [n for n, line in enumerate(plan) if " on messages" in line]
+    assert scans
+    assert [plan[n : n + 3] for n in scans if not any("conversation_id = " in line for line in plan[n : n + 3])] == []
+
+
 async def test_what_a_record_names_counts_whatever_its_characters(exporter: Exporter) -> None:
     """A reference is any text: only what is not given counts as none."""
     at = {"created_at": "2026-03-01T10:00:00Z"}

@@ -57,3 +57,10 @@ def test_what_lies_behind_what_was_counted_is_as_its_own_samples_are() -> None:
     assert estimated_bytes(SPEC, found, [inside, behind], FRAMES, 50_000, False) == {"csv": 5 + 20_000 + 900_000}
     assert estimated_bytes(SPEC, found, [inside], FRAMES, 50_000, False) == {"csv": 5 + 80_000}
     assert estimated_bytes(SPEC, Walked(), [], FRAMES, 50_000, False) == {"csv": 5}
+
+
+def test_where_nothing_was_written_files_have_none_of_what_ends_them() -> None:
+    """Rows were counted, and are gone or unchanged."""
+    spec, frame = SPEC.model_copy(update={"formats": ["parquet"]}), Frame(b"head", b"", b"tail", b"empty file")
+    gone = Sample(10, 1_000, 0.1, {"parquet": (0, None)})
+    assert estimated_bytes(spec, walked([1_000]), [gone], {"parquet": frame}, 50_000, False) == {"parquet": 10}
