@@ -1,7 +1,7 @@
 """The formatter's engine: pulls a chunk's rows from PostgreSQL and encodes them in DuckDB; no row is touched by Python."""
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
