@@ -13,7 +13,7 @@ import structlog
 
 from services.export_request.assembly import Assembly, parts_of, spec_of
 from services.export_request.core.life import Failed, PlanGrew, Status
-from services.export_request.core.planning import FILES_MAX, WHOLE, ChunkLimits, Cursor, Planned, add, is_express, resume, rows_max
+from services.export_request.core.planning import FILES_MAX, WHOLE, ChunkLimits, Cursor, Planned, add, grown, is_express, resume, rows_max
 from services.export_request.effects import Effects, Outcome, Row, seconds_between
 from services.export_request.metrics import PLAN_STEP_SECONDS
 from services.export_request.queries import load
@@ -144,7 +144,7 @@ class Planner:
             snapshot = await settled(connection, spec, row["snapshot"])
             while True:
                 seconds = 0.9 * self._settings.plan_lease_seconds
-                found, complete = await next_chunk(connection, spec, snapshot, cursor, limits, seconds)
+                found, complete = await next_chunk(connection, spec, snapshot, cursor, grown(limits, cursor.number), seconds)
                 if found.get("long") and (failed := await self._too_long(connection, row, chunks, cursor, found)):
                     return Found(chunks, cursor, False, failed)
                 if found["rows"]:

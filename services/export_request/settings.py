@@ -15,7 +15,9 @@ class Settings(CommonSettings, LimitSettings):
 
     chunk_rows_max: int = Field(50_000, ge=1, le=1_000_000)
     chunk_bytes_max: int = Field(
-        24 << 20, ge=1 << 10, description="of rows as they lie in PostgreSQL, about; a formatter needs some six times as much memory"
+        24 << 20,
+        ge=1 << 10,
+        description="of rows as they lie in PostgreSQL, about; from an export's eleventh chunk on twice as much, of which a formatter needs some six times as much memory",
     )
     express_rows_max: int = Field(10_000, ge=0, le=10_000, description="an export of at most so many rows goes by the express lane")
     express_bytes_max: int = Field(8 << 20, ge=0)

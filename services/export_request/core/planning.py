@@ -17,6 +17,8 @@ class ChunkLimits:
 # Of a dataset whose rows are one chunk, however many.
 WHOLE = ChunkLimits(2**53, 2**53)
 
+LARGE_FROM, LARGER = 10, 2
+
 
 @dataclass(frozen=True)
 class Planned:
@@ -68,6 +70,12 @@ def resume(
         return Cursor(chunks, last_file + 1, 1, max_rows_per_file, after, last_rows, last_bytes)
     left = None if max_rows_per_file is None else max_rows_per_file - rows_in_file
     return Cursor(chunks, last_file, chunks_in_file + 1, left, after, last_rows, last_bytes)
+
+
+def grown(limits: ChunkLimits, number: int) -> ChunkLimits:
+    """The limits of a plan's chunk: from the eleventh on twice as much. There are enough for all formatters by then, and what a chunk costs whatever its rows, and the
+    rows of other tables that neighbouring chunks both read, cost half as much. What is planned depends on the chunk's number alone, so a plan that is made again is the same."""
+    return limits if number < LARGE_FROM or limits == WHOLE else ChunkLimits(limits.rows * LARGER, limits.bytes * LARGER)
 
 
 def rows_max(cursor: Cursor, limits: ChunkLimits) -> int:

@@ -3,7 +3,19 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.export_request.core.planning import ChunkLimits, Cursor, Planned, add, is_express, resume, rows_max, start
+from services.export_request.core.planning import (
+    LARGE_FROM,
+    WHOLE,
+    ChunkLimits,
+    Cursor,
+    Planned,
+    add,
+    grown,
+    is_express,
+    resume,
+    rows_max,
+    start,
+)
 from services.export_request.core.track import PARTS_MAX, Tracked, file_name, numbering_known, part_key, runs
 
 LIMITS = ChunkLimits(10, 1000)
@@ -15,7 +27,7 @@ def plan(total: int, max_rows: int | None, cursor: Cursor | None = None, stop_af
     chunks: list[Planned] = []
     done = int(cursor.after[0]) if cursor.after else 0
     while done < total and stop_after != len(chunks):
-        rows = min(rows_max(cursor, LIMITS), total - done)
+        rows = min(rows_max(cursor, grown(LIMITS, cursor.number)), total - done)
         done += rows
         chunk, cursor = add(cursor, max_rows, rows, rows, [str(done)])
         chunks.append(chunk)
@@ -72,6 +84,13 @@ def test_like_rows_are_counted_once() -> None:
         rows = min(counted[-1], LIMITS.bytes // 300)
         _, cursor = add(cursor, None, rows, rows * 300, ["x"])
     assert counted == [10, 3, 3, 3, 3]
+
+
+def test_chunks_of_a_long_plan_hold_twice_as_much() -> None:
+    chunks, _ = plan(205, None)
+    assert [c.rows for c in chunks] == [10] * LARGE_FROM + [20] * 5 + [5]
+    assert grown(LIMITS, LARGE_FROM) == ChunkLimits(20, 2000)
+    assert grown(WHOLE, LARGE_FROM) == WHOLE
 
 
 def test_express_is_one_small_chunk_of_a_whole_plan() -> None:
