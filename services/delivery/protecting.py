@@ -87,9 +87,8 @@ class ZipWriter:
         self._zip = pyzipper.AESZipFile(cast(Any, self._output), "w", compression=pyzipper.ZIP_DEFLATED)
         self._zip.setpassword(password.encode())
         self._zip.setencryption(pyzipper.WZ_AES, nbits=256, force_wz_aes_version=2)  # 2: no checksum of what is inside lies open
-        info = self._zip.zipinfo_cls(
-            member, _DATE
-        )  # deflated on zlib's own level, protection.ZIP_LEVEL: one that is streamed knows no other
+        # Deflated on zlib's own level, protection.ZIP_LEVEL: a member that is streamed knows no other.
+        info = self._zip.zipinfo_cls(member, _DATE)
         info.compress_type = pyzipper.ZIP_DEFLATED
         info.external_attr = 0o600 << 16
         self._member = self._zip.open(info, "w", force_zip64=True)
