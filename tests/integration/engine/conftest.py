@@ -117,8 +117,9 @@ class Exporter:
                         settled = Settled(snapshot, (await connection.fetchval(settled_tables(snapshot))).split(","))
                         for most in (bytes_max, None):
                             assert await connection.fetchrow(dataset.plan_query(spec, settled, after, row["rows"] or 1, most)) == row
-                        assert await self._counted(connection, spec, settled, after, row) == row["rows"]
-                    assert await self._counted(connection, spec, snapshot, after, row) == row["rows"]
+                        assert len(chunks) > 1 or await self._counted(connection, spec, settled, after, row) == row["rows"]
+                    # Of some chunks: groups are made of all rows for each count.
+                    assert len(chunks) > 1 or await self._counted(connection, spec, snapshot, after, row) == row["rows"]
                 if not row["rows"]:
                     return chunks
                 assert row["rows"] <= rows_max
