@@ -16,10 +16,12 @@ def show_preview(out: Output, preview: dict[str, Any], rows: int) -> None:
     names = [f"{key} *" if key in personal else key for key in shown[:COLUMNS_MAX]]
     out.table(names or ["rows"], [[_short(cell) for cell in row[:COLUMNS_MAX]] for row in (preview.get("rows") or [])[:rows]], "No row.")
     about = "" if preview.get("estimate") == "counted" else "about "
-    more = f" (and {len(shown) - COLUMNS_MAX} more: --json)" if len(shown) > COLUMNS_MAX else ""
+    more = f" ({COLUMNS_MAX} shown, --json shows all)" if len(shown) > COLUMNS_MAX else ""
+    sizes = preview.get("estimated_bytes_by_format") or {}
+    each = f" ({', '.join(f'{name} {size:,}' for name, size in sizes.items())})" if len(sizes) > 1 else ""
     out.fields([
-        ("rows", f"{about}{preview.get('estimated_rows')}"), ("bytes", f"about {preview.get('estimated_bytes')}"),
-        ("seconds", f"about {preview.get('estimated_seconds')}"), ("columns", f"{len(shown)}{more}"), ("personal", ", ".join(sorted(personal)) or None),
+        ("format", preview.get("format")), ("rows", f"{about}{preview.get('estimated_rows', 0):,}"), ("bytes", f"about {preview.get('estimated_bytes', 0):,}{each}"),
+        ("seconds", f"about {preview.get('estimated_seconds')}"), ("columns", f"{len(shown)}{more}"), ("personal (*)", ", ".join(sorted(personal)) or None),
     ])  # fmt: skip
     if problems := preview.get("problems"):
         out.table(["row", "column", "problem"], [[p.get("row"), p.get("column"), p.get("message")] for p in problems])

@@ -230,7 +230,7 @@ def test_a_preview_is_a_table_for_people_and_all_of_it_for_machines(waybill: Way
     shown = waybill("exports", "preview", "--dataset", "leads", "--format", "csv", "--columns", "id,email", "--purpose", "why")
     assert shown.exit_code == 0, shown.output
     assert json.loads(fake.asked[0][3]) == {"dataset": "leads", "format": "csv", "columns": ["id", "email"], "purpose": "why"}
-    for text in ("email *", "a@b.example", "x" * 39 + "…", "too long"):
+    for text in ("email *", "personal (*)", "a@b.example", "x" * 39 + "…", "too long"):
         assert text in shown.stdout, shown.stdout
     assert json.loads(waybill("exports", "preview", "--dataset", "leads", "--json").stdout)["estimated_rows"] == 2
 
