@@ -44,11 +44,11 @@ def text_bytes(column: pa.Array) -> memoryview:
     return memoryview(data)[places[column.offset] : places[column.offset + len(column)]]
 
 
-def array_text(column: pa.ChunkedArray) -> str:
-    """PostgreSQL's text of the array of a column's distinct texts, in no order of meaning; null is left out."""
-    distinct = column.cast(pa.string()).unique().drop_null()
+def array_text(texts: pa.Array) -> str:
+    """PostgreSQL's text of an array of texts, none of which is null."""
+    texts = texts.cast(pa.string())
     for special in ("\\", '"'):
-        distinct = pc.replace_substring(distinct, special, "\\" + special)
-    whole = pa.ListArray.from_arrays(pa.array([0, len(distinct)], pa.int32()), distinct)
+        texts = pc.replace_substring(texts, special, "\\" + special)
+    whole = pa.ListArray.from_arrays(pa.array([0, len(texts)], pa.int32()), texts)
     joined = pc.binary_join(whole, '","')[0].as_py()
-    return f'{{"{joined}"}}' if len(distinct) else "{}"
+    return f'{{"{joined}"}}' if len(texts) else "{}"

@@ -93,8 +93,7 @@ def pull(database: Database, statements: ChunkStatements) -> Facts | None:
     for dimension, create in ((each.dimension, each.create) for each in statements.dimensions):
         if dimension.keys is None and dimension.key not in keys:
             keys[dimension.key] = table.column(dimension.key).combine_chunks().dictionary_encode()
-            text = array_text(keys[dimension.key].dictionary)
-            arrays[dimension.key] = database.array(dimension.key, f"select {literal(text)} as keys")
+            arrays[dimension.key] = database.array(dimension.key, literal(array_text(keys[dimension.key].dictionary)))
         database.execute(create(dimension.keys or arrays[dimension.key]))
     return Facts(table, keys, statements.place)
 

@@ -85,15 +85,15 @@ class Database:
         with self.sorted_errors():
             self.open().register(name, table)
 
-    def array(self, name: str, query: str) -> str:
-        """A text[] for the statements of this transaction: what the expression that is returned stands for. `query` is PostgreSQL's, for its text as `keys`.
+    def array(self, name: str, text: str) -> str:
+        """A text[] for the statements of this transaction: what the expression that is returned stands for. `text` is PostgreSQL's expression of its text.
 
         It travels once, and as a value: DuckDB takes milliseconds to read through a long literal, and PostgreSQL does again for each statement that has it.
         The expression is a subquery, so that it is worked out once wherever it stands.
         """
         setting = literal(f"app.{name}")
         with self.sorted_errors():
-            kept = f"select length(set_config({setting}, keys, true)) as n from ({query}) k"
+            kept = f"select length(set_config({setting}, {text}, true)) as n"
             self.open().execute("from postgres_query('pg', $1)", [kept]).fetchall()
         return f"(select current_setting({setting})::text[])::text[]"
 

@@ -28,7 +28,7 @@ def write_delta(database: Database, chunk: Chunk, parts: Mapping[str, Part]) -> 
     now = compiled(lambda: compile_chunk(dataset, compared, compared.formats, chunk.snapshot, chunk.lower, chunk.upper, database.fold))
     looked_at = keep(database, "row_now", now)
     ids = database.one(f"select array_text(k) from (select distinct {now.key} as k from row_now)")
-    given = database.array("looked_at", f"select {literal(ids)} as keys")
+    given = database.array("looked_at", literal(ids))
     then = compiled(lambda: compile_query(dataset, dataset.before(compared, given), compared, database.fold))
     keep(database, "row_then", then)
     changed = changed_rows("row_now", "row_then", now, compared.formats)
@@ -38,7 +38,7 @@ def write_delta(database: Database, chunk: Chunk, parts: Mapping[str, Part]) -> 
     written = stream(database, changed, now.counters, rows, tell_keys=chunk.tells_keys)
     if sheeted:
         keys = database.one(f"select array_text_by({now.key}, _n) from ({changed})")
-        write_beside(database, chunk, database.array("changed", f"select {literal(keys)} as keys"), sheeted)
+        write_beside(database, chunk, database.array("changed", literal(keys)), sheeted)
     files = deleted.spec_of(dataset, spec)
     missing = compiled(lambda: compile_query(datasets.get(files.dataset), deleted.query(dataset, *chunk.bounds), files, database.fold))
     by_file = {name.removeprefix(deleted.PREFIX): part for name, part in gone.items()}
@@ -60,7 +60,7 @@ def compare(database: Database, chunk: Chunk, *, backwards: bool) -> bytes:
     keep(database, "row_now", now)
     gone = f"select id from {pulled(dataset.gone(*chunk.bounds))}"
     ids = database.one(f"select array_text(k) from (select {now.key} as k from row_now union {gone})")
-    given = database.array("looked_at", f"select {literal(ids)} as keys")
+    given = database.array("looked_at", literal(ids))
     then = compiled(lambda: compile_fields(dataset.before(spec, given), columns, spec))
     keep(database, "row_then", then)
     sides = ("row_now", "row_then") if backwards else ("row_then", "row_now")

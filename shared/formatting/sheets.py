@@ -33,7 +33,7 @@ def tables_shown(spec: PlanSpec, fmt: str) -> list[Table]:
 
 def members(database: Database, chunk: Chunk) -> str:
     """The chunk's keys, as a text[] of PostgreSQL's."""
-    return database.array("members", compiled(lambda: chunk.dataset.members(*chunk.bounds)))
+    return database.array("members", f"({compiled(lambda: chunk.dataset.members(*chunk.bounds))})")
 
 
 def write_workbook(database: Database, chunk: Chunk, dataset: Workbook, parts: Mapping[str, Part]) -> dict[str, PartResult]:
