@@ -1,6 +1,5 @@
 """Previews of every dataset: how long they take, and how far what they estimate is from the export that follows."""
 
-import secrets
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -12,7 +11,8 @@ import httpx
 from shared.datasets import registry
 from tests.bench.binary import NESTED_ORG, ensure_nested
 from tests.bench.context import Context
-from tests.bench.data import FROM, TO, ensure_messages
+from tests.bench.data import ensure_messages
+from tests.bench.datasets import asked
 from tests.bench.report import Section
 from tests.bench.stack import DIRECTORY_STORE, BenchError, Stack
 from tests.bench.timing import percentile
@@ -23,10 +23,8 @@ COLUMNS = ["Dataset", "Rows", "Formats", "p50", "p95", "Rows off by", "Bytes off
 
 
 def _body(dataset: str) -> dict[str, object]:
-    kind = registry.get(dataset)
-    formats = sorted(kind.formats, key=("xlsx", "parquet", "pdf").count)  # rows are shown in the first
-    protected = {"password": "Abcd" + secrets.token_hex(4), "purpose": "a look"} if kind.protected else {}
-    return {"dataset": dataset, "formats": formats, **({"from": FROM, "to": TO} if kind.range_rule == "required" else {}), **protected}
+    formats = sorted(registry.get(dataset).formats, key=("xlsx", "parquet", "pdf").count)  # rows are shown in the first
+    return asked(dataset) | {"formats": formats}
 
 
 def _previews(stack: Stack, org_id: str, body: Mapping[str, object], count: int) -> tuple[dict[str, Any], list[float]]:
