@@ -12,7 +12,7 @@ from msoffcrypto.method.ecma376_agile import ECMA376Agile
 
 from shared.errors import PermanentError
 from shared.formats.base import Format
-from shared.formats.protection import member
+from shared.formats.protection import deflater, member
 from shared.storage import FileWriter
 
 # Of a workbook that is encrypted: it lies in memory, some three times over, because its size and its checksum stand in front.
@@ -87,11 +87,11 @@ class ZipWriter:
         self._zip = pyzipper.AESZipFile(cast(Any, self._output), "w", compression=pyzipper.ZIP_DEFLATED)
         self._zip.setpassword(password.encode())
         self._zip.setencryption(pyzipper.WZ_AES, nbits=256, force_wz_aes_version=2)  # 2: no checksum of what is inside lies open
-        # Deflated on zlib's own level, protection.ZIP_LEVEL: a member that is streamed knows no other.
         info = self._zip.zipinfo_cls(member, _DATE)
         info.compress_type = pyzipper.ZIP_DEFLATED
         info.external_attr = 0o600 << 16
-        self._member = self._zip.open(info, "w", force_zip64=True)
+        self._member: Any = self._zip.open(info, "w", force_zip64=True)
+        self._member._compressor = deflater()  # pyzipper would take zlib's, and lets nobody choose
 
     @property
     def size(self) -> int:

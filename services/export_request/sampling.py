@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-import zlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -20,7 +19,7 @@ from shared.datasets import registry as datasets
 from shared.datasets.plan import PlanSpec
 from shared.errors import PermanentError
 from shared.formats import registry as formats
-from shared.formats.protection import ZIP_LEVEL
+from shared.formats.protection import deflater
 from shared.formatting.engine import FormatEngine
 from shared.formatting.parts import PartResult, Table
 from shared.formatting.sheets import tables_shown
@@ -51,7 +50,7 @@ class _Counted:
 def _sinks(look: Look) -> dict[str, _Counted]:
     """Of each format, as its files are packed."""
     zipped = [name for name in look.spec.formats if look.new.protected and not formats.get(name).encrypts_itself]
-    return {name: _Counted(zlib.compressobj(ZIP_LEVEL, zlib.DEFLATED, -15) if name in zipped else None) for name in look.spec.formats}
+    return {name: _Counted(deflater() if name in zipped else None) for name in look.spec.formats}
 
 
 def _weighed(chunk: Chunk, share: float, seconds: float, sinks: Mapping[str, _Counted], results: Mapping[str, PartResult]) -> Sample:

@@ -71,7 +71,7 @@ class CareConversations(Entities):
         "first_response_time_s": rules.seconds("re.created_at - coalesce(ho.at, fi.created_at)"),
         "handle_time_s": "lt.handle_time_s", "no_reply_time_s": "lt.no_reply_time_s", "cherry_picking_time_s": "lt.cherry_picking_time_s",
         "resolution_time_s": f"case when fr.at >= fi.created_at then {rules.seconds('fr.at - fi.created_at')} end",
-        "topic_ids": "ht.ids", "topic_names": "ht.names", "url": "c.url", "updated_at": "c.updated_at", "language": "c.language",
+        "topic_ids": "coalesce(ht.ids, '{}')", "topic_names": "coalesce(ht.names, '{}')", "url": "c.url", "updated_at": "c.updated_at", "language": "c.language",
     }  # fmt: skip
 
     entity, id_key = "conversations", "conversation_id"

@@ -1,18 +1,19 @@
 """chat-data: a workbook of eight sheets about chats, which are conversations, and everyone and everything in them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from shared.datasets import chat_rules, operating_hours, rules, talk_filters
 from shared.datasets.base import holds_part
 from shared.datasets.belonging import Inside
 from shared.datasets.chat_columns import PROFILE, SHEETS, profile
+from shared.datasets.chat_rules import of
 from shared.datasets.filters import Search
 from shared.datasets.operating_hours import Hours, hours_of
 from shared.datasets.plan import ChunkQuery, Column, PlanSpec, Sheet
-from shared.datasets.sql import current, found, lookup, texts
+from shared.datasets.sql import current, found, given, hashed, lookup, matching, texts
 from shared.datasets.talk_filters import TalkFilter
-from shared.datasets.workbooks import Workbook
+from shared.datasets.workbooks import Gathered, Workbook
 
 
 class ChatFilter(TalkFilter):
@@ -50,20 +51,34 @@ class ChatData(Workbook):
         said = f"m.conversation_id = c.id and {current('m', snapshot, 'messages')}"
         return f"1000 + (select coalesce(sum(coalesce(octet_length(m.content), 0) + 300), 0) from ingest.messages m where {said})"
 
-    def sheets(self, spec: PlanSpec, snapshot: str, rows: str) -> list[Sheet]:
+    def gathered(self, snapshot: str, rows: str) -> tuple[Gathered, ...]:
+        each = {"contacts": "c.contact_id", "campaigns": "c.campaign_id", "assignees": "c.assignee_id", "followers": "f.id"}
+        named = ", ".join(f"array_agg(distinct {sql}) as {name}" for name, sql in each.items())
+        chats = matching("conversations", "c", "c.contact_id, c.campaign_id, c.assignee_id, c.follower_ids", rows, snapshot)
+        wrote = of(rows, "messages", "m", "m.sender_kind in ('agent', 'ai', 'bot') and m.sender_id is not null", snapshot)
+        agent = "m.sender_kind = 'agent'"
+        return (
+            Gathered(tuple(each), f"select {named} from ({chats}) c left join lateral unnest(c.follower_ids) f(id) on true"),
+            Gathered(("agents", "bots"), f"""
+                select array_agg(m.id) filter (where m.is_agent) as agents, array_agg(m.id) filter (where not m.is_agent) as bots
+                from (select distinct m.sender_id as id, {agent} as is_agent from {wrote}) m"""),
+            Gathered(("tags",), f"select array_agg(t.id) as tags from (select distinct unnest(ht.ids) as id from ({rules.held_tags(rows, snapshot)}) ht) t"),
+        )  # fmt: skip
+
+    def sheets(self, spec: PlanSpec, snapshot: str, rows: str, ids: Mapping[str, str]) -> list[Sheet]:
         hours = hours_of(spec.operating_hours) if spec.operating_hours is not None else None
         queries = {
             "UserChat data": _chats(rows, hours, snapshot),
             "SupportBot data": _support_bots(rows, snapshot),
-            "Marketing data": _campaigns(rows, snapshot),
-            "Manager data": _managers(rows, snapshot),
-            "Bot data": _bots(rows, snapshot),
-            "UserChatTag data": _tags(rows, snapshot),
+            "Marketing data": _known("campaigns", "ca", "ca.id, ca.type, ca.name, ca.created_at", ids["campaigns"], snapshot),
+            "Manager data": _managers(" || ".join(ids[name] for name in ("assignees", "followers", "agents")), snapshot),
+            "Bot data": _known("bots", "b", "b.id, b.channel_id, b.name, b.created_at", ids["bots"], snapshot),
+            "UserChatTag data": _known("tags", "t", "t.id, t.channel_id, t.name, t.description, t.follower_ids, t.created_at", ids["tags"], snapshot),
             "Message data": _messages(rows, snapshot),
-        }
+        }  # fmt: skip
         places = {"UserChat data": ("created_at", "id"), "Message data": ("created_at", "id")}
         plain = {name: _sheet(name, query, places.get(name, ())) for name, query in queries.items()}
-        return [_users(rows, snapshot) if name == "User data" else plain[name] for name in SHEETS]
+        return [_users(ids["contacts"], snapshot) if name == "User data" else plain[name] for name in SHEETS]
 
 
 def _sheet(name: str, facts: str, place: tuple[str, ...]) -> Sheet:
@@ -78,103 +93,81 @@ def _search(q: str, snapshot: str) -> str:
     return f"(exists (select from ingest.contacts sc where {person}) or exists (select from ingest.messages sm where {said}))"
 
 
-def _of(rows: str, snapshot: str) -> str:
-    """The chats: `c`, and their place `k.n`."""
-    return f"unnest({rows}) with ordinality k(id, n) join {found('conversations', 'c', 'c.id = k.id', snapshot)}"
-
-
-def _named(table: str, alias: str, ids: str, columns: str, snapshot: str) -> str:
-    """Those of `ids` (a query for one column, `id`) that are known, once each, by id."""
-    known = found(table, alias, f"{alias}.id = p.id", snapshot)
-    return f"select {columns} from (select distinct id from ({ids}) i where id is not null) p join {known} order by {alias}.id"
+def _known(table: str, alias: str, columns: str, ids: str, snapshot: str) -> str:
+    """Those of `ids` (text[]) that are known, by id."""
+    return f"{matching(table, alias, columns, ids, snapshot)} order by {alias}.id"
 
 
 def _chats(rows: str, hours: Hours | None, snapshot: str) -> str:
+    figures = "tk.first_at, tk.answered_at, tk.said, tk.total, tk.replies, tk.open_total, tk.open_replies, mv.resolved_at"
+    chats = f"""select k.n, c.*, coalesce(ht.names, '{{}}') as tags, {figures}, coalesce(tk.first_at, c.created_at) as first_opened_at,
+            coalesce(mv.reopened_at, tk.first_at, c.created_at) as opened_at
+        from unnest({rows}) with ordinality k(id, n) join {found("conversations", "c", "c.id = k.id", snapshot)}
+        {hashed(f"({chat_rules.talk(rows, hours, snapshot)})", "tk", "k.n", "n")} {hashed(f"({chat_rules.moves(rows, snapshot)})", "mv", "k.n", "n")}
+        {hashed(f"({rules.held_tags(rows, snapshot)})", "ht", "c.id", "conversation_id")} where {given("k.n")} offset 0"""
+    closed_at = "case when c.status = 'resolved' and c.resolved_at >= c.opened_at then c.resolved_at end"
     joins = [
-        lookup("contacts", "ct", "c.contact_id", snapshot), lookup("channels", "ch", "c.channel_id", snapshot),
-        lookup("campaigns", "ca", "c.campaign_id", snapshot), rules.held_tags("ht", "c.id", snapshot),
-        rules.first_inbound("fi", "c.id", snapshot), chat_rules.first_left("fl", snapshot), chat_rules.reopened("ro", "fl", snapshot),
-        "cross join lateral (select coalesce(fi.created_at, c.created_at) as first_at, coalesce(ro.at, fi.created_at, c.created_at) as at offset 0) op",
-        chat_rules.replied("fr", "op.at", snapshot), chat_rules.answered("an", "fi", snapshot), chat_rules.closed("cl", "op.at", snapshot),
-        chat_rules.replies("rp", hours, snapshot),
+        f"cross join lateral (select {closed_at} as closed_at offset 0) cl",
+        *(lookup(table, alias, key, snapshot) for table, alias, key in (
+            ("contacts", "ct", "c.contact_id"), ("channels", "ch", "c.channel_id"), ("campaigns", "ca", "c.campaign_id"))),
     ]  # fmt: skip
-    waiting, resolution = (chat_rules.milliseconds(span) for span in ("an.created_at - fi.created_at", "cl.at - op.at"))
+    waiting, resolution = (chat_rules.milliseconds(span) for span in ("c.answered_at - c.first_at", "cl.closed_at - c.opened_at"))
     open_waiting, open_resolution = waiting, resolution
     if hours is not None:
-        ends = {"oi": "case when an.id is not null then fi.created_at end", "oa": "an.created_at", "oo": "op.at", "oc": "cl.at"}
+        ends = {
+            "oi": "case when c.answered_at is not null then c.first_at end",
+            "oa": "c.answered_at",
+            "oo": "c.opened_at",
+            "oc": "cl.closed_at",
+        }
         joins += [operating_hours.instant(alias, at, "hours", hours) for alias, at in ends.items()]
         open_waiting, open_resolution = "oa.open_ms - oi.open_ms", "oc.open_ms - oo.open_ms"
     query = f"""
         select c.id, c.contact_id, ct.name, c.description, case c.status when 'new' then 'Opened' when 'pending' then 'Snoozed' else 'Closed' end as state,
-               ch.medium, c.campaign_id, ca.type as campaign_type, c.support_bot_id, c.follower_ids, c.assignee_id, ht.names as tags,
-               op.first_at as first_opened_at, op.at as opened_at, fr.created_at as replied_at, c.created_at, {waiting} as waiting_ms,
-               {chat_rules.half_up("rp.total", "rp.count")} as average_ms, rp.total as total_ms, rp.count as replies, {resolution} as resolution_ms,
-               {open_waiting} as open_waiting_ms, {chat_rules.half_up("rp.open_total", "rp.open_count")} as open_average_ms,
-               rp.open_total as open_total_ms, rp.open_count as open_replies, {open_resolution} as open_resolution_ms, cl.at as closed_at
-        from {_of(rows, snapshot)} {" ".join(joins)} order by k.n"""
+               ch.medium, c.campaign_id, ca.type as campaign_type, c.support_bot_id, c.follower_ids, c.assignee_id, c.tags, c.first_opened_at, c.opened_at,
+               {chat_rules.at_or_after("c.said", "c.opened_at")} as replied_at, c.created_at, {waiting} as waiting_ms,
+               {chat_rules.half_up("c.total", "c.replies")} as average_ms, coalesce(c.total, 0) as total_ms, coalesce(c.replies, 0) as replies,
+               {resolution} as resolution_ms, {open_waiting} as open_waiting_ms, {chat_rules.half_up("c.open_total", "c.open_replies")} as open_average_ms,
+               coalesce(c.open_total, 0) as open_total_ms, coalesce(c.open_replies, 0) as open_replies, {open_resolution} as open_resolution_ms, cl.closed_at
+        from ({chats}) c {" ".join(joins)} order by c.n"""
     return f"with {operating_hours.table('hours', hours)} {query}" if hours else query
 
 
-def _users(rows: str, snapshot: str) -> Sheet:
+def _users(contacts: str, snapshot: str) -> Sheet:
     """All profile information: a column for each key that occurs. The json type keeps each value's text as it is stored."""
-    contacts = f"select c.contact_id as id from {_of(rows, snapshot)}"
     given = "case when ct.profile = 'null' then '{}' else ct.profile end::json"
-    keys = f"json_object_keys({given})"
-    named = f"select distinct key from ({_named('contacts', 'ct', contacts, f'{keys} as key', snapshot)}) p"
+    keys = matching("contacts", "ct", f"distinct json_object_keys({given}) as key", contacts, snapshot)
     columns = "ct.id, ct.member_id, ct.name, ct.email, ct.mobile_number, ct.created_at, ct.updated_at"
 
     def query(names: Sequence[str]) -> ChunkQuery:
         values = f"""array(select v.value::text from unnest({texts(list(names))}) with ordinality n(key, place)
             left join json_each({given}) v on v.key = n.key order by n.place)"""
-        return ChunkQuery(_named("contacts", "ct", contacts, f"{columns}, {values} as profile", snapshot), ())
+        return ChunkQuery(_known("contacts", "ct", f"{columns}, {values} as profile", contacts, snapshot), ())
 
     def with_profile(names: Sequence[str]) -> list[Column]:
         before, after = SHEETS["User data"][:5], SHEETS["User data"][5:]
         return [*before, *profile(names), *after]
 
-    return Sheet("User data", with_profile, query, f'select key from ({named}) k order by key collate "C"')
+    return Sheet("User data", with_profile, query, f'select key from ({keys}) k order by key collate "C"')
 
 
 def _support_bots(rows: str, snapshot: str) -> str:
-    bot = "c.support_bot_id as id, c.support_bot_revision_id as revision_id, c.support_bot_section_path as section_path"
-    return f"""select distinct {bot} from {_of(rows, snapshot)} where c.support_bot_id is not null
+    columns = "c.support_bot_id as id, c.support_bot_revision_id as revision_id, c.support_bot_section_path as section_path"
+    return f"""{matching("conversations", "c", f"distinct {columns}", rows, snapshot)} and c.support_bot_id is not null
         order by id, revision_id nulls last, section_path nulls last"""
 
 
-def _campaigns(rows: str, snapshot: str) -> str:
-    used = f"select c.campaign_id as id from {_of(rows, snapshot)}"
-    return _named("campaigns", "ca", used, "ca.id, ca.type, ca.name, ca.created_at", snapshot)
-
-
-def _managers(rows: str, snapshot: str) -> str:
-    agents = f"""select c.assignee_id as id from {_of(rows, snapshot)}
-        union all select unnest(c.follower_ids) from {_of(rows, snapshot)} union all {_senders(rows, "m.sender_kind = 'agent'", snapshot)}"""
+def _managers(ids: str, snapshot: str) -> str:
     columns = """a.id, a.channel_id, a.account_id, a.username, a.name, a.mobile_number, a.role, a.removed, a.created_at, a.default_group_watch,
         a.default_direct_chat_watch, a.default_user_chat_watch, a.operator, a.operator_email_reminder"""
-    return _named("agents", "a", agents, columns, snapshot)
-
-
-def _senders(rows: str, condition: str, snapshot: str) -> str:
-    messages = found("messages", "m", f"m.conversation_id = k.id and {condition}", snapshot)
-    return f"select m.sender_id as id from unnest({rows}) k(id) join {messages}"
-
-
-def _bots(rows: str, snapshot: str) -> str:
-    senders = _senders(rows, "m.sender_kind in ('ai', 'bot')", snapshot)
-    return _named("bots", "b", senders, "b.id, b.channel_id, b.name, b.created_at", snapshot)
-
-
-def _tags(rows: str, snapshot: str) -> str:
-    held = f"select unnest(ht.ids) as id from unnest({rows}) k(id) {rules.held_tags('ht', 'k.id', snapshot)}"
-    return _named("tags", "t", held, "t.id, t.channel_id, t.name, t.description, t.follower_ids, t.created_at", snapshot)
+    return _known("agents", "a", columns, ids, snapshot)
 
 
 def _messages(rows: str, snapshot: str) -> str:
-    messages = found("messages", "m", "m.conversation_id = k.id", snapshot)
     return f"""
         select m.conversation_id, case m.sender_kind when 'visitor' then 'User' when 'agent' then 'Manager' else 'Bot' end as person_type,
                m.sender_id, m.created_at, m.content, m.id
-        from unnest({rows}) with ordinality k(id, n) join {messages} order by k.n, m.created_at, m.id"""
+        from {of(rows, "messages", "m", "true", snapshot)} order by k.n, m.created_at, m.id"""
 
 
 DATASET = ChatData()

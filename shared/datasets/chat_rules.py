@@ -1,10 +1,9 @@
-"""The words of derivations.md, "chat-data", as PostgreSQL: lateral joins for the conversation `c`, in the manner of rules.py."""
+"""The words of derivations.md, "chat-data", as PostgreSQL: what the messages and events of many chats say, each read once. `chats` is a text[] of their ids, and `n` the
+place in it of the chat that a row is about; a chat of which there is nothing to say has no row."""
 
-from shared.datasets import operating_hours, rules
+from shared.datasets import operating_hours
 from shared.datasets.operating_hours import Hours
-from shared.datasets.sql import current
-
-_AGENTS = "{m}.sender_kind = 'agent'"
+from shared.datasets.sql import found
 
 
 def milliseconds(interval: str) -> str:
@@ -17,52 +16,47 @@ def half_up(total: str, count: str) -> str:
     return f"(2 * {total} + {count}) / nullif(2 * {count}, 0)"
 
 
-def first_left(alias: str, snapshot: str) -> str:
-    """The first `status_changed` to pending or resolved."""
-    condition = f"{alias}.kind = 'status_changed' and {alias}.to_status in ('pending', 'resolved')"
-    return rules.first_of("events", alias, "c.id", condition, snapshot, f"{alias}.at, {alias}.id")
+def of(chats: str, table: str, alias: str, condition: str, snapshot: str) -> str:
+    """What stands behind FROM for rows of `table` that belong to the chats: the chat `k.id`, its place `k.n`, and the row. Chat by chat, which is how they lie."""
+    theirs = found(table, alias, f"{alias}.conversation_id = k.id and {condition}", snapshot)
+    return f"unnest({chats}) with ordinality k(id, n) join {theirs}"
 
 
-def reopened(alias: str, left: str, snapshot: str) -> str:
-    """The last `status_changed` to new after the event `left`."""
-    condition = f"{alias}.kind = 'status_changed' and {alias}.to_status = 'new' and ({alias}.at, {alias}.id) > ({left}.at, {left}.id)"
-    return rules.first_of("events", alias, "c.id", condition, snapshot, f"{alias}.at desc, {alias}.id desc")
+def moves(chats: str, snapshot: str) -> str:
+    """`reopened_at`: the last `status_changed` to new that follows one to pending or resolved. `resolved_at`: the last to resolved."""
+    changes = f"""select k.n, e.at, e.to_status, row_number() over (partition by k.n order by e.at, e.id) as nth
+        from {of(chats, "events", "e", "e.kind = 'status_changed'", snapshot)}"""
+    reopened = "max(e.nth) filter (where e.to_status = 'new') > min(e.nth) filter (where e.to_status in ('pending', 'resolved'))"
+    return f"""
+        select e.n, case when {reopened} then max(e.at) filter (where e.to_status = 'new') end as reopened_at,
+               max(e.at) filter (where e.to_status = 'resolved') as resolved_at
+        from ({changes}) e group by e.n"""
 
 
-def replied(alias: str, opened_at: str, snapshot: str) -> str:
-    """The first agent message at or after `opened_at`: times alone are compared."""
-    condition = f"{_AGENTS.format(m=alias)} and {alias}.created_at >= {opened_at}"
-    return rules.first_of("messages", alias, "c.id", condition, snapshot, f"{alias}.created_at, {alias}.id")
+def talk(chats: str, hours: Hours | None, snapshot: str) -> str:
+    """`first_at`: the first inbound message. `answered_at`: the first agent message after it. `said`: when agents wrote, in order. `total` (milliseconds) and `replies`: of
+    replies, and `open_total` and `open_replies` of what lies inside operating hours.
 
-
-def answered(alias: str, opening: str, snapshot: str) -> str:
-    """The first agent message after the message `opening`."""
-    condition = f"{_AGENTS.format(m=alias)} and ({alias}.created_at, {alias}.id) > ({opening}.created_at, {opening}.id)"
-    return rules.first_of("messages", alias, "c.id", condition, snapshot, f"{alias}.created_at, {alias}.id")
-
-
-def closed(alias: str, opened_at: str, snapshot: str) -> str:
-    """The last resolve at or after `opened_at`, while the conversation is resolved."""
-    condition = f"c.status = 'resolved' and {rules.is_resolve(alias)} and {alias}.at >= {opened_at}"
-    return rules.first_of("events", alias, "c.id", condition, snapshot, f"{alias}.at desc, {alias}.id desc")
-
-
-def replies(alias: str, hours: Hours | None, snapshot: str) -> str:
-    """`total` (milliseconds) and `count` of replies, and the same of what lies inside operating hours.
-
-    Messages are counted off by the agent messages before them: a reply and what it answers have the same number.
+    Messages are counted off by the agent messages before them: a reply and what it answers have the same number, an exchange, which the reply ends.
     """
-    numbered = f"""select pm.created_at, pm.sender_kind, count(*) filter (where {_AGENTS.format(m="pm")})
-            over (order by pm.created_at, pm.id rows between unbounded preceding and 1 preceding) as n
-        from ingest.messages pm where pm.conversation_id = c.id and pm.sender_kind in ('visitor', 'agent') and {current("pm", snapshot, "messages")}"""
-    spans = f"""select min(p.created_at) filter (where p.sender_kind = 'visitor') as since, max(p.created_at) filter (where p.sender_kind = 'agent') as at
-        from ({numbered}) p group by p.n"""
-    total, count = f"coalesce(sum({milliseconds('s.at - s.since')}), 0)::bigint", "count(*)"
-    if hours is None:
-        inside = f"{total} as open_total, {count} as open_count"
-        joins = ""
-    else:
-        inside = "coalesce(sum(oe.open_ms - ob.open_ms), 0)::bigint as open_total, count(*) filter (where oe.is_open) as open_count"
+    by_agent, by_user = "p.sender_kind = 'agent'", "p.sender_kind = 'visitor'"
+    numbered = f"""select k.n, m.created_at, m.sender_kind, count(*) filter (where m.sender_kind = 'agent')
+            over (partition by k.n order by m.created_at, m.id rows between unbounded preceding and 1 preceding) as exchange
+        from {of(chats, "messages", "m", "m.sender_kind in ('visitor', 'agent')", snapshot)}"""
+    exchanges = f"""select p.n, p.exchange, min(p.created_at) filter (where {by_user}) as since, max(p.created_at) filter (where {by_agent}) as at
+        from ({numbered}) p group by p.n, p.exchange"""
+    replied, took = "s.since is not null and s.at is not null", f"coalesce(sum({milliseconds('s.at - s.since')}), 0)::bigint"
+    joins, open_took, open_replied = "", took, replied
+    if hours is not None:
         joins = " ".join(operating_hours.instant(alias, at, "hours", hours) for alias, at in (("ob", "s.since"), ("oe", "s.at")))
-    return f"""cross join lateral (select {total} as total, {count} as count, {inside}
-        from ({spans} offset 0) s {joins} where s.since is not null and s.at is not null) {alias}"""
+        open_took, open_replied = "coalesce(sum(oe.open_ms - ob.open_ms), 0)::bigint", f"{replied} and oe.is_open"
+    return f"""
+        select s.n, min(s.since) as first_at, (array_agg(s.at order by s.exchange) filter (where s.since is not null))[1] as answered_at,
+               array_agg(s.at order by s.exchange) filter (where s.at is not null) as said, {took} as total, count(*) filter (where {replied}) as replies,
+               {open_took} as open_total, count(*) filter (where {open_replied}) as open_replies
+        from ({exchanges} offset 0) s {joins} group by s.n"""
+
+
+def at_or_after(times: str, at: str) -> str:
+    """The first of `times` (timestamptz[], in order) that is not before `at`; null where there is none."""
+    return f"({times})[width_bucket({at} - interval '1 microsecond', {times}) + 1]"

@@ -115,25 +115,26 @@ def lock_times(alias: str, conversation: str, snapshot: str) -> str:
 
 
 def held_topics(alias: str, conversation: str, snapshot: str) -> str:
-    """`ids` and `names` of the topics that the conversation holds, side by side in the order of first application."""
-    return _held("topic", alias, conversation, snapshot)
+    """`ids` and `names` of the topics that the conversation holds, side by side in the order of first application; null where it holds none."""
+    return f"left join lateral ({_held('topic', f'= {conversation}', snapshot)}) {alias} on true"
 
 
-def held_tags(alias: str, conversation: str, snapshot: str) -> str:
-    """`ids` and `names` of the tags that the conversation itself (none of its messages) holds, likewise."""
-    return _held("tag", alias, conversation, snapshot, " and te.message_id is null")
+def held_tags(conversations: str, snapshot: str) -> str:
+    """conversation_id, `ids` and `names` of the tags that each of the conversations (text[]) itself, none of its messages, holds, if any, likewise."""
+    return _held("tag", f"= any({conversations})", snapshot, " and te.message_id is null")
 
 
-def _held(kind: str, alias: str, conversation: str, snapshot: str, more: str = "") -> str:
-    events = f"""select te.{kind}_id as id, te.kind, row_number() over (order by te.at, te.id) as n from ingest.events te
-        where te.conversation_id = {conversation} and te.{kind}_id is not null and te.kind in ('{kind}_applied', '{kind}_removed'){more}
+def _held(kind: str, conversation: str, snapshot: str, more: str = "") -> str:
+    events = f"""select te.conversation_id, te.{kind}_id as id, te.kind, row_number() over (partition by te.conversation_id order by te.at, te.id) as n
+        from ingest.events te
+        where te.conversation_id {conversation} and te.{kind}_id is not null and te.kind in ('{kind}_applied', '{kind}_removed'){more}
             and {current("te", snapshot, "events")}"""
-    held = f"""select id, min(n) filter (where kind = '{kind}_applied') as first, (array_agg(kind order by n desc))[1] as last
-        from ({events}) e group by id"""
+    held = f"""select conversation_id, id, min(n) filter (where kind = '{kind}_applied') as first, (array_agg(kind order by n desc))[1] as last
+        from ({events}) e group by conversation_id, id"""
     named = f"left join lateral (select tp.name from ingest.{kind}s tp where tp.id = h.id and {current('tp', snapshot, f'{kind}s')} offset 0) tp on true"
-    return f"""cross join lateral (
-        select coalesce(array_agg(h.id order by h.first), '{{}}') as ids, coalesce(array_agg(coalesce(tp.name, '') order by h.first), '{{}}') as names
-        from ({held}) h {named} where h.last = '{kind}_applied') {alias}"""
+    return f"""
+        select h.conversation_id, array_agg(h.id order by h.first) as ids, array_agg(coalesce(tp.name, '') order by h.first) as names
+        from ({held}) h {named} where h.last = '{kind}_applied' group by h.conversation_id"""
 
 
 def team_of(event: str, actor: str) -> str:

@@ -2,11 +2,20 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 from shared.datasets.entities import Entities
 from shared.datasets.plan import Column, CustomProperty, PlanSpec, Sheet
 from shared.errors import Detail, invalid_request, unprocessable
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """Ids that several sheets go by, found once for all of them: a PostgreSQL query of one row, with a text[] for each of the names (null: none)."""
+
+    names: tuple[str, ...]
+    query: str
 
 
 class Workbook(Entities):
@@ -18,8 +27,12 @@ class Workbook(Entities):
     fields: ClassVar[Mapping[str, str]] = {}
 
     @abstractmethod
-    def sheets(self, spec: PlanSpec, snapshot: str, rows: str) -> Sequence[Sheet]:
-        """The sheets about `rows`, a text[] of PostgreSQL's: the chunk's keys in order."""
+    def gathered(self, snapshot: str, rows: str) -> Sequence[Gathered]:
+        """What is gathered from `rows`, as in `sheets`."""
+
+    @abstractmethod
+    def sheets(self, spec: PlanSpec, snapshot: str, rows: str, ids: Mapping[str, str]) -> Sequence[Sheet]:
+        """The sheets about `rows`, a text[] of PostgreSQL's: the chunk's keys in order. `ids`: what was gathered, each a text[] too."""
 
     @abstractmethod
     def sheet_columns(self) -> dict[str, list[Column]]:

@@ -26,6 +26,8 @@ _NOTE = struct.Struct("<QQLQ")
 _LEVEL = 1
 _SINCE_MS = 25_569 * 86_400_000  # from 1899-12-30, where a spreadsheet begins to count, to 1970
 _LEADS, _CARE = "yyyy\\-mm\\-dd\\ hh:mm:ss", "yyyy\\-mm\\-dd\\ hh:mm:ss.000"
+_FEW = 8
+_FIELD = re.compile(r"\w+\.\w+")
 _TEXTS = (ColumnType.text, ColumnType.texts, ColumnType.json)
 
 
@@ -77,7 +79,7 @@ class Xlsx(Format):
         return [Sql(f"xml_number({cell.sql})")]
 
     def _careful(self, cells: Sequence[Cell], spec: PlanSpec) -> list[Piece]:
-        """The same of any texts. Neighbours are one expression: DuckDB plans each anew for every chunk."""
+        """The same of any texts."""
         pieces: list[Piece] = []
         for are_texts, run in groupby(cells, key=lambda c: c.column.type in _TEXTS):
             if are_texts:
@@ -200,9 +202,15 @@ def _looked_at(cell: Cell) -> str:
 
 
 def _texts(cells: Sequence[Cell], text: Callable[[Cell], str]) -> Sql:
-    """Adjacent cells of any texts. Cells of one run are of one row."""
-    headers = ", ".join(duck_literal(c.column.header) for c in cells)
-    return Sql(f"xml_texts([{', '.join(text(c) for c in cells)}], [{headers}], {cells[0].row})")
+    """Adjacent cells of any texts. Cells of one run are of one row.
+
+    DuckDB binds an expression anew for every chunk, and gets what a lambda says ready anew for every vector: so a few fields are written one by one, what is many
+    or has to be worked out once each as a list.
+    """
+    found = [(text(c), duck_literal(c.column.header)) for c in cells]
+    if len(cells) <= _FEW and all(_FIELD.fullmatch(sql) for sql, _ in found):
+        return Sql(concat([Sql(f"xml_text({sql}, {header}, {cells[0].row})") for sql, header in found]))
+    return Sql(f"xml_texts([{', '.join(sql for sql, _ in found)}], [{', '.join(header for _, header in found)}], {cells[0].row})")
 
 
 def _days(sql: str, family: str) -> str:

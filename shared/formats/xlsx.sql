@@ -13,19 +13,22 @@ create or replace temp macro xml_close(x) as case when x <> '' then '</v></c>' e
 
 -- What XML can't hold is written as _xHHHH_, and so is the underscore of a text that looks like that. A carriage return would become a line feed.
 create or replace temp macro xml_controls(x) as case when regexp_matches(x, '[\x01-\x08\x0b-\x1f\x{fffe}\x{ffff}]') then {controls} else x end;
-create or replace temp macro xml_escaped(x) as xml_controls(replace(replace(replace(
-    regexp_replace(x, '_(x[0-9A-Fa-f]{4})', '_x005F_\1', 'g'), '&', '&amp;'), '<', '&lt;'), '>', '&gt;'));
+create or replace temp macro xml_escaped(x) as case when regexp_matches(x, '[\x01-\x08\x0b-\x1f&<>\x{fffe}\x{ffff}]|_x') then xml_controls(
+    replace(replace(replace(regexp_replace(x, '_(x[0-9A-Fa-f]{4})', '_x005F_\1', 'g'), '&', '&amp;'), '<', '&lt;'), '>', '&gt;')) else x end;
 
 -- A text is at most 32,767 UTF-16 code units long. Nothing is cut: what is longer ends the chunk, with the column and the row's id.
 create or replace temp macro utf16_units(x) as length(x) + length(regexp_replace(x, '[^\x{10000}-\x{10FFFF}]', '', 'g'));
-create or replace temp macro xml_fits(x) as strlen(x) <= 32767 or utf16_units(x) <= 32767;
+-- A CASE, as an OR would count the units of every text.
+create or replace temp macro xml_fits(x) as case when strlen(x) <= 32767 then true else utf16_units(x) <= 32767 end;
 
--- Adjacent cells of texts, each looked at by itself: what needs no care is written as where none does.
-create or replace temp macro xml_texts(texts, headers, row_id) as array_to_string(list_transform(texts, lambda x, i: case
+-- A text that is looked at by itself: what needs no care is written as where none does.
+create or replace temp macro xml_text(x, header, row_id) as case
     when x is null then '<c/>' when x = '' then xml_empty()
-    when not xml_fits(x) then error('cell_too_long ' || to_json([headers[i], row_id::varchar])::varchar)
+    when not xml_fits(x) then error('cell_too_long ' || to_json([header, row_id::varchar])::varchar)
     when regexp_matches(x, '[\x01-\x1f&<>\x{fffe}\x{ffff}]|_x|^ | $') then concat('<c t="inlineStr"><is><t xml:space="preserve">', xml_escaped(x), '</t></is></c>')
-    else concat('<c t="str"><v>', x, '</v></c>') end), '');
+    else concat('<c t="str"><v>', x, '</v></c>') end;
+-- Adjacent ones: bound once, but made ready anew for every vector of rows.
+create or replace temp macro xml_texts(texts, headers, row_id) as array_to_string(list_transform(texts, lambda x, i: xml_text(x, headers[i], row_id)), '');
 
 create or replace temp macro xml_number(x) as case when x is not null then concat('<c><v>', x, '</v></c>') else '<c/>' end;
 create or replace temp macro xml_boolean(x) as case

@@ -6,7 +6,7 @@ DuckDB runs on one thread: rows stay in the order that PostgreSQL sent them, and
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib.resources import files
 from typing import Any
@@ -91,11 +91,18 @@ class Database:
         It travels once, and as a value: DuckDB takes milliseconds to read through a long literal, and PostgreSQL does again for each statement that has it.
         The expression is a subquery, so that it is worked out once wherever it stands.
         """
-        setting = literal(f"app.{name}")
+        self._set({name: text}, "")
+        return _array(name)
+
+    def arrays(self, names: Sequence[str], query: str) -> dict[str, str]:
+        """The same of what a query of one row finds, a text[] (null: none) by each of the names: they stay where they are."""
+        self._set({name: f"coalesce(found.{name}, '{{}}')::text" for name in names}, f"from ({query}) found")
+        return {name: _array(name) for name in names}
+
+    def _set(self, texts: Mapping[str, str], source: str) -> None:
+        kept = ", ".join(f"length(set_config({_setting(name)}, {text}, true)) as n{i}" for i, (name, text) in enumerate(texts.items()))
         with self.sorted_errors():
-            kept = f"select length(set_config({setting}, {text}, true)) as n"
-            self.open().execute("from postgres_query('pg', $1)", [kept]).fetchall()
-        return f"(select current_setting({setting})::text[])::text[]"
+            self.open().execute("from postgres_query('pg', $1)", [f"select {kept} {source}"]).fetchall()
 
     def fold(self, constant: str) -> str:
         """A constant expression as its literal, worked out once."""
@@ -206,6 +213,14 @@ class Database:
             if any(words in text for words in _PASSING):
                 raise TransientError("PostgreSQL is not reachable.", "PostgreSQL") from None
             raise PermanentError("format_failed", f"The rows can't be formatted ({type(error).__name__}: {_safe(text)})") from None
+
+
+def _setting(name: str) -> str:
+    return literal(f"app.{name}")
+
+
+def _array(name: str) -> str:
+    return f"(select current_setting({_setting(name)})::text[])::text[]"
 
 
 def _cell_too_long(found: str) -> PermanentError:

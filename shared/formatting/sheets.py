@@ -65,7 +65,10 @@ def each_sheet(
 ) -> Iterator[tuple[Sheet, list[str], ChunkStatements]]:
     """The sheets of a workbook's chunk, each with the names of the columns that its rows bring."""
     rows = members(database, chunk)
-    for sheet in compiled(lambda: dataset.sheets(chunk.spec, chunk.snapshot, rows)):
+    ids: dict[str, str] = {}
+    for gathered in compiled(lambda: dataset.gathered(chunk.snapshot, rows)):
+        ids |= database.arrays(gathered.names, gathered.query)
+    for sheet in compiled(lambda: dataset.sheets(chunk.spec, chunk.snapshot, rows, ids)):
         names = _names(database, sheet)
         yield sheet, names, compiled(partial(compile_sheet, sheet, names, chunk.spec, wanted, database.fold))
 

@@ -9,11 +9,13 @@ import msoffcrypto
 import msoffcrypto.exceptions
 import openpyxl
 import pytest
+import pyzipper
 
 from services.delivery import protecting
 from services.delivery.protecting import OfficeWriter, ZipWriter
 from shared.datasets.plan import PlanSpec
 from shared.errors import PermanentError
+from shared.formats import protection
 from shared.formats import registry as formats
 from shared.formats.xlsx import FORMAT, Fragment
 from tests.readers.libreoffice import sheets
@@ -104,6 +106,23 @@ def test_one_that_would_not_fit_into_memory_is_refused(monkeypatch: pytest.Monke
     assert refused.value.code == "workbook_too_large"
     writer.abort()
     assert (kept.data, kept.ended) == (b"", "aborted")
+
+
+def test_a_zip_comes_back_with_its_password_alone_deflated_as_previews_weigh_it() -> None:
+    text = b"".join(b'{"id":%d,"name":"Customer"}\n' % i for i in range(50_000))
+    kept, deflater = Kept(), protection.deflater()
+    writer = ZipWriter(kept, "a.json", PASSWORD)
+    half = len(text) // 2
+    writer.append(text[:half])
+    writer.append_object("part", len(text) - half, [text[half:]])
+    writer.complete()
+    with pyzipper.AESZipFile(io.BytesIO(kept.data)) as opened:
+        (info,) = opened.infolist()
+        with pytest.raises(RuntimeError, match="password"):
+            opened.read("a.json", pwd=PASSWORD.encode() + b"5")
+        assert opened.read("a.json", pwd=PASSWORD.encode()) == text
+    deflated = sum(len(deflater.compress(piece)) for piece in (text[:half], text[half:])) + len(deflater.flush())
+    assert info.compress_size - deflated == 16 + 2 + 10  # its salt, what tells a wrong password, and its code
 
 
 def test_each_format_has_its_own_way() -> None:
