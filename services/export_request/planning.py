@@ -17,7 +17,7 @@ from services.export_request.core.planning import FILES_MAX, WHOLE, ChunkLimits,
 from services.export_request.effects import Effects, Outcome, Row, seconds_between
 from services.export_request.metrics import PLAN_STEP_SECONDS
 from services.export_request.queries import load
-from services.export_request.releasing import Releaser
+from services.export_request.releasing import IN_HAND_SECONDS, Releaser
 from services.export_request.settings import Settings
 from shared.database import Connection, across_tenants, is_passing, tenant
 from shared.datasets import registry as datasets
@@ -89,11 +89,15 @@ class Planner:
         while True:
             try:
                 row = await self.claim(first_steps)
+                in_hand = row is None and await self._is_due(first_steps)
             except TransientError as error:
                 log.warning("planner_waits", reason=str(error))
-                row = None
+                row, in_hand = None, False
             if row is not None:
                 await self.work(row)
+                continue
+            if in_hand:
+                await asyncio.sleep(IN_HAND_SECONDS)
                 continue
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(POLL_SECONDS):  # wait_for of Python 3.11 can lose a cancellation
@@ -106,6 +110,11 @@ class Planner:
         async with across_tenants(self._pool) as connection:
             row: Row | None = await self._queries.claim_plan(connection, now=now, lease_until=until, first_steps=first_steps)
         return row
+
+    async def _is_due(self, first_steps: bool) -> bool:
+        """Whether a plan can go on that nobody could claim: its chunks are being released, or one of them was told of, at this moment."""
+        async with across_tenants(self._pool) as connection:
+            return bool(await self._queries.plan_is_due(connection, now=self._clock(), first_steps=first_steps))
 
     async def work(self, row: Row) -> None:
         """One step. What passes is tried again soon; anything else ends the export, never this process."""

@@ -172,6 +172,12 @@ WHERE id = (
     FOR UPDATE SKIP LOCKED LIMIT 1)
 RETURNING *;
 
+-- name: plan_is_due(now, first_steps)$
+-- Across tenants. Whether there is one that `claim_plan` would take, if nobody had its row in hand at this moment.
+SELECT EXISTS (SELECT FROM exports.exports e
+    WHERE e.status IN ('accepted', 'awaiting_approval', 'planning', 'formatting') AND NOT e.planned AND (e.chunks_planned = 0) = :first_steps
+      AND (e.lease_until IS NULL OR e.lease_until < :now));
+
 -- name: last_file(export_id)^
 -- The last file of the plan so far, and its last chunk.
 SELECT file_number, count(*) AS chunks, sum(rows)::bigint AS rows, (array_agg(rows ORDER BY number DESC))[1] AS last_rows,

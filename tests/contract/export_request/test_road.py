@@ -1,14 +1,19 @@
 """The road of an export through export_request: accepted, planned, released, tracked, assembled, completed."""
 
+import asyncio
 import json
+from collections import Counter
+from collections.abc import Awaitable, Callable
 from typing import Any
 
+import asyncpg
 import pytest
 
+from services.export_request import planning, releasing
 from shared.codec import encode
 from shared.consumer import Incoming
 from shared.errors import PermanentError
-from shared.messages import ChunkFailed, PublishFailed
+from shared.messages import ChunkFailed, FormatChunk, PublishFailed
 from tests.conftest import Database
 from tests.contract.export_request.conftest import LEADS, World, incoming, world_of
 
@@ -287,3 +292,44 @@ async def test_too_many_files_fail_with_their_reason(database: Database) -> None
         failed = await caller.get(export["id"])
         assert (failed["status"], failed["error"]["code"]) == ("failed", "too_many_files")
         assert await world.admin.fetchval("SELECT count(*) FROM exports.chunks") == 0
+
+
+async def test_an_export_that_somebody_has_in_hand_waits_for_no_next_look(
+    world: World, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Planner and releaser meet the row locked, by each other or by a chunk's end: whoever has it needn't tell them when it is free."""
+    for loop in (planning, releasing):
+        monkeypatch.setattr(loop, "POLL_SECONDS", 3_600.0)
+    caller = await world.organisation(leads=35)
+    holder = await asyncpg.connect(database.url)
+    planner, releaser = world.parts.planner, world.parts.releaser
+    looked: Counter[str] = Counter()
+
+    def counted(name: str, look: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def looking(*args: Any) -> Any:
+            found = await look(*args)
+            looked[name] += 1
+            return found
+
+        return looking
+
+    monkeypatch.setattr(planner, "claim", counted("claim", planner.claim))
+    monkeypatch.setattr(releaser, "release", counted("release", releaser.release))
+    await caller.ask(LEADS | {"format": "json"})
+    while planned := [t for t in asyncio.all_tasks() if t.get_name().startswith("plan ")]:
+        await asyncio.wait(planned)  # the first step: what follows is for the loops
+    async with holder.transaction(), asyncio.timeout(60):
+        await holder.execute("SELECT FROM exports.exports FOR UPDATE")
+        loops = [asyncio.create_task(loop) for loop in (planner.run_next(), releaser.run())]
+        while min(looked["claim"], looked["release"]) < 2:
+            await asyncio.sleep(0.001)
+        assert world.chunks(await world.outbox()) == []
+    chunks: list[FormatChunk] = []
+    async with asyncio.timeout(60):
+        while sum(chunk.rows for chunk in chunks) < 35:
+            await asyncio.sleep(0.001)
+            chunks += world.chunks(await world.outbox())
+    for task in loops:
+        task.cancel()
+    await asyncio.gather(*loops, return_exceptions=True)
+    await holder.close()
