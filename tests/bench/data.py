@@ -34,12 +34,20 @@ def _instant(seconds: float) -> str:
 
 def ensure_messages(stack: Stack, rows: int) -> MessageSet:
     """An organisation with that many messages and what belongs to them; made by SQL where it isn't there yet."""
-    data = MessageSet(f"org_bench_{rows}", rows)
-    stack.api_key(data.org_id)
-    found = stack.sql("SELECT 1 FROM ingest.messages WHERE org_id = %s LIMIT 1", data.org_id)
-    if not found:
-        psql(stack.database_url, "-f", str(HERE / "data.sql"), org_id=data.org_id, rows=rows)
-    return data
+    return _ensure(stack, f"org_bench_{rows}", rows, "data.sql")
+
+
+def ensure_care(stack: Stack, rows: int) -> MessageSet:
+    """The same, with what every dataset is worked out from: events, locks, presences, bots, topics, attributes."""
+    return _ensure(stack, f"org_bench_care_{rows}", rows, "data.sql", "care.sql")
+
+
+def _ensure(stack: Stack, org_id: str, rows: int, *scripts: str) -> MessageSet:
+    stack.api_key(org_id)
+    if not stack.sql("SELECT 1 FROM ingest.messages WHERE org_id = %s LIMIT 1", org_id):
+        for script in scripts:
+            psql(stack.database_url, "-f", str(HERE / script), org_id=org_id, rows=rows)
+    return MessageSet(org_id, rows)
 
 
 def ensure_resolved(stack: Stack, rows: int) -> MessageSet:

@@ -1,11 +1,10 @@
 """Datasets whose columns are worked out from many rows: resolved-conversations beside the best SQL by hand, and all others over a million messages."""
 
 import secrets
-import time
 
 from shared.datasets import registry
 from tests.bench.context import Context
-from tests.bench.data import FROM, TO, ensure_messages, ensure_resolved
+from tests.bench.data import FROM, TO, ensure_care, ensure_resolved
 from tests.bench.exports import COLUMNS
 from tests.bench.paths import OUT
 from tests.bench.peers import psql
@@ -55,16 +54,22 @@ def resolved(context: Context) -> Section:
 
 
 def care(context: Context) -> Section:
-    """Every other dataset in its own format over a third of the messages, once each."""
+    """Every other dataset over a third of the messages, in its own format and as a workbook, once each."""
     stack = context.stack
     stack.up(WAYBILL_STORE=DIRECTORY_STORE)
-    data = ensure_messages(stack, context.rows // 3)
+    data = ensure_care(stack, context.rows // 3)
     lines = []
     with Caller(stack, data.org_id) as caller:
         for dataset in (name for name in registry.names() if name not in APART):
-            started = time.perf_counter()
-            done = caller.run(asked(dataset) | {"format": registry.get(dataset).default_format})
-            caller.cancel_or_delete(done.id)
-            context.say(f"{dataset}: {done.rows} rows, {time.perf_counter() - started:.1f} s")
-            lines.append([f"`{dataset}`", f"{done.rows:,}", f"{done.seconds:.1f} s", "≤ 10 s"])
+            kind = registry.get(dataset)
+            asked_for = [kind.default_format, *(name for name in ("xlsx",) if name in kind.formats and name != kind.default_format)]
+            taken = {}
+            for name in asked_for:
+                done = caller.run(asked(dataset) | {"format": name})
+                caller.cancel_or_delete(done.id)
+                taken[name] = done.seconds
+                context.say(f"{dataset}, {name}: {done.rows} rows, {done.seconds:.1f} s")
+            lines.append(
+                [f"`{dataset}`", f"{done.rows:,}", "; ".join(f"{name} {seconds:.1f} s" for name, seconds in taken.items()), "≤ 10 s"]
+            )
     return Section("care", f"Other datasets over {data.rows:,} messages", ["Dataset", "Rows", "Seconds", "Target"], lines)
