@@ -3,6 +3,7 @@
 import io
 import re
 import struct
+import subprocess
 import zlib
 from typing import Any
 
@@ -32,6 +33,13 @@ def words(pdf: bytes) -> str:
     """The text of all pages in reading order, single blanks between."""
     document = pypdfium2.PdfDocument(pdf)
     return re.sub(r"\s+", " ", " ".join(page.get_textpage().get_text_range() for page in document)).strip()
+
+
+def printed(pdf: bytes) -> str:
+    """The text as pdftotext gives it, laid out as on the pages, single blanks between; without the marks that it sets around what is read from the right."""
+    done = subprocess.run(["pdftotext", "-enc", "UTF-8", "-layout", "-", "-"], input=pdf, capture_output=True, check=True, timeout=60)
+    assert not done.stderr, done.stderr[-500:]
+    return " ".join(re.sub("[\u202a-\u202e]", "", done.stdout.decode()).split())
 
 
 def fonts(pdf: bytes) -> dict[str, bool]:

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pyzipper
 
 from services.ingest.core.rows import RECORD_TYPES
-from tests.documents import words
+from tests.documents import printed, words
 from tests.oracle.generate import generate
 
 EMAIL, PHONE, CARD, IBAN, URL, ADDRESS, OWN = (
@@ -97,5 +97,5 @@ def readable(data: bytes, password: str = "") -> str:
     if data.startswith(b"PAR1"):
         return json.dumps(pq.read_table(io.BytesIO(data)).to_pylist(), default=str, ensure_ascii=False)
     if data.startswith(b"%PDF"):
-        return words(data)
+        return f"{words(data)}\n{printed(data)}"
     return data.decode()

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from decimal import Decimal
 
 import pypdf
 import pytest
@@ -15,7 +16,7 @@ from shared.datasets.plan import Branding
 from shared.errors import PermanentError, TransientError
 from shared.formatting import typesetting
 from shared.formatting.typesetting import can_draw, typeset
-from tests.documents import JPEG, fonts, png, tags, words
+from tests.documents import JPEG, fonts, png, printed, tags, words
 from tests.unit.formatting.test_report import content, plan
 
 SCRIPTS = {
@@ -39,6 +40,26 @@ def test_a_name_in_any_script_is_read_as_it_is_and_embedded(name: str) -> None:
     assert all(word in text for word in name.split()), text[:200]
     assert "\N{REPLACEMENT CHARACTER}" not in text
     assert all(fonts(pdf).values())
+
+
+@pytest.mark.parametrize("name", SCRIPTS.values(), ids=list(SCRIPTS))
+def test_pdftotext_prints_what_was_put_in(name: str) -> None:
+    """Name, title, range and what it is compared with; every figure of the summary; the rows of the table; notes; the foot of every page."""
+    made = content(
+        plan(organisation_name=name), rows=60, before={"total_leads": 1000, "conversion_rate": Decimal("52.10"), "qualified_leads": 0}
+    )
+    pdf = typeset(made)
+    text, pages = printed(pdf), len(pypdf.PdfReader(io.BytesIO(pdf)).pages)
+    assert text.startswith(f"{name} Analytics report 1 Mar 2026 By day · times in Europe/Brussels · compared with 28 Feb 2026 Summary ")
+    for four in (made["cards"][:4], made["cards"][4:]):
+        lines = [[card[part] for card in four] for part in ("label", "value")]
+        lines.append([f"{card['change']} {card['was']}".strip() for card in four])
+        assert " ".join(cell for line in lines for cell in line) in text
+    (row,) = {tuple(row) for row in made["table"]["rows"]}
+    assert text.count(" ".join(row)) == 60
+    assert all(f"{note['term']}: {note['text']}" in text for note in made["notes"])
+    assert text.count(name) == 1 + pages
+    assert all(f"· 1 Mar 2026 Page {n} of {pages}" in text for n in range(1, pages + 1))
 
 
 def test_it_is_tagged_titled_and_says_what_pictures_show() -> None:
