@@ -36,6 +36,7 @@ class ChatData(Workbook):
     reads_settings = frozenset({"operating_hours"})
     table: ClassVar[str] = "conversations"
     alias: ClassVar[str] = "c"
+    inside_bytes = "said.bytes"
     inside = (Inside("messages", "m", "conversation_id", "m.created_at, m.id", "m.content", "message", SHEETS["Message data"][4]),)
 
     def sheet_columns(self) -> dict[str, list[Column]]:
@@ -47,9 +48,13 @@ class ChatData(Workbook):
             parts.append(_search(spec.filter["q"], snapshot))
         return parts
 
+    def joins(self, snapshot: str) -> dict[str, str]:
+        said = f"ingest.messages m where m.conversation_id = c.id and {current('m', snapshot, 'messages')}"
+        size = "coalesce(sum(coalesce(octet_length(m.content), 0) + 300), 0)"
+        return {"said": f"cross join lateral (select {size} as bytes from {said}) said"}
+
     def size(self, spec: PlanSpec, snapshot: str) -> str:
-        said = f"m.conversation_id = c.id and {current('m', snapshot, 'messages')}"
-        return f"1000 + (select coalesce(sum(coalesce(octet_length(m.content), 0) + 300), 0) from ingest.messages m where {said})"
+        return "1000 + said.bytes"
 
     def gathered(self, snapshot: str, rows: str) -> tuple[Gathered, ...]:
         each = {"contacts": "c.contact_id", "campaigns": "c.campaign_id", "assignees": "c.assignee_id", "followers": "f.id"}

@@ -129,12 +129,13 @@ def _held(kind: str, conversation: str, snapshot: str, more: str = "") -> str:
         from ingest.events te
         where te.conversation_id {conversation} and te.{kind}_id is not null and te.kind in ('{kind}_applied', '{kind}_removed'){more}
             and {current("te", snapshot, "events")}"""
-    held = f"""select conversation_id, id, min(n) filter (where kind = '{kind}_applied') as first, (array_agg(kind order by n desc))[1] as last
+    applied, removed = (f"filter (where kind = '{kind}_{what}')" for what in ("applied", "removed"))
+    held = f"""select conversation_id, id, min(n) {applied} as first, max(n) {applied} > coalesce(max(n) {removed}, 0) as is_held
         from ({events}) e group by conversation_id, id"""
     named = f"left join lateral (select tp.name from ingest.{kind}s tp where tp.id = h.id and {current('tp', snapshot, f'{kind}s')} offset 0) tp on true"
     return f"""
         select h.conversation_id, array_agg(h.id order by h.first) as ids, array_agg(coalesce(tp.name, '') order by h.first) as names
-        from ({held}) h {named} where h.last = '{kind}_applied' group by h.conversation_id"""
+        from ({held}) h {named} where h.is_held group by h.conversation_id"""
 
 
 def team_of(event: str, actor: str) -> str:
