@@ -7,7 +7,6 @@ from shared.datasets import chat_rules, operating_hours, rules, talk_filters
 from shared.datasets.base import holds_part
 from shared.datasets.belonging import Inside
 from shared.datasets.chat_columns import PROFILE, SHEETS, profile
-from shared.datasets.chat_rules import of
 from shared.datasets.filters import Search
 from shared.datasets.operating_hours import Hours, hours_of
 from shared.datasets.plan import ChunkQuery, Column, PlanSpec, Sheet
@@ -60,13 +59,12 @@ class ChatData(Workbook):
         each = {"contacts": "c.contact_id", "campaigns": "c.campaign_id", "assignees": "c.assignee_id", "followers": "f.id"}
         named = ", ".join(f"array_agg(distinct {sql}) as {name}" for name, sql in each.items())
         chats = matching("conversations", "c", "c.contact_id, c.campaign_id, c.assignee_id, c.follower_ids", rows, snapshot)
-        wrote = of(rows, "messages", "m", "m.sender_kind in ('agent', 'ai', 'bot') and m.sender_id is not null", snapshot)
-        agent = "m.sender_kind = 'agent'"
+        wrote = chat_rules.of(rows, "messages", "m", "m.sender_kind in ('agent', 'ai', 'bot') and m.sender_id is not null", snapshot)
         return (
             Gathered(tuple(each), f"select {named} from ({chats}) c left join lateral unnest(c.follower_ids) f(id) on true"),
             Gathered(("agents", "bots"), f"""
                 select array_agg(m.id) filter (where m.is_agent) as agents, array_agg(m.id) filter (where not m.is_agent) as bots
-                from (select distinct m.sender_id as id, {agent} as is_agent from {wrote}) m"""),
+                from (select distinct m.sender_id as id, m.sender_kind = 'agent' as is_agent from {wrote}) m"""),
             Gathered(("tags",), f"select array_agg(t.id) as tags from (select distinct unnest(ht.ids) as id from ({rules.held_tags(rows, snapshot)}) ht) t"),
         )  # fmt: skip
 
@@ -172,7 +170,7 @@ def _messages(rows: str, snapshot: str) -> str:
     return f"""
         select m.conversation_id, case m.sender_kind when 'visitor' then 'User' when 'agent' then 'Manager' else 'Bot' end as person_type,
                m.sender_id, m.created_at, m.content, m.id
-        from {of(rows, "messages", "m", "true", snapshot)} order by k.n, m.created_at, m.id"""
+        from {chat_rules.of(rows, "messages", "m", "true", snapshot)} order by k.n, m.created_at, m.id"""
 
 
 DATASET = ChatData()

@@ -52,11 +52,7 @@ def _ensure(stack: Stack, org_id: str, rows: int, *scripts: str) -> MessageSet:
 
 def ensure_resolved(stack: Stack, rows: int) -> MessageSet:
     """An organisation with that many conversations, all of them resolved; made by SQL where it isn't there yet."""
-    data = MessageSet(f"org_bench_resolved_{rows}", rows)
-    stack.api_key(data.org_id)
-    if not stack.sql("SELECT 1 FROM ingest.conversations WHERE org_id = %s LIMIT 1", data.org_id):
-        psql(stack.database_url, "-f", str(HERE / "resolved.sql"), org_id=data.org_id, rows=rows)
-    return data
+    return _ensure(stack, f"org_bench_resolved_{rows}", rows, "resolved.sql")
 
 
 def ensure_wide(stack: Stack) -> int:

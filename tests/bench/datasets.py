@@ -62,9 +62,8 @@ def care(context: Context) -> Section:
     with Caller(stack, data.org_id) as caller:
         for dataset in (name for name in registry.names() if name not in APART):
             kind = registry.get(dataset)
-            asked_for = [kind.default_format, *(name for name in ("xlsx",) if name in kind.formats and name != kind.default_format)]
             taken = {}
-            for name in asked_for:
+            for name in dict.fromkeys(name for name in (kind.default_format, "xlsx") if name in kind.formats):
                 done = caller.run(asked(dataset) | {"format": name})
                 caller.cancel_or_delete(done.id)
                 taken[name] = done.seconds
