@@ -10,6 +10,9 @@ MEDIA_TYPES = {"gzip": "application/gzip", "zstd": "application/zstd"}  # of a c
 _GZIP = 16 + isal_zlib.MAX_WBITS  # a gzip header, whose mtime is 0
 _GZIP_LEVEL, _ZSTD_LEVEL = 1, 3
 _PIECE_BYTES = 1 << 18
+# What isal writes hangs on where its object lies in memory, unless something stands before the text: at a text's very beginning its assembly hashes the object's
+# address (igzip_icf_body_h1_gr_bt.asm, `.write_first_byte`). So a byte stands there which no text in UTF-8 has, that nothing refers to it: who inflates needs no dictionary.
+_BEFORE = b"\xff"
 
 
 class Compressor(Protocol):
@@ -66,12 +69,17 @@ class Evenly:
         return None
 
 
+def deflater(level: int, window_bits: int) -> Any:
+    """isal's compressor, as zlib's, of texts in UTF-8."""
+    return isal_zlib.compressobj(level, isal_zlib.DEFLATED, window_bits, zdict=_BEFORE)
+
+
 def compressor(compression: str) -> Compressor:
     """A compressor for one part. Raises KeyError where `compression` is none of none, gzip, zstd."""
     if compression == "none":
         return _Plain()
     if compression == "gzip":
-        return Evenly(isal_zlib.compressobj(_GZIP_LEVEL, isal_zlib.DEFLATED, _GZIP))
+        return Evenly(deflater(_GZIP_LEVEL, _GZIP))
     if compression == "zstd":
         return Evenly(zstandard.ZstdCompressor(level=_ZSTD_LEVEL).compressobj())
     raise KeyError(compression)

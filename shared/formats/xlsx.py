@@ -19,7 +19,7 @@ from shared.datasets.sql import duck_literal
 from shared.datasets.workbooks import Workbook
 from shared.formats import binding, workbook
 from shared.formats.base import Cell, Fixed, Format, Frame, Piece, Slice, Sql, concat, timestamp_text
-from shared.formats.compression import Compressor, Evenly
+from shared.formats.compression import Compressor, Evenly, deflater
 from shared.formats.workbook import SHEET_ROWS_MAX, Book, Rows
 
 _NOTE = struct.Struct("<QQLQ")
@@ -154,7 +154,7 @@ class Fragment(Evenly):
     """Rows of a sheet as a raw deflate stream that has no end: others may stand behind it. Its note is what `Rows` counts."""
 
     def __init__(self) -> None:
-        super().__init__(isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, -isal_zlib.MAX_WBITS))
+        super().__init__(deflater(_LEVEL, -isal_zlib.MAX_WBITS))
         self._size = self._crc32 = self._packed = 0
 
     def compress(self, data: bytes | memoryview, /) -> bytes:
