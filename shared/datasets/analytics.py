@@ -6,7 +6,7 @@ from shared.datasets import care
 from shared.datasets.instants import local_time, resolve_instant, zone
 from shared.datasets.plan import Column, ColumnType, PlanSpec
 from shared.datasets.reports import Chart, Figure, Reported, start_before
-from shared.datasets.sql import current, instant, literal
+from shared.datasets.sql import instant, literal, there
 
 
 def _column(key: str, kind: ColumnType, description: str, sql: str = "") -> Column:
@@ -112,7 +112,7 @@ def _midnight(day: date, timezone: str) -> datetime:
 
 
 def _leads(spec: PlanSpec, snapshot: str, starts: str) -> str:
-    score = f"""(select s.score from ingest.lead_scores s where s.id = l.id and {current("s", snapshot, "lead_scores")})"""
+    score = f"(select s.score from {there('lead_scores', 's', 's.id = l.id', snapshot)})"
     return f"""
         select width_bucket(l.created_at, {starts}) as n, count(*) as total, count(*) filter (where l.status = 'converted') as converted,
                count(*) filter (where coalesce({score}, 0) >= {int(spec.qualification_threshold)}) as qualified
@@ -127,8 +127,8 @@ def _conversations(spec: PlanSpec, snapshot: str, starts: str) -> str:
 
 def _responses(spec: PlanSpec, snapshot: str, starts: str) -> str:
     """The median over AI messages whose predecessor in the conversation is inbound: the mean of the middle two, half up."""
-    before = f"""select b.created_at, b.sender_kind from ingest.messages b where b.conversation_id = m.conversation_id
-        and (b.created_at, b.id) < (m.created_at, m.id) and {current("b", snapshot, "messages")} order by b.created_at desc, b.id desc limit 1"""
+    earlier = there("messages", "b", "b.conversation_id = m.conversation_id and (b.created_at, b.id) < (m.created_at, m.id)", snapshot)
+    before = f"select b.created_at, b.sender_kind from {earlier} order by b.created_at desc, b.id desc limit 1"
     return f"""
         select width_bucket(m.created_at, {starts}) as n,
                floor(percentile_cont(0.5) within group (order by (extract(epoch from m.created_at - b.created_at) * 1000)::float8) + 0.5)::bigint

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from shared.datasets.plan import Column
-from shared.datasets.sql import counts, current
+from shared.datasets.sql import counts, there
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Inside:
 
     def of(self, key: str, snapshot: str) -> str:
         """What stands behind FROM for those of a row."""
-        return f"ingest.{self.table} {self.alias} where {self.alias}.{self.owner} = {key} and {current(self.alias, snapshot, self.table)}"
+        return there(self.table, self.alias, f"{self.alias}.{self.owner} = {key}", snapshot)
 
 
 @dataclass(frozen=True)
@@ -37,5 +37,5 @@ class Carried:
         if isinstance(self.bytes, int):
             return f"(select (coalesce(sum(n), 0) * {self.bytes})::bigint from ({counts(self.table, self.owner, keys, snapshot)}) n)"
         owner = f"{self.alias}.{self.owner}"
-        theirs = f"{owner} = any({keys}) and {owner} is not null and {current(self.alias, snapshot, self.table)}"
-        return f"(select coalesce(sum({self.bytes}), 0) from ingest.{self.table} {self.alias} where {theirs})"
+        theirs = there(self.table, self.alias, f"{owner} = any({keys}) and {owner} is not null", snapshot)
+        return f"(select coalesce(sum({self.bytes}), 0) from {theirs})"

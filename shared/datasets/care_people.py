@@ -2,7 +2,7 @@
 
 from shared.datasets import care, rules
 from shared.datasets.plan import PlanSpec
-from shared.datasets.sql import found, given, hashed, lookup, matching
+from shared.datasets.sql import found, given, hashed, lookup, matching, there
 
 
 def _on(spec: PlanSpec, conversation_id: str, snapshot: str) -> list[str]:
@@ -11,8 +11,9 @@ def _on(spec: PlanSpec, conversation_id: str, snapshot: str) -> list[str]:
 
 def _sent(spec: PlanSpec, snapshot: str) -> str:
     """What stands behind FROM for agents' messages `m` in range."""
-    conditions = ["m.sender_kind = 'agent'", "m.sender_id is not null", care.during("m", "created_at", spec, snapshot, "messages")]
-    return f"ingest.messages m where {' and '.join([*conditions, *_on(spec, 'm.conversation_id', snapshot)])}"
+    in_range = [f"m.created_at {sign} {bound}" for sign, bound in care.bounds(spec)]
+    conditions = ["m.sender_kind = 'agent'", "m.sender_id is not null", *in_range, *_on(spec, "m.conversation_id", snapshot)]
+    return there("messages", "m", " and ".join(conditions), snapshot)
 
 
 def senders(spec: PlanSpec, snapshot: str) -> str:

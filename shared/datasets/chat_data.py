@@ -10,7 +10,7 @@ from shared.datasets.chat_columns import PROFILE, SHEETS, profile
 from shared.datasets.filters import Search
 from shared.datasets.operating_hours import Hours, hours_of
 from shared.datasets.plan import ChunkQuery, Column, PlanSpec, Sheet
-from shared.datasets.sql import current, found, given, hashed, lookup, matching, texts
+from shared.datasets.sql import BLOCK_BYTES, found, given, hashed, lookup, matching, texts, there
 from shared.datasets.talk_filters import TalkFilter
 from shared.datasets.workbooks import Gathered, Workbook
 
@@ -35,7 +35,6 @@ class ChatData(Workbook):
     reads_settings = frozenset({"operating_hours"})
     table: ClassVar[str] = "conversations"
     alias: ClassVar[str] = "c"
-    inside_bytes = "said.bytes"
     inside = (Inside("messages", "m", "conversation_id", "m.created_at, m.id", "m.content", "message", SHEETS["Message data"][4]),)
 
     def sheet_columns(self) -> dict[str, list[Column]]:
@@ -48,8 +47,8 @@ class ChatData(Workbook):
         return parts
 
     def joins(self, snapshot: str) -> dict[str, str]:
-        said = f"ingest.messages m where m.conversation_id = c.id and {current('m', snapshot, 'messages')}"
-        size = "coalesce(sum(coalesce(octet_length(m.content), 0) + 300), 0)"
+        said = there("messages", "m", "m.conversation_id = c.id", snapshot)
+        size = f"coalesce(sum({BLOCK_BYTES} * (m.blocks + 1) + 200), 0)"
         return {"said": f"cross join lateral (select {size} as bytes from {said}) said"}
 
     def size(self, spec: PlanSpec, snapshot: str) -> str:
@@ -65,13 +64,16 @@ class ChatData(Workbook):
             Gathered(("agents", "bots"), f"""
                 select array_agg(m.id) filter (where m.is_agent) as agents, array_agg(m.id) filter (where not m.is_agent) as bots
                 from (select distinct m.sender_id as id, m.sender_kind = 'agent' as is_agent from {wrote}) m"""),
-            Gathered(("tags",), f"select array_agg(t.id) as tags from (select distinct unnest(ht.ids) as id from ({rules.held_tags(rows, snapshot)}) ht) t"),
+            # Which tags each chat holds: a text[] of their names as text, beside the chat's id.
+            Gathered(("tagged", "tag_names", "tags"), f"""
+                with held as materialized ({rules.held_tags(rows, snapshot)})
+                select array_agg(conversation_id) as tagged, array_agg(names::text) as tag_names, array(select distinct unnest(ids) from held) as tags from held"""),
         )  # fmt: skip
 
     def sheets(self, spec: PlanSpec, snapshot: str, rows: str, ids: Mapping[str, str]) -> list[Sheet]:
         hours = hours_of(spec.operating_hours) if spec.operating_hours is not None else None
         queries = {
-            "UserChat data": _chats(rows, hours, snapshot),
+            "UserChat data": _chats(rows, ids, hours, snapshot),
             "SupportBot data": _support_bots(rows, snapshot),
             "Marketing data": _known("campaigns", "ca", "ca.id, ca.type, ca.name, ca.created_at", ids["campaigns"], snapshot),
             "Manager data": _managers(" || ".join(ids[name] for name in ("assignees", "followers", "agents")), snapshot),
@@ -89,11 +91,9 @@ def _sheet(name: str, facts: str, place: tuple[str, ...]) -> Sheet:
 
 
 def _search(q: str, snapshot: str) -> str:
-    person = (
-        f"sc.id = c.contact_id and {current('sc', snapshot, 'contacts')} and ({holds_part('sc.name', q)} or {holds_part('sc.email', q)})"
-    )
-    said = f"sm.conversation_id = c.id and {current('sm', snapshot, 'messages')} and {holds_part('sm.content', q)}"
-    return f"(exists (select from ingest.contacts sc where {person}) or exists (select from ingest.messages sm where {said}))"
+    person = there("contacts", "sc", f"sc.id = c.contact_id and ({holds_part('sc.name', q)} or {holds_part('sc.email', q)})", snapshot)
+    said = there("messages", "sm", f"sm.conversation_id = c.id and {holds_part('sm.content', q)}", snapshot)
+    return f"(exists (select from {person}) or exists (select from {said}))"
 
 
 def _known(table: str, alias: str, columns: str, ids: str, snapshot: str) -> str:
@@ -101,18 +101,23 @@ def _known(table: str, alias: str, columns: str, ids: str, snapshot: str) -> str
     return f"{matching(table, alias, columns, ids, snapshot)} order by {alias}.id"
 
 
-def _chats(rows: str, hours: Hours | None, snapshot: str) -> str:
+def _chats(rows: str, ids: Mapping[str, str], hours: Hours | None, snapshot: str) -> str:
+    held = f"select ht.conversation_id, ht.names::text[] as names from unnest({ids['tagged']}, {ids['tag_names']}) ht(conversation_id, names)"
+    of_chats = {"tk": chat_rules.talk(rows, hours, snapshot), "mv": chat_rules.moves(rows, snapshot), "ht": held}
+    people = matching("contacts", "ct", "ct.id, ct.name", ids["contacts"], snapshot)
     figures = "tk.first_at, tk.answered_at, tk.said, tk.total, tk.replies, tk.open_total, tk.open_replies, mv.resolved_at"
-    chats = f"""select k.n, c.*, coalesce(ht.names, '{{}}') as tags, {figures}, coalesce(tk.first_at, c.created_at) as first_opened_at,
+    columns = """c.id, c.created_at, c.contact_id, c.channel_id, c.campaign_id, c.description, c.status, c.support_bot_id, c.follower_ids,
+        c.assignee_id"""
+    chats = f"""select c.*, ct.name, coalesce(ht.names, '{{}}') as tags, {figures}, coalesce(tk.first_at, c.created_at) as first_opened_at,
             coalesce(mv.reopened_at, tk.first_at, c.created_at) as opened_at
-        from unnest({rows}) with ordinality k(id, n) join {found("conversations", "c", "c.id = k.id", snapshot)}
-        {hashed(f"({chat_rules.talk(rows, hours, snapshot)})", "tk", "k.n", "n")} {hashed(f"({chat_rules.moves(rows, snapshot)})", "mv", "k.n", "n")}
-        {hashed(f"({rules.held_tags(rows, snapshot)})", "ht", "c.id", "conversation_id")} where {given("k.n")} offset 0"""
+        from ({matching("conversations", "c", columns, rows, snapshot)}) c
+        {" ".join(hashed(f"({query})", alias, "c.id", "conversation_id") for alias, query in of_chats.items())}
+        {hashed(f"({people})", "ct", "c.contact_id")} where {given("c.id")} offset 0"""
     closed_at = "case when c.status = 'resolved' and c.resolved_at >= c.opened_at then c.resolved_at end"
     joins = [
         f"cross join lateral (select {closed_at} as closed_at offset 0) cl",
         *(lookup(table, alias, key, snapshot) for table, alias, key in (
-            ("contacts", "ct", "c.contact_id"), ("channels", "ch", "c.channel_id"), ("campaigns", "ca", "c.campaign_id"))),
+            ("channels", "ch", "c.channel_id"), ("campaigns", "ca", "c.campaign_id"))),
     ]  # fmt: skip
     waiting, resolution = (chat_rules.milliseconds(span) for span in ("c.answered_at - c.first_at", "cl.closed_at - c.opened_at"))
     open_waiting, open_resolution = waiting, resolution
@@ -126,13 +131,13 @@ def _chats(rows: str, hours: Hours | None, snapshot: str) -> str:
         joins += [operating_hours.instant(alias, at, "hours", hours) for alias, at in ends.items()]
         open_waiting, open_resolution = "oa.open_ms - oi.open_ms", "oc.open_ms - oo.open_ms"
     query = f"""
-        select c.id, c.contact_id, ct.name, c.description, case c.status when 'new' then 'Opened' when 'pending' then 'Snoozed' else 'Closed' end as state,
+        select c.id, c.contact_id, c.name, c.description, case c.status when 'new' then 'Opened' when 'pending' then 'Snoozed' else 'Closed' end as state,
                ch.medium, c.campaign_id, ca.type as campaign_type, c.support_bot_id, c.follower_ids, c.assignee_id, c.tags, c.first_opened_at, c.opened_at,
                {chat_rules.at_or_after("c.said", "c.opened_at")} as replied_at, c.created_at, {waiting} as waiting_ms,
                {chat_rules.half_up("c.total", "c.replies")} as average_ms, coalesce(c.total, 0) as total_ms, coalesce(c.replies, 0) as replies,
                {resolution} as resolution_ms, {open_waiting} as open_waiting_ms, {chat_rules.half_up("c.open_total", "c.open_replies")} as open_average_ms,
                coalesce(c.open_total, 0) as open_total_ms, coalesce(c.open_replies, 0) as open_replies, {open_resolution} as open_resolution_ms, cl.closed_at
-        from ({chats}) c {" ".join(joins)} order by c.n"""
+        from ({chats}) c {" ".join(joins)} order by c.created_at, c.id"""
     return f"with {operating_hours.table('hours', hours)} {query}" if hours else query
 
 
@@ -170,7 +175,7 @@ def _messages(rows: str, snapshot: str) -> str:
     return f"""
         select m.conversation_id, case m.sender_kind when 'visitor' then 'User' when 'agent' then 'Manager' else 'Bot' end as person_type,
                m.sender_id, m.created_at, m.content, m.id
-        from {chat_rules.of(rows, "messages", "m", "true", snapshot)} order by k.n, m.created_at, m.id"""
+        from unnest({rows}) with ordinality k(id, n) join {found("messages", "m", "m.conversation_id = k.id", snapshot)} order by k.n, m.created_at, m.id"""
 
 
 DATASET = ChatData()

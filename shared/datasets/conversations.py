@@ -11,7 +11,7 @@ from shared.datasets.changes import Changes
 from shared.datasets.entities import Entities
 from shared.datasets.filters import Instant, Texts
 from shared.datasets.plan import ChunkQuery, Column, ColumnType, Dimension, PlanSpec, Sheet
-from shared.datasets.sql import current, duck_literal, found, instant, lookup, pulled
+from shared.datasets.sql import BLOCK_BYTES, duck_literal, found, instant, lookup, pulled, there
 from shared.datasets.talk_filters import TalkFilter
 
 NESTED, FLAT = frozenset({"json", "jsonl"}), frozenset({"json", "jsonl", "xlsx"})
@@ -134,7 +134,7 @@ class Conversations(Entities):
 
     def carried(self, spec: PlanSpec, snapshot: str) -> tuple[Carried, ...]:
         # Three times the text: building one value of all messages of a conversation holds several copies of them at once.
-        text = "3 * (coalesce(octet_length(m.content), 0) + coalesce(octet_length(m.sender_name), 0) + 100)"
+        text = f"3 * ({BLOCK_BYTES} * m.blocks + 200)"
         return Carried("messages", "m", "conversation_id", text), Carried("events", "e", "conversation_id", "octet_length(e.data) + 100")
 
     def tables(self, spec: PlanSpec, fmt: str) -> dict[str, list[Column]]:
@@ -182,7 +182,7 @@ def _events(rows: str, snapshot: str) -> str:
 
 def _counted(keys: str, spec: PlanSpec, snapshot: str) -> str:
     """A row a conversation: how many messages it has."""
-    query = f"""select k.id, (select count(*) from ingest.messages m where m.conversation_id = k.id and {current("m", snapshot, "messages")}) as message_count
+    query = f"""select k.id, (select count(*) from {there("messages", "m", "m.conversation_id = k.id", snapshot)}) as message_count
         from unnest({keys}) k(id)"""
     return f"select id, message_count from {pulled(query)}"
 

@@ -29,7 +29,6 @@ class Entities(Dataset):
     key: ClassVar[str] = "id"
     fields: ClassVar[Mapping[str, str]]
     inside: ClassVar[Sequence[Inside]] = ()
-    inside_bytes: ClassVar[str] = ""  # where `size` knows how many bytes all of these are: of few, none is long
     row_bytes: ClassVar[int] = 500
     wide: ClassVar[Sequence[str]] = ()
     blocks: ClassVar[bool] = False
@@ -135,14 +134,18 @@ class Entities(Dataset):
         self, spec: PlanSpec, snapshot: str, after: Key | None, partition: str = "", seen: str = "", more: Sequence[str] = (), own: bool = False
     ) -> str:  # fmt: skip
         key = f"{self.alias}.{self.key}"
-        carried = [] if own else [each.of(f"array[{key}]", snapshot) for each in self.carried(spec, snapshot)]
+        carried = [each.of(f"array[{key}]", snapshot) for each in self.carried(spec, snapshot)]
+        known = not (own and carried)  # whether all bytes of a row are
+        if own:
+            carried = []
         size, where = " + ".join([self.size(spec, snapshot), *carried]), self._where(spec, snapshot, after, None, seen, more)
-        rows = self._from(size + where, snapshot, partition)
-        long = " or ".join(self._long(spec, snapshot)) or "false"
-        return f"select {self.alias}.{self.time} as at, {self.alias}.{self.key} as id, {size} as bytes, {long} as long from {rows} where {where}"
+        # By offset 0 bytes are added up once, however often they are named.
+        rows = f"{self._from(size + where, snapshot, partition)} cross join lateral (select {size} as bytes offset 0) its"
+        long = " or ".join(self._long(spec, snapshot, "its.bytes" if known else "")) or "false"
+        return f"select {self.alias}.{self.time} as at, {self.alias}.{self.key} as id, its.bytes, {long} as long from {rows} where {where}"
 
-    def _long(self, spec: PlanSpec, snapshot: str) -> list[str]:
-        """Conditions that a text of a row may be longer than a cell takes, which its bytes don't say."""
+    def _long(self, spec: PlanSpec, snapshot: str, bytes_: str) -> list[str]:
+        """Conditions that a text of a row may be longer than a cell takes, which its bytes don't say. `bytes_`: all of them, where they are known: where they are few, no text is long."""
         if spec.since is not None:
             return []  # what a delta doesn't write may be as long as it likes: the formatter refuses what is
         looked_at = [f"octet_length({sql}) > {units}" for _, sql, units in self._bounded(spec, snapshot) if not self._is_wide(sql)]
@@ -150,7 +153,7 @@ class Entities(Dataset):
             there = f"{inside.of(f'{self.alias}.{self.key}', snapshot)} and octet_length({inside.sql}) > {units}"
             # By offset 0 PostgreSQL looks at each row's own, and not, for all rows together, at every text that there is.
             found = f"exists (select from {there} offset 0)"
-            looked_at.append(f"case when {self.inside_bytes} > {units} then {found} else false end" if self.inside_bytes else found)
+            looked_at.append(f"case when {bytes_} > {units} then {found} else false end" if bytes_ else found)
         return looked_at
 
     def _maybe_long(self, spec: PlanSpec, snapshot: str) -> str:

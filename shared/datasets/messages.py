@@ -8,7 +8,7 @@ from shared.datasets.care import column
 from shared.datasets.changes import Changes
 from shared.datasets.entities import Entities
 from shared.datasets.plan import ColumnType, Dimension, PlanSpec
-from shared.datasets.sql import among, current, lookup, matching, pulled
+from shared.datasets.sql import among, current, lookup, matching, pulled, there
 
 COLUMNS = [
     column("Message ID", "The message's id", "fact.id"),
@@ -92,7 +92,7 @@ class Messages(Entities):
 def _content_but_twitters(snapshot: str) -> str:
     """The text, but for the medium Twitter: scheduled exports leave it out there (datasets.yaml). Who has no such channel pays for one look."""
     twitter = "lower(tch.medium) = 'twitter'"
-    channels = f"ingest.channels tch where {twitter} and {current('tch', snapshot, 'channels')}"
+    channels = there("channels", "tch", twitter, snapshot)
     conversation = f"ingest.conversations tc {lookup('channels', 'tch', 'tc.channel_id', snapshot)}"
     of_twitter = (
         f"exists (select from {conversation} where tc.id = m.conversation_id and {current('tc', snapshot, 'conversations')} and {twitter})"
@@ -122,12 +122,12 @@ def _held(keys: str, snapshot: str) -> str:
 
     Events are numbered in order once, because aggregates with an ORDER BY of their own sort for every group.
     """
-    tagging = "e.tag_id is not null and e.message_id is not null and e.kind in ('tag_applied', 'tag_removed')"
+    tagging = f"e.conversation_id = {among(keys)} and e.tag_id is not null and e.message_id is not null and e.kind in ('tag_applied', 'tag_removed')"
     events = "e.conversation_id, e.message_id, e.tag_id, e.kind = 'tag_applied' as applied, e.at as since, e.id"
     names = matching("tags", "t", "null, null, t.id, null, null, null, t.name", "array(select distinct tag_id from e)", snapshot)
     query = f"""
         with e as materialized (
-            select {events} from ingest.events e where e.conversation_id = {among(keys)} and {tagging} and {current("e", snapshot, "events")}
+            select {events} from {there("events", "e", tagging, snapshot)}
         ) select *, null as name from e union all {names}"""
     numbered = "select conversation_id, message_id, tag_id, applied, row_number() over (order by since, id) as n from found where applied is not null"
     tags = f"""

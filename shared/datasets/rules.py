@@ -4,7 +4,7 @@ Each function gives a lateral join for the conversation whose id is an expressio
 whatever the size of an export. Things of one conversation are in order of (time, id), a message before an event.
 """
 
-from shared.datasets.sql import current
+from shared.datasets.sql import lookup, there
 
 RESOLVE = "{e}.kind = 'status_changed' and {e}.to_status = 'resolved'"
 
@@ -26,8 +26,8 @@ def inbound(alias: str) -> str:
 
 def first_of(table: str, alias: str, conversation: str, condition: str, snapshot: str, order: str) -> str:
     """The first row of `table` in the conversation, by `order`, that fulfils `condition`."""
-    where = f"{alias}.conversation_id = {conversation} and {condition} and {current(alias, snapshot, table)}"
-    return f"left join lateral (select * from ingest.{table} {alias} where {where} order by {order} limit 1) {alias} on true"
+    rows = there(table, alias, f"{alias}.conversation_id = {conversation} and {condition}", snapshot)
+    return f"left join lateral (select * from {rows} order by {order} limit 1) {alias} on true"
 
 
 def first_inbound(alias: str, conversation: str, snapshot: str) -> str:
@@ -42,8 +42,8 @@ def first_handover(alias: str, conversation: str, snapshot: str) -> str:
 
 def first_handovers(conversations: str, snapshot: str) -> str:
     """The first `handover` event of each of the conversations (text[]) that has one: conversation_id, at, id. One walk along the index."""
-    where = f"e.conversation_id = any({conversations}) and e.kind = 'handover' and {current('e', snapshot, 'events')}"
-    return f"select distinct on (e.conversation_id) e.conversation_id, e.at, e.id from ingest.events e where {where} order by e.conversation_id, e.at, e.id"
+    handovers = there("events", "e", f"e.conversation_id = any({conversations}) and e.kind = 'handover'", snapshot)
+    return f"select distinct on (e.conversation_id) e.conversation_id, e.at, e.id from {handovers} order by e.conversation_id, e.at, e.id"
 
 
 def first_response(alias: str, conversation: str, handover: str, opening: str, snapshot: str) -> str:
@@ -54,8 +54,9 @@ def first_response(alias: str, conversation: str, handover: str, opening: str, s
     after_inbound = (
         f"{handover}.id is null and not ({inbound(alias)}) and ({alias}.created_at, {alias}.id) > ({opening}.created_at, {opening}.id)"
     )
-    # The time alone first: it is what the index can begin at.
-    condition = f"{alias}.created_at >= coalesce({handover}.at, {opening}.created_at) and ({after_handover} or {after_inbound})"
+    # The time alone first: it is what the index can begin at. By CASE: COALESCE may leak for all that row-level security knows, which keeps it from the index.
+    since = f"case when {handover}.id is null then {opening}.created_at else {handover}.at end"
+    condition = f"{alias}.created_at >= {since} and ({after_handover} or {after_inbound})"
     return first_of("messages", alias, conversation, condition, snapshot, f"{alias}.created_at, {alias}.id")
 
 
@@ -73,7 +74,7 @@ def last_status_change(alias: str, conversation: str, snapshot: str) -> str:
 def is_first_resolve(alias: str, snapshot: str) -> str:
     """The condition that the event `alias` is the first that resolves its conversation."""
     earlier = f"r.conversation_id = {alias}.conversation_id and {is_resolve('r')} and (r.at, r.id) < ({alias}.at, {alias}.id)"
-    return f"{is_resolve(alias)} and not exists (select from ingest.events r where {earlier} and {current('r', snapshot, 'events')})"
+    return f"{is_resolve(alias)} and not exists (select from {there('events', 'r', earlier, snapshot)})"
 
 
 def outbound_before(alias: str, event: str, snapshot: str) -> str:
@@ -86,16 +87,17 @@ def message_counts(alias: str, conversation: str, snapshot: str) -> str:
     """How many messages: inbound, outbound."""
     counts = f"count(*) filter (where {inbound('mc')}) as inbound, count(*) filter (where not ({inbound('mc')})) as outbound"
     return f"""cross join lateral (
-        select {counts} from ingest.messages mc where mc.conversation_id = {conversation} and {current("mc", snapshot, "messages")}) {alias}"""
+        select {counts} from {there("messages", "mc", f"mc.conversation_id = {conversation}", snapshot)}) {alias}"""
 
 
 def lock_class(alias: str, snapshot: str) -> str:
     """An expression: handle, no-reply or cherry-picking, for the lock `alias`, which has an end."""
-    sent = f"""exists (select from ingest.messages lm where lm.conversation_id = {alias}.conversation_id and lm.sender_kind = 'agent'
-        and lm.sender_id = {alias}.agent_id and lm.created_at between {alias}."from" and {alias}."to" and {current("lm", snapshot, "messages")})"""
-    resolved = f"""exists (select from ingest.events le where le.conversation_id = {alias}.conversation_id and {is_resolve("le")}
-        and le.actor_kind = 'agent' and le.actor_id = {alias}.agent_id and le.at between {alias}."from" and {alias}."to" and {current("le", snapshot, "events")})"""
-    return f"case when {sent} then 'handle' when {resolved} then 'no-reply' else 'cherry-picking' end"
+    wrote = f"""lm.conversation_id = {alias}.conversation_id and lm.sender_kind = 'agent' and lm.sender_id = {alias}.agent_id
+        and lm.created_at between {alias}."from" and {alias}."to\""""
+    sent = f"exists (select from {there('messages', 'lm', wrote, snapshot)})"
+    resolved = f"""le.conversation_id = {alias}.conversation_id and {is_resolve("le")} and le.actor_kind = 'agent' and le.actor_id = {alias}.agent_id
+        and le.at between {alias}."from" and {alias}."to\""""
+    return f"case when {sent} then 'handle' when exists (select from {there('events', 'le', resolved, snapshot)}) then 'no-reply' else 'cherry-picking' end"
 
 
 def lock_sums(relation: str) -> str:
@@ -109,8 +111,8 @@ def lock_sums(relation: str) -> str:
 
 def lock_times(alias: str, conversation: str, snapshot: str) -> str:
     """Seconds by class over the conversation's locks that have an end."""
-    locks = f"""select {lock_class("lk", snapshot)} as class, lk."to" - lk."from" as length from ingest.locks lk
-        where lk.conversation_id = {conversation} and lk."to" is not null and {current("lk", snapshot, "locks")}"""
+    ended = there("locks", "lk", f'lk.conversation_id = {conversation} and lk."to" is not null', snapshot)
+    locks = f"""select {lock_class("lk", snapshot)} as class, lk."to" - lk."from" as length from {ended}"""
     return f"cross join lateral (select {lock_sums('l')} from ({locks} offset 0) l) {alias}"
 
 
@@ -125,17 +127,15 @@ def held_tags(conversations: str, snapshot: str) -> str:
 
 
 def _held(kind: str, conversation: str, snapshot: str, more: str = "") -> str:
+    theirs = f"te.conversation_id {conversation} and te.{kind}_id is not null and te.kind in ('{kind}_applied', '{kind}_removed'){more}"
     events = f"""select te.conversation_id, te.{kind}_id as id, te.kind, row_number() over (partition by te.conversation_id order by te.at, te.id) as n
-        from ingest.events te
-        where te.conversation_id {conversation} and te.{kind}_id is not null and te.kind in ('{kind}_applied', '{kind}_removed'){more}
-            and {current("te", snapshot, "events")}"""
+        from {there("events", "te", theirs, snapshot)}"""
     applied, removed = (f"filter (where kind = '{kind}_{what}')" for what in ("applied", "removed"))
     held = f"""select conversation_id, id, min(n) {applied} as first, max(n) {applied} > coalesce(max(n) {removed}, 0) as is_held
         from ({events}) e group by conversation_id, id"""
-    named = f"left join lateral (select tp.name from ingest.{kind}s tp where tp.id = h.id and {current('tp', snapshot, f'{kind}s')} offset 0) tp on true"
     return f"""
         select h.conversation_id, array_agg(h.id order by h.first) as ids, array_agg(coalesce(tp.name, '') order by h.first) as names
-        from ({held}) h {named} where h.is_held group by h.conversation_id"""
+        from ({held}) h {lookup(f"{kind}s", "tp", "h.id", snapshot)} where h.is_held group by h.conversation_id"""
 
 
 def team_of(event: str, actor: str) -> str:

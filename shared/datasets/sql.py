@@ -13,7 +13,7 @@ VERSIONED = (
 )  # fmt: skip
 
 # Those whose rows are counted by an index alone, where that is possible (`Settled.counted`).
-COUNTED = ("conversations", "lead_scores", "leads", "messages")
+COUNTED = ("conversations", "events", "lead_scores", "leads", "messages")
 # In so many notes of new ids (up to forty each), and so many ended rows, an index is still asked instead of the rows.
 _NOTES_MAX, _ENDED_MAX = 250, 10_000
 # Many times what these can be: it tells PostgreSQL that they fit into memory, whatever its statistics say. It would compare each with every row otherwise.
@@ -186,6 +186,12 @@ def seen(table: str, alias: str, snapshot: str) -> tuple[str, str]:
     return f"ingest.{table} {alias}", current(alias, snapshot)
 
 
+def there(table: str, alias: str, condition: str, snapshot: str) -> str:
+    """What stands behind FROM for those of a versioned table's rows that the snapshot sees and that fulfil `condition`."""
+    rows, are_seen = seen(table, alias, snapshot)
+    return f"{rows} where {condition} and {are_seen}"
+
+
 def replaced_since(alias: str, snapshot: str) -> str:
     """`current`, of a row in <table>_ended: only what ended after the snapshot can be, which its index finds, however much ended before."""
     return f"{current(alias, snapshot)} and {alias}.ended >= {oldest_unseen(snapshot)}"
@@ -217,8 +223,7 @@ def found(table: str, alias: str, condition: str, snapshot: str) -> str:
 
     OFFSET 0 keeps PostgreSQL from turning the join round. Before a table's first ANALYZE it would read the whole index for every key.
     """
-    rows = f"select * from ingest.{table} {alias} where {condition} and {current(alias, snapshot, table)} offset 0"
-    return f"lateral ({rows}) {alias} on true"
+    return f"lateral (select * from {there(table, alias, condition, snapshot)} offset 0) {alias} on true"
 
 
 def matching(table: str, alias: str, columns: str, keys: str, snapshot: str) -> str:
@@ -226,8 +231,7 @@ def matching(table: str, alias: str, columns: str, keys: str, snapshot: str) -> 
 
     One walk along the index, which reads each of its pages once; a lookup a key (`found`) would go down the tree as often as there are keys, at three times the price.
     """
-    rows, are_seen = seen(table, alias, snapshot)
-    return f"select {columns} from {rows} where {alias}.id = {among(keys)} and {are_seen}"
+    return f"select {columns} from {there(table, alias, f'{alias}.id = {among(keys)}', snapshot)}"
 
 
 def among(keys: str) -> str:

@@ -4,7 +4,7 @@ from shared.datasets import care
 from shared.datasets.care import column
 from shared.datasets.groups import Groups, joined
 from shared.datasets.plan import ColumnType, PlanSpec
-from shared.datasets.sql import current, lookup
+from shared.datasets.sql import lookup, there
 
 COLUMNS = [
     column("Tag ID", "The tag's id"),
@@ -30,10 +30,8 @@ class Tags(Groups):
         applied = f"""
             select distinct e.tag_id, e.message_id, e.conversation_id from ingest.events e
             where e.kind = 'tag_applied' and e.tag_id is not null and e.message_id is not null and {conditions}"""
-        last = f"""(
-            select l.kind from ingest.events l where l.conversation_id = a.conversation_id and l.tag_id = a.tag_id and l.message_id = a.message_id
-                and l.kind in ('tag_applied', 'tag_removed') and {current("l", snapshot, "events")}
-            order by l.at desc, l.id desc limit 1)"""
+        same = "l.conversation_id = a.conversation_id and l.tag_id = a.tag_id and l.message_id = a.message_id and l.kind in ('tag_applied', 'tag_removed')"
+        last = f"(select l.kind from {there('events', 'l', same, snapshot)} order by l.at desc, l.id desc limit 1)"
         by_channel = f"""
             select a.tag_id, c.channel_id, count(distinct c.contact_id) as contacts, count(distinct a.message_id) as total,
                    count(distinct a.message_id) filter (where {last} = 'tag_applied') as held

@@ -6,7 +6,7 @@ from typing import Any
 from shared.datasets import filters
 from shared.datasets.base import any_of
 from shared.datasets.filters import Filter, TagFilter, Texts
-from shared.datasets.sql import current, texts
+from shared.datasets.sql import texts, there
 
 Status = filters.one_of("new", "pending", "resolved")
 
@@ -28,9 +28,7 @@ def conditions(f: Mapping[str, Any], snapshot: str) -> list[str]:
     parts = [any_of(sql, f[name]) for name, sql in (("status", "c.status"), ("channel", "c.channel_id")) if name in f]
     if "medium" in f:
         medium = any_of("ch.medium", f["medium"])
-        parts.append(
-            f"exists (select from ingest.channels ch where ch.id = c.channel_id and {current('ch', snapshot, 'channels')} and {medium})"
-        )
+        parts.append(f"exists (select from {there('channels', 'ch', f'ch.id = c.channel_id and {medium}', snapshot)})")
     if "agent_id" in f:
         sent = _sent(snapshot, any_of("m.sender_id", f["agent_id"]))
         parts.append(f"({any_of('c.assignee_id', f['agent_id'])} or {sent})")
@@ -43,22 +41,22 @@ def conditions(f: Mapping[str, Any], snapshot: str) -> list[str]:
 
 
 def _sent(snapshot: str, condition: str) -> str:
-    message = f"m.conversation_id = c.id and m.sender_kind = 'agent' and {current('m', snapshot, 'messages')}"
-    return f"exists (select from ingest.messages m where {message} and {condition})"
+    theirs = f"m.conversation_id = c.id and m.sender_kind = 'agent' and {condition}"
+    return f"exists (select from {there('messages', 'm', theirs, snapshot)})"
 
 
 def _of_team(snapshot: str, teams: list[str]) -> str:
     def in_team(agent: str) -> str:
-        return f"exists (select from ingest.agents a where a.id = {agent} and {current('a', snapshot, 'agents')} and {any_of('a.team_id', teams)})"
+        theirs = f"a.id = {agent} and {any_of('a.team_id', teams)}"
+        return f"exists (select from {there('agents', 'a', theirs, snapshot)})"
 
     return f"({in_team('c.assignee_id')} or {_sent(snapshot, in_team('m.sender_id'))})"
 
 
 def _holds_tag(snapshot: str, tags: list[str]) -> str:
     """The conversation itself (not one of its messages) holds one of `tags`, each an id or a name."""
-    named = f"exists (select from ingest.tags t where t.id = e.tag_id and {current('t', snapshot, 'tags')} and {any_of('t.name', tags)})"
-    return f"""'tag_applied' in (
-        select (array_agg(e.kind order by e.at desc, e.id desc))[1] from ingest.events e
-        where e.conversation_id = c.id and e.tag_id is not null and e.message_id is null
-            and e.kind in ('tag_applied', 'tag_removed') and {current("e", snapshot, "events")} and (e.tag_id = any({texts(tags)}) or {named})
-        group by e.tag_id)"""
+    named = there("tags", "t", f"t.id = e.tag_id and {any_of('t.name', tags)}", snapshot)
+    tagging = f"""e.conversation_id = c.id and e.tag_id is not null and e.message_id is null and e.kind in ('tag_applied', 'tag_removed')
+        and (e.tag_id = any({texts(tags)}) or exists (select from {named}))"""
+    last = "(array_agg(e.kind order by e.at desc, e.id desc))[1]"
+    return f"'tag_applied' in (select {last} from {there('events', 'e', tagging, snapshot)} group by e.tag_id)"

@@ -4,7 +4,7 @@ from shared.datasets import care
 from shared.datasets.care import column
 from shared.datasets.groups import Groups, joined
 from shared.datasets.plan import ColumnType, PlanSpec
-from shared.datasets.sql import current, lookup
+from shared.datasets.sql import lookup, there
 
 COLUMNS = [
     column("Topic ID", "The topic's id"),
@@ -29,10 +29,8 @@ class Topics(Groups):
         applied = f"""
             select distinct e.topic_id, e.conversation_id from ingest.events e
             where e.kind = 'topic_applied' and e.topic_id is not null and {conditions}"""
-        last = f"""(
-            select l.kind from ingest.events l where l.conversation_id = a.conversation_id and l.topic_id = a.topic_id
-                and l.kind in ('topic_applied', 'topic_removed') and {current("l", snapshot, "events")}
-            order by l.at desc, l.id desc limit 1)"""
+        same = "l.conversation_id = a.conversation_id and l.topic_id = a.topic_id and l.kind in ('topic_applied', 'topic_removed')"
+        last = f"(select l.kind from {there('events', 'l', same, snapshot)} order by l.at desc, l.id desc limit 1)"
         by_channel = f"""
             select a.topic_id, c.channel_id, count(*) as total, count(*) filter (where {last} = 'topic_applied') as held
             from ({applied}) a {lookup("conversations", "c", "a.conversation_id", snapshot)} group by a.topic_id, c.channel_id"""

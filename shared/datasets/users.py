@@ -4,7 +4,7 @@ from shared.datasets import care, care_people, rules
 from shared.datasets.care import column
 from shared.datasets.groups import Groups
 from shared.datasets.plan import ColumnType, PlanSpec
-from shared.datasets.sql import current, lookup
+from shared.datasets.sql import lookup, there
 
 _WHOLE = ColumnType.int64
 COLUMNS = [
@@ -68,9 +68,7 @@ def _presence(spec: PlanSpec, snapshot: str) -> str:
         for kind, name in (("Available", "available_s"), ("Away", "away_s"))
     )
     overlaps = f"""p."from" < {end} and (p."to" is null or p."to" > {start})"""
-    return (
-        f"select p.agent_id, {sums} from ingest.presences p where {overlaps} and {current('p', snapshot, 'presences')} group by p.agent_id"
-    )
+    return f"select p.agent_id, {sums} from {there('presences', 'p', overlaps, snapshot)} group by p.agent_id"
 
 
 DATASET = Users()

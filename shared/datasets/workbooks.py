@@ -12,7 +12,7 @@ from shared.errors import Detail, invalid_request, unprocessable
 
 @dataclass(frozen=True)
 class Gathered:
-    """Ids that several sheets go by, found once for all of them: a PostgreSQL query of one row, with a text[] for each of the names (null: none)."""
+    """What several sheets go by, ids above all, found once for all of them: a PostgreSQL query of one row, with a text[] for each of the names (null: none)."""
 
     names: tuple[str, ...]
     query: str
