@@ -19,7 +19,7 @@ _FACT_FIELD = re.compile(r"\bfact\.(\w+)")
 
 class Entities(Dataset):
     """Its rows are rows of `table` (alias `alias`), in order of (`time`, `key`). `fields` names the PostgreSQL expressions that columns read as
-    `fact.<name>`; `joins` the joins that these may need; `inside` the texts of other sheets that the plan looks at. A row is about `row_bytes` long, and as the texts
+    `fact.<name>`; `joins` the joins that these may need; `inside` the texts of other sheets that the plan looks at, which a row's bytes count. A row is about `row_bytes` long, and as the texts
     of its columns `wide` are; where the rows count that themselves in `blocks`, a plan is made by the index over the time alone.
     """
 
@@ -74,12 +74,13 @@ class Entities(Dataset):
         return start, int(upper[0][:4]) if upper else start
 
     def plan_query(self, spec: PlanSpec, snapshot: str, after: Key | None, rows_max: int, bytes_max: int | None) -> str:
+        # All that a page's rows carry is added up in one go, and row by row only where rows are counted out, or looked at one by one anyway if they have many bytes.
+        together = bytes_max is None and spec.since is None and not self._bounded_inside(spec)
         if spec.since is not None:
             page = self._changed_page(spec, snapshot, after, rows_max)
         else:
-            page = self._page(spec, snapshot, after, rows_max, own=bytes_max is None)
-        # All that a page's rows carry is added up in one go, and row by row only where rows are counted out.
-        carried = "" if bytes_max is not None or spec.since is not None else self._carried(spec, snapshot)
+            page = self._page(spec, snapshot, after, rows_max, own=together)
+        carried = self._carried(spec, snapshot) if together else ""
         if bytes_max is not None:
             page = f"""
                 select at, id, bytes, long from (
@@ -134,18 +135,17 @@ class Entities(Dataset):
         self, spec: PlanSpec, snapshot: str, after: Key | None, partition: str = "", seen: str = "", more: Sequence[str] = (), own: bool = False
     ) -> str:  # fmt: skip
         key = f"{self.alias}.{self.key}"
-        carried = [each.of(f"array[{key}]", snapshot) for each in self.carried(spec, snapshot)]
-        known = not (own and carried)  # whether all bytes of a row are
-        if own:
-            carried = []
+        carried = [] if own else [each.of(f"array[{key}]", snapshot) for each in self.carried(spec, snapshot)]
         size, where = " + ".join([self.size(spec, snapshot), *carried]), self._where(spec, snapshot, after, None, seen, more)
-        # By offset 0 bytes are added up once, however often they are named.
-        rows = f"{self._from(size + where, snapshot, partition)} cross join lateral (select {size} as bytes offset 0) its"
-        long = " or ".join(self._long(spec, snapshot, "its.bytes" if known else "")) or "false"
-        return f"select {self.alias}.{self.time} as at, {self.alias}.{self.key} as id, its.bytes, {long} as long from {rows} where {where}"
+        rows = self._from(size + where, snapshot, partition)
+        if self._bounded_inside(spec):
+            # By offset 0 bytes are added up once, and not again for each look that depends on them.
+            rows, size = f"{rows} cross join lateral (select {size} as bytes offset 0) its", "its.bytes"
+        long = " or ".join(self._long(spec, snapshot, size)) or "false"
+        return f"select {self.alias}.{self.time} as at, {self.alias}.{self.key} as id, {size} as bytes, {long} as long from {rows} where {where}"
 
     def _long(self, spec: PlanSpec, snapshot: str, bytes_: str) -> list[str]:
-        """Conditions that a text of a row may be longer than a cell takes, which its bytes don't say. `bytes_`: all of them, where they are known: where they are few, no text is long."""
+        """Conditions that a text of a row may be longer than a cell takes, which its bytes don't say. `bytes_`: of all texts on other sheets too; where they are few, none is long."""
         if spec.since is not None:
             return []  # what a delta doesn't write may be as long as it likes: the formatter refuses what is
         looked_at = [f"octet_length({sql}) > {units}" for _, sql, units in self._bounded(spec, snapshot) if not self._is_wide(sql)]
@@ -153,7 +153,7 @@ class Entities(Dataset):
             there = f"{inside.of(f'{self.alias}.{self.key}', snapshot)} and octet_length({inside.sql}) > {units}"
             # By offset 0 PostgreSQL looks at each row's own, and not, for all rows together, at every text that there is.
             found = f"exists (select from {there} offset 0)"
-            looked_at.append(f"case when {bytes_} > {units} then {found} else false end" if bytes_ else found)
+            looked_at.append(f"case when {bytes_} > {units} then {found} else false end")
         return looked_at
 
     def _maybe_long(self, spec: PlanSpec, snapshot: str) -> str:
