@@ -11,7 +11,7 @@ from shared.datasets.changes import Changes
 from shared.datasets.entities import Entities
 from shared.datasets.filters import Instant, Texts
 from shared.datasets.plan import ChunkQuery, Column, ColumnType, Dimension, PlanSpec, Sheet
-from shared.datasets.sql import BLOCK_BYTES, duck_literal, found, instant, lookup, pulled, there
+from shared.datasets.sql import BLOCK_BYTES, counts, duck_literal, found, instant, lookup, pulled
 from shared.datasets.talk_filters import TalkFilter
 
 NESTED, FLAT = frozenset({"json", "jsonl"}), frozenset({"json", "jsonl", "xlsx"})
@@ -182,9 +182,9 @@ def _events(rows: str, snapshot: str) -> str:
 
 def _counted(keys: str, spec: PlanSpec, snapshot: str) -> str:
     """A row a conversation: how many messages it has."""
-    query = f"""select k.id, (select count(*) from {there("messages", "m", "m.conversation_id = k.id", snapshot)}) as message_count
-        from unnest({keys}) k(id)"""
-    return f"select id, message_count from {pulled(query)}"
+    query = f"""select id, 0 as n from unnest({keys}) k(id)
+        union all select conversation_id, n from ({counts("messages", "conversation_id", keys, snapshot)}) m"""
+    return f"select id, sum(n)::bigint as message_count from {pulled(query)} group by id"
 
 
 def _talk(keys: str, spec: PlanSpec, snapshot: str) -> str:
