@@ -27,7 +27,7 @@ def merged(export: dict[str, Any], news: object) -> dict[str, Any]:
 
 
 def line_of(export: Mapping[str, Any]) -> str:
-    """State and progress in a few words: `formatting 42 % · 420,000 of 1,000,000 rows · 12 s left`."""
+    """State and progress in a few words: `formatting 42 % · 420,000 of 1,000,000 rows · 12 s left`, `formatting · 10,000 of 60,000 rows found so far`."""
     progress = export.get("progress") or {}
     words = [str(export.get("status", ""))]
     if export.get("status") not in ENDED and progress.get("percent") is not None:
@@ -36,7 +36,9 @@ def line_of(export: Mapping[str, Any]) -> str:
     if written is not None and not planned:
         words.append(f"{written:,} rows")
     elif written is not None and planned is not None:
-        words.append(f"{written:,} of {planned:,} rows")
+        # There is a percentage once the plan says how many there are: until then more are being found.
+        whole = progress.get("percent") is not None or export.get("status") in ENDED
+        words.append(f"{written:,} of {planned:,} rows" if whole else f"{written:,} of {planned:,} rows found so far")
     if progress.get("queue_position"):
         words.append(f"number {progress['queue_position']} in line")
     if progress.get("eta_seconds") is not None and export.get("status") not in ENDED:
