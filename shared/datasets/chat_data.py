@@ -102,7 +102,9 @@ def _known(table: str, alias: str, columns: str, ids: str, snapshot: str) -> str
 
 
 def _chats(rows: str, ids: Mapping[str, str], hours: Hours | None, snapshot: str) -> str:
-    held = f"select ht.conversation_id, ht.names::text[] as names from unnest({ids['tagged']}, {ids['tag_names']}) ht(conversation_id, names)"
+    held = (
+        f"select ht.conversation_id, ht.names::text[] as names from unnest({ids['tagged']}, {ids['tag_names']}) ht(conversation_id, names)"
+    )
     of_chats = {"tk": chat_rules.talk(rows, hours, snapshot), "mv": chat_rules.moves(rows, snapshot), "ht": held}
     people = matching("contacts", "ct", "ct.id, ct.name", ids["contacts"], snapshot)
     figures = "tk.first_at, tk.answered_at, tk.said, tk.total, tk.replies, tk.open_total, tk.open_replies, mv.resolved_at"
