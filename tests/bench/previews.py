@@ -11,7 +11,7 @@ import httpx
 from shared.datasets import registry
 from tests.bench.binary import NESTED_ORG, ensure_nested
 from tests.bench.context import Context
-from tests.bench.data import ensure_messages
+from tests.bench.data import ensure_care
 from tests.bench.datasets import asked
 from tests.bench.report import Section
 from tests.bench.stack import DIRECTORY_STORE, BenchError, Stack
@@ -64,7 +64,7 @@ def previews(context: Context) -> Section:
     """A preview of every dataset in all of its formats over a third of the messages, then the export itself."""
     stack = context.stack
     stack.up(WAYBILL_STORE=DIRECTORY_STORE)
-    data = ensure_messages(stack, context.rows // 3)
+    data = ensure_care(stack, context.rows // 3)
     ensure_nested(stack)
     lines = []
     for dataset in registry.names():

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import accumulate
 
+from services.export_request.core.planning import LARGE_FROM, LARGER
 from shared.datasets import registry as datasets
 from shared.datasets.base import Dataset
 from shared.datasets.plan import PlanSpec
@@ -167,5 +168,7 @@ def files_of(spec: PlanSpec, rows: int) -> int:
 
 
 def parts_of(walked: Walked, files: int, chunk_rows: float) -> int:
-    """How many parts a file of each format has."""
-    return max(1, math.ceil(walked.rows / files / chunk_rows))
+    """How many parts a file of each format has, a chunk of `chunk_rows` each until chunks are larger (core/planning.py: grown)."""
+    chunks = files * max(1, math.ceil(walked.rows / files / chunk_rows))
+    larger = max(0, chunks - LARGE_FROM)
+    return math.ceil((chunks - larger + larger / LARGER) / files)

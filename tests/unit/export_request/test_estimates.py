@@ -2,10 +2,11 @@
 
 from collections import Counter
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.export_request.core.estimates import Chunk, Sample, Walked, estimated_bytes, estimated_seconds, places
+from services.export_request.core.estimates import Chunk, Sample, Walked, estimated_bytes, estimated_seconds, parts_of, places
 from shared.datasets.plan import PlanSpec
 from shared.formats.base import Frame
 
@@ -44,10 +45,19 @@ def test_seconds_are_those_of_the_chunks_beginnings_and_of_the_rows(begin: float
     whole = Walked((Chunk(None, ["x"], rows, rows * 100),))
     sample = Sample(3_000, 300_000, begin + 3_000 * row, {"csv": (1, None)})
     told = estimated_seconds(SPEC, whole, [sample], begin, 50_000, formatters=2)
-    real = 0.3 + parts * (begin + 50_000 * row) / min(2, parts)
+    chunks = parts if parts <= 10 else 10 + -(-(parts - 10) // 2)  # from the eleventh on they are twice as large
+    real = 0.3 + (chunks * begin + parts * 50_000 * row) / min(2, parts)
     assert (
         abs(told - real) <= 0.06 + 0.01 * real or begin > 9 * 3_000 * row
     )  # a sample that is hardly anything but its beginning says little of rows
+
+
+@pytest.mark.parametrize(
+    "files, rows, parts",
+    [(1, 0, 1), (1, 500, 5), (1, 1_000, 10), (1, 1_200, 11), (1, 3_000, 20), (3, 300, 1), (20, 2_000, 1), (4, 2_400, 5)],
+)
+def test_parts_are_as_many_as_are_planned(files: int, rows: int, parts: int) -> None:
+    assert parts_of(walked([rows], rows), files, 100) == parts
 
 
 def test_what_lies_behind_what_was_counted_is_as_its_own_samples_are() -> None:
