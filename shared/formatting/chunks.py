@@ -90,11 +90,12 @@ def pull(database: Database, statements: ChunkStatements) -> Facts | None:
     database.known_as("fact", table)
     keys: dict[str, pa.DictionaryArray] = {}
     arrays: dict[str, str] = {}
-    for dimension, create in ((each.dimension, each.create) for each in statements.dimensions):
+    for dimension, select in ((each.dimension, each.select) for each in statements.dimensions):
         if dimension.keys is None and dimension.key not in keys:
             keys[dimension.key] = table.column(dimension.key).combine_chunks().dictionary_encode()
             arrays[dimension.key] = database.array(dimension.key, literal(array_text(keys[dimension.key].dictionary)))
-        database.execute(create(dimension.keys or arrays[dimension.key]))
+        rows = database.table(select(dimension.keys or arrays[dimension.key]), repeats=dimension.keys is None)
+        database.known_as(dimension.name, rows)
     return Facts(table, keys, statements.place)
 
 
@@ -114,8 +115,6 @@ def keep(database: Database, table: str, statements: ChunkStatements) -> int:
     """Keep the rows of statements as a temporary table; returns how many there are."""
     pull(database, statements)
     database.execute(f"create temp table {table} as {statements.rows}")
-    for dimension in statements.dimensions:
-        database.execute(f"drop table {dimension.dimension.name}")
     return int(database.one(f"select count(*) from {table}"))
 
 
@@ -128,7 +127,7 @@ def write_rows(
     written = partial(stream, database, counters=statements.counters, parts=parts, batch_rows=batch_rows, shown=shown)
     if facts is None:
         return written(query=statements.rows, tell_keys=chunk.tells_keys)
-    extent = written(query=statements.unplaced, tell_keys=False)
+    extent = written(query=statements.unplaced, tell_keys=False, repeats=True)
     if chunk.tells_keys and extent.rows:
         return extent._replace(first=facts.place_of(0), last=facts.place_of(extent.rows - 1))
     return extent
@@ -136,12 +135,12 @@ def write_rows(
 
 def stream(
     database: Database, query: str, counters: Sequence[str], parts: Mapping[str, Part], *, tell_keys: bool, batch_rows: int = BATCH_ROWS,
-    shown: Mapping[str, Part] | None = None,
+    shown: Mapping[str, Part] | None = None, repeats: bool = False,
 ) -> Extent:  # fmt: skip
-    """Write the rows of a query. `shown`: who looks on, of some of the formats."""
+    """Write the rows of a query. `shown`: who looks on, of some of the formats. `repeats`: other chunks ask in the same words."""
     rows, first, last = 0, "", None
     redacted = dict.fromkeys(counters, 0)
-    for batch in in_order(database.batches(query, batch_rows)):
+    for batch in in_order(database.batches(query, batch_rows, repeats=repeats)):
         for name, part in (*parts.items(), *(shown or {}).items()):
             part.take(batch.column(name))
         if tell_keys:

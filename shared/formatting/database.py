@@ -18,6 +18,7 @@ import pyarrow as pa
 from shared.datasets.sql import duck_literal, literal, pulled, session_sql
 from shared.errors import PermanentError, TransientError
 from shared.formats import macros
+from shared.formatting.planned import Planned
 
 _EXTENSION = files(duckdb_extension_postgres_scanner) / "extensions" / f"v{duckdb.__version__}" / "postgres_scanner.duckdb_extension"
 
@@ -45,6 +46,8 @@ class Database:
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._local: tuple[str, tuple[int, int]] | None = None
         self._constants: dict[str, str] = {}
+        self._held: dict[str, _Held] = {}
+        self._planned, self._variables = Planned(), tuple[str, ...]()
 
     # ---- statements: raise TransientError where PostgreSQL is away, PermanentError where doing it again can't help
 
@@ -61,14 +64,16 @@ class Database:
         with self.sorted_errors():
             return self.open().execute(sql).fetchall()
 
-    def table(self, sql: str) -> pa.Table:
-        with self.sorted_errors():
-            return self.open().execute(sql).to_arrow_table()
+    # `repeats`: other chunks ask in the same words.
 
-    def batches(self, sql: str, rows: int) -> Iterator[pa.RecordBatch]:
+    def table(self, sql: str, *, repeats: bool = False) -> pa.Table:
+        with self.sorted_errors():
+            return self._run(sql, repeats).to_arrow_table()
+
+    def batches(self, sql: str, rows: int, *, repeats: bool = False) -> Iterator[pa.RecordBatch]:
         """What a query gives as it comes, `rows` at a time; no batch is empty."""
         with self.sorted_errors():
-            reader = self.open().execute(sql).to_arrow_reader(rows)
+            reader = self._run(sql, repeats).to_arrow_reader(rows)
         while (batch := self._next(reader)) is not None:
             if batch.num_rows:
                 yield batch
@@ -80,10 +85,31 @@ class Database:
             except StopIteration:
                 return None
 
+    def _run(self, sql: str, repeats: bool) -> duckdb.DuckDBPyConnection:
+        """Of a short query planning is most of the time. A plan that names a table is kept once the table's name outlives the transaction."""
+        connection = self.open()
+        if repeats and all(held.lasts for held in self._held.values()):
+            sql = self._planned.statement(connection, sql)
+        return connection.execute(sql)
+
     def known_as(self, name: str, table: pa.Table) -> None:
         """Let statements name an Arrow table, which is read where it lies, until the transaction ends."""
-        with self.sorted_errors():
-            self.open().register(name, table)
+        held = self._held.get(name)
+        if held is None or held.schema != table.schema:
+            # A plan points to what it reads: it must go before that does.
+            self._planned.forget(self.open())
+            held = self._held[name] = _Held(table.schema)
+            with self.sorted_errors():
+                self.open().register(name, held)
+        held.table = table
+
+    def let(self, variables: Sequence[str]) -> None:
+        """Statements that set variables, which a plan holds as they were."""
+        if tuple(variables) != self._variables:
+            self._planned.forget(self.open())
+            self._variables = tuple(variables)
+        for statement in variables:
+            self.execute(statement)
 
     def array(self, name: str, text: str) -> str:
         """A text[] for the statements of this transaction: what the expression that is returned stands for. `text` is PostgreSQL's expression of its text.
@@ -149,6 +175,7 @@ class Database:
         connection = self.open()
         if local != self._local:
             try:
+                self._planned.forget(connection)  # plans hold what macros were
                 connection.execute(macros.local_time(*local))
             except ValueError as error:
                 raise PermanentError("bad_plan", str(error)) from error
@@ -178,6 +205,7 @@ class Database:
             if self._any_length:
                 connection.execute(macros.any_length())
             self._connection, self._local = connection, None
+            self._held, self._planned, self._variables = {}, Planned(), tuple[str, ...]()
         return self._connection
 
     def _end(self) -> None:
@@ -185,9 +213,17 @@ class Database:
         if self._connection is not None:
             try:
                 self._connection.execute("rollback")
-                self._connection.unregister("fact")
+                self._let_go(self._connection)
             except duckdb.Error:
                 self.drop()
+
+    def _let_go(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Of what tables held. Names that came up in the transaction went with it: from now on they last."""
+        for name, held in self._held.items():
+            held.table = held.schema.empty_table()
+            if not held.lasts:
+                connection.register(name, held)
+                held.lasts = True
 
     def drop(self) -> None:
         if self._connection is not None:
@@ -213,6 +249,16 @@ class Database:
             if any(words in text for words in _PASSING):
                 raise TransientError("PostgreSQL is not reachable.", "PostgreSQL") from None
             raise PermanentError("format_failed", f"The rows can't be formatted ({type(error).__name__}: {_safe(text)})") from None
+
+
+class _Held:
+    """A table of Arrow's under a name that DuckDB keeps: each time that it is read, whichever is there then (Arrow's C stream interface)."""
+
+    def __init__(self, schema: pa.Schema) -> None:
+        self.schema, self.table, self.lasts = schema, schema.empty_table(), False
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return self.table.__arrow_c_stream__(requested_schema)
 
 
 def _setting(name: str) -> str:

@@ -132,8 +132,7 @@ class FormatEngine:
         if redaction is not None and needs_key(redaction):
             if not self._pseudonym_secret:
                 raise PermanentError("no_pseudonym_secret", "The formatter has no secret for pseudonyms: set WAYBILL_PSEUDONYM_SECRET.")
-            for statement in key_statements(pseudonym_key(self._pseudonym_secret, org_id, redaction.profile)):
-                self._database.execute(statement)
+            self._database.let(key_statements(pseudonym_key(self._pseudonym_secret, org_id, redaction.profile)))
 
     def _parts(self, chunk: Chunk, sinks: Mapping[str, ByteSink]) -> dict[str, Part]:
         document = partial(self._document, chunk)

@@ -44,7 +44,7 @@ def write_workbook(database: Database, chunk: Chunk, dataset: Workbook, parts: M
         for name, part in parts.items():
             part.sheet(formats.get(name).sheet(sheet.name, columns, not extents), len(columns))
         pull(database, statements)
-        extents.append(stream(database, statements.rows, statements.counters, parts, tell_keys=chunk.tells_keys))
+        extents.append(stream(database, statements.rows, statements.counters, parts, tell_keys=chunk.tells_keys, repeats=True))
     return finished(parts, extents[0]._replace(redacted=summed(extents)))
 
 
@@ -56,7 +56,7 @@ def write_beside(database: Database, chunk: Chunk, rows: str, parts: Mapping[str
             part.sheet(BARE, 0)
         statements = compiled(partial(compile_sheet, sheet, [], chunk.spec, list(parts), database.fold))
         pull(database, statements)
-        extents.append(stream(database, statements.rows, statements.counters, parts, tell_keys=chunk.tells_keys))
+        extents.append(stream(database, statements.rows, statements.counters, parts, tell_keys=chunk.tells_keys, repeats=True))
     return extents
 
 

@@ -26,18 +26,18 @@ _AS_THEY_ARE = (ColumnType.text, ColumnType.timestamp, ColumnType.texts)
 
 @dataclass(frozen=True)
 class DimensionTable:
-    """A temporary table of a dimension's rows: `create` takes the keys as a text[] of PostgreSQL's."""
+    """A dimension's rows: `select` takes the keys as a text[] of PostgreSQL's."""
 
     dimension: Dimension
     fragments: tuple[str, ...]
     read: Callable[[str], str] = lambda relation: relation
 
-    def create(self, keys: str) -> str:
+    def select(self, keys: str) -> str:
         name = self.dimension.name
         kept = dict.fromkeys(re.findall(rf"\b{name}\.(\w+)", self.dimension.join))
         columns = [*(f"{name}.{c} as {c}" for c in kept), *(f"{sql} as f{i}" for i, sql in enumerate(self.fragments))]
         rows = self.read(f"({self.dimension.select(keys)})")
-        return f"create temp table {name} as select {', '.join(columns)} from {rows} {name}"
+        return f"select {', '.join(columns)} from {rows} {name}"
 
 
 class Code(NamedTuple):
