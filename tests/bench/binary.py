@@ -7,7 +7,7 @@ from tests.bench.context import Context
 from tests.bench.data import FROM, TO, ensure_messages
 from tests.bench.paths import HERE, OUT, PEERS_PYTHON
 from tests.bench.peers import others, psql
-from tests.bench.postgres import psql as run_sql
+from tests.bench.postgres import fill
 from tests.bench.report import Section, seconds_cell
 from tests.bench.stack import DIRECTORY_STORE, BenchError, Stack
 from tests.bench.timing import interleave, ratio
@@ -31,7 +31,7 @@ def _ensure_leads(stack: Stack, org_id: str = ORG, leads: int = LEADS) -> bool:
     stack.api_key(org_id)
     if stack.sql("SELECT 1 FROM ingest.leads_current WHERE org_id = %s LIMIT 1", org_id):
         return False
-    run_sql(stack.database_url, "-f", str(HERE / "leads.sql"), org_id=org_id, leads=leads)
+    fill(stack.database_url, HERE / "leads.sql", org_id=org_id, leads=leads)
     return True
 
 
@@ -46,7 +46,7 @@ def _export(caller: Caller, rows: int, **body: object) -> float:
 def ensure_nested(stack: Stack) -> None:
     """An organisation whose leads have conversations."""
     if _ensure_leads(stack, NESTED_ORG, NESTED_LEADS):
-        run_sql(stack.database_url, "-f", str(HERE / "nested.sql"), org_id=NESTED_ORG)
+        fill(stack.database_url, HERE / "nested.sql", org_id=NESTED_ORG)
 
 
 def nested(context: Context) -> Section:

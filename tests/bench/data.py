@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from tests.bench.paths import HERE
-from tests.bench.postgres import psql
+from tests.bench.postgres import fill
 from tests.bench.stack import Stack
 
 FROM, TO = "2026-01-01T00:00:00Z", "2026-05-01T00:00:00Z"
@@ -46,7 +46,7 @@ def _ensure(stack: Stack, org_id: str, rows: int, *scripts: str) -> MessageSet:
     stack.api_key(org_id)
     if not stack.sql("SELECT 1 FROM ingest.messages WHERE org_id = %s LIMIT 1", org_id):
         for script in scripts:
-            psql(stack.database_url, "-f", str(HERE / script), org_id=org_id, rows=rows)
+            fill(stack.database_url, HERE / script, org_id=org_id, rows=rows)
     return MessageSet(org_id, rows)
 
 
@@ -60,5 +60,5 @@ def ensure_wide(stack: Stack) -> int:
     stack.api_key(WIDE_ORG)
     if not stack.sql("SELECT 1 FROM ingest.messages WHERE org_id = %s LIMIT 1", WIDE_ORG):
         sizes = {"conversations": WIDE_CONVERSATIONS, "messages": WIDE_MESSAGES, "bytes": WIDE_BYTES}
-        psql(stack.database_url, "-f", str(HERE / "wide.sql"), org_id=WIDE_ORG, **sizes)
+        fill(stack.database_url, HERE / "wide.sql", org_id=WIDE_ORG, **sizes)
     return WIDE_CONVERSATIONS

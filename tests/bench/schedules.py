@@ -8,7 +8,7 @@ import httpx
 
 from tests.bench.context import Context
 from tests.bench.paths import HERE
-from tests.bench.postgres import psql
+from tests.bench.postgres import fill
 from tests.bench.report import Section
 from tests.bench.stack import DIRECTORY_STORE, BenchError, Stack
 
@@ -21,7 +21,7 @@ WAIT_SECONDS = 900
 def _ensure_leads(stack: Stack, org_id: str) -> None:
     stack.api_key(org_id)
     if not stack.sql("SELECT 1 FROM ingest.leads_current WHERE org_id = %s LIMIT 1", org_id):
-        psql(stack.database_url, "-f", str(HERE / "leads.sql"), org_id=org_id, leads=LEADS)
+        fill(stack.database_url, HERE / "leads.sql", org_id=org_id, leads=LEADS)
 
 
 def _make(stack: Stack, org_id: str, count: int) -> None:

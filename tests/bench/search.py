@@ -6,7 +6,7 @@ import httpx
 
 from tests.bench.context import Context
 from tests.bench.paths import HERE
-from tests.bench.postgres import psql
+from tests.bench.postgres import fill
 from tests.bench.report import Section
 from tests.bench.stack import BenchError, Stack
 from tests.bench.timing import percentile
@@ -34,7 +34,7 @@ def ensure_leads(stack: Stack) -> None:
     """The organisation with its leads; made by SQL where it isn't there yet."""
     stack.api_key(ORG)
     if not stack.sql("SELECT 1 FROM ingest.leads_current WHERE org_id = %s LIMIT 1", ORG):
-        psql(stack.database_url, "-f", str(HERE / "leads.sql"), org_id=ORG, leads=LEADS)
+        fill(stack.database_url, HERE / "leads.sql", org_id=ORG, leads=LEADS)
 
 
 def _texts(stack: Stack, shown: str) -> list[str]:
