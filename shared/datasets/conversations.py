@@ -38,6 +38,7 @@ def _in_event(key: str) -> str:
     return key.removeprefix(IN_EVENTS)
 
 
+_SHORT_BYTES = 175  # of a message that fills no block: what is usually said, and what stands around it
 # Which rule holds for what a transcript is put together from: as in the datasets that have columns of them.
 _CONTENT, _PERSON, _AGENT, _ID, _STARTED = "content", "name", "agent_name", "conversation_id", "started_at"
 
@@ -134,7 +135,7 @@ class Conversations(Entities):
 
     def carried(self, spec: PlanSpec, snapshot: str) -> tuple[Carried, ...]:
         # Three times the text: building one value of all messages of a conversation holds several copies of them at once.
-        text = f"3 * ({BLOCK_BYTES} * m.blocks + 200)"
+        text = f"3 * ({BLOCK_BYTES} * m.blocks + {_SHORT_BYTES})"
         return Carried("messages", "m", "conversation_id", text), Carried("events", "e", "conversation_id", "octet_length(e.data) + 100")
 
     def tables(self, spec: PlanSpec, fmt: str) -> dict[str, list[Column]]:
