@@ -29,6 +29,7 @@ SAMPLE_ROWS, SAMPLE_BYTES = 3_000, 2 << 20
 WORKBOOK_ROWS, WORKBOOK_SAMPLE_ROWS = 1_000, 400
 GROUPS_ROWS = 100_000
 ALL_ROWS, ALL_BYTES = 5_000, 4 << 20  # an export below is formatted whole
+QUICK_SECONDS, QUICK_ROWS, QUICK_BYTES = 1.0, 100_000, 48 << 20  # and one that takes no longer, and is no larger than a chunk may be
 
 T = TypeVar("T")
 
@@ -56,6 +57,21 @@ def _sinks(look: Look) -> dict[str, _Counted]:
 def _weighed(chunk: Chunk, share: float, seconds: float, sinks: Mapping[str, _Counted], results: Mapping[str, PartResult]) -> Sample:
     parts = {name: (sinks[name].end(), result.note) for name, result in results.items()}
     return Sample(chunk.rows, chunk.bytes, seconds, parts, next(iter(results.values())).rows, share)
+
+
+def _quick(look: Look, walked: Walked, sample: Sample) -> Chunk | None:
+    """All rows as one chunk, where formatting them takes but a moment by what a sample took: what repeats itself over many rows, as Parquet's dictionaries see it,
+    few rows don't tell."""
+    if (
+        not walked.complete
+        or datasets.get(look.spec.dataset).whole
+        or walked.rows > QUICK_ROWS
+        or walked.bytes > QUICK_BYTES
+        or not sample.rows
+    ):
+        return None
+    seconds = max(sample.seconds / 10, sample.seconds - look.begin_seconds) * walked.rows / sample.rows
+    return Chunk(None, walked.chunks[-1].upper, walked.rows, walked.bytes) if seconds <= min(QUICK_SECONDS, look.left / 3) else None
 
 
 def _looked_at(spec: PlanSpec) -> list[str]:
@@ -132,6 +148,8 @@ class Sampling:
                     continue
                 for chunk in await self._counting.bounds(look, wanted):
                     weighed[key] = await self._sample(engine, look, chunk, wanted.share)
+                    if len(weighed) == 1 and (whole := _quick(look, walked, weighed[key])):
+                        return [await self._sample(engine, look, whole, 1.0)]
         except asyncpg.QueryCanceledError:
             if not weighed:
                 raise

@@ -87,6 +87,7 @@ async def test_every_dataset_is_estimated_within_a_fifth_and_its_rows_are_the_fi
                 if few:
                     patched.setattr(sampling, "ALL_ROWS", 60)
                     patched.setattr(sampling, "SAMPLE_ROWS", 100)
+                    patched.setattr(sampling, "QUICK_ROWS", 60)
                     patched.setattr(counting, "STEP", ChunkLimits(150, 2**53))
                 shown = await seen(caller, body)
             assert (shown["format"], shown["estimated_rows"]) == (first, len(rows))
@@ -103,7 +104,8 @@ async def test_every_dataset_is_estimated_within_a_fifth_and_its_rows_are_the_fi
     assert wrong == []
 
 
-async def test_samples_of_many_rows_weigh_what_all_of_them_do(room: World, database: Database) -> None:
+async def test_samples_of_many_rows_weigh_what_all_of_them_do(room: World, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sampling, "QUICK_ROWS", 0)
     caller = await room.organisation(leads=20_000)
     await room.admin.execute(
         "UPDATE ingest.leads SET email = md5(id) || '@b.example', name = 'Lead ' || md5(id || 'n') WHERE org_id = $1", caller.org_id
